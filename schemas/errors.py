@@ -1,0 +1,20 @@
+"""What can be wrong with the catalogue."""
+
+from pathlib import Path
+
+
+class CatalogError(Exception):
+    """A file of the catalogue is not what it must be.
+
+    Attributes:
+        file: The file at fault.
+        pointer: JSON pointer into it, "" for the whole file.
+        reason: What is wrong and what would be accepted.
+
+    """
+
+    def __init__(self, file: Path, pointer: str, reason: str) -> None:
+        super().__init__(f"{file}#{pointer}: {reason}")
+        self.file = file
+        self.pointer = pointer
+        self.reason = reason
