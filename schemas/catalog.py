@@ -14,13 +14,16 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import jsonschema
+from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
 from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.vocabulary import JSON, Constraint, Path, Schema, constraints, roles, walk
 
 HERE = FilePath(__file__).parent
-ANNOTATIONS = frozenset({"$comment", "title", "description", "default", "examples", "x-role", "x-source", "x-certainty"})
+ANNOTATIONS = frozenset(
+    {"$comment", "title", "description", "default", "examples", "x-role", "x-source", "x-certainty"}
+)
 
 Certainty = Literal["documented", "published", "assumed"]
 
@@ -54,14 +57,26 @@ class Rule:
     beyond: Certainty
     error: str
 
+    def __hash__(self) -> int:
+        return hash(self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorKind:
-    """A kind of refusal: `message` may hold `{detail}`; `extra` is what only the provider's dialect reads."""
+    """A kind of refusal.
+
+    Attributes:
+        message: Its text; where `{detail}` stands in it, what exactly was wrong is put.
+        text: How certain the wording is.
+        certainty: How certain the status is.
+        extra: What only the provider's dialect reads.
+
+    """
 
     name: str
     status: int
     message: str
+    text: Certainty
     source: str
     certainty: Certainty
     extra: Mapping[str, JSON]
@@ -303,7 +318,7 @@ class _Loader:
     def _check(self, file: FilePath, value: JSON, meta: str) -> None:
         errors = list(_META[meta].iter_errors(value))
         if errors:
-            worst = cast(Any, jsonschema.exceptions.best_match(errors))
+            worst = cast(Any, best_match(errors))
             pointer = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in worst.absolute_path)
             raise CatalogError(file, pointer, worst.message[:1000])
 
@@ -442,11 +457,12 @@ class _Loader:
 
 
 def _error_kind(name: str, entry: dict[str, Any]) -> ErrorKind:
-    standard = {"status", "message", "source", "certainty"}
+    standard = {"status", "message", "text", "source", "certainty"}
     return ErrorKind(
         name=name,
         status=entry["status"],
         message=entry["message"],
+        text=entry.get("text", "assumed"),
         source=entry["source"],
         certainty=entry["certainty"],
         extra=MappingProxyType({key: value for key, value in entry.items() if key not in standard}),

@@ -135,10 +135,10 @@ def subschema(schema: Schema, path: Path) -> Schema:
 
 def select(document: JSON, path: Path) -> list[JSON]:
     """Return the values that stand at the path, in order; none where the document has no such place."""
-    found = [document]
+    found: list[JSON] = [document]
     for step in path:
         if step == "*":
             found = [item for value in found if isinstance(value, list) for item in cast(list[JSON], value)]
         else:
-            found = [value[step] for value in found if isinstance(value, dict) and step in value]
+            found = [cast(JSON, value[step]) for value in found if isinstance(value, dict) and step in value]
     return found

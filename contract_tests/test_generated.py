@@ -1,0 +1,43 @@
+"""Requests that nobody listed: drawn from the schemas at random."""
+
+from hypothesis import given
+
+from qwenmock.pytest_plugin.boundaries import Edit
+from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.pytest_plugin.strategies import bodies, mutants, unparsable
+from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.vocabulary import JSON
+
+
+def test_random_valid_requests_succeed(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """Whatever the schema allows is answered as documented and billed exactly."""
+
+    @contract_examiner.hypothesis_settings()
+    @given(bodies(contract_variant))
+    def check(body: dict[str, JSON]) -> None:
+        contract_examiner.accept(contract_variant, body)
+
+    check()
+
+
+def test_random_single_violations_are_refused(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """One broken rule in an otherwise random request gets that rule's error, and no bill."""
+
+    @contract_examiner.hypothesis_settings()
+    @given(mutants(contract_variant))
+    def check(mutant: tuple[Edit, dict[str, JSON]]) -> None:
+        edit, body = mutant
+        contract_examiner.reject(contract_variant, body, edit)
+
+    check()
+
+
+def test_bodies_that_are_no_json_are_refused(contract_examiner: Examiner) -> None:
+    """What cannot be parsed gets the documented error, and leaves the server standing."""
+
+    @contract_examiner.hypothesis_settings()
+    @given(unparsable())
+    def check(content: bytes) -> None:
+        contract_examiner.refuse_content(content)
+
+    check()

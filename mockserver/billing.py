@@ -1,0 +1,47 @@
+"""What images cost, and the provider's own record of it."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from qwenmock.mockserver.money import plain
+from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.vocabulary import JSON
+
+CENT = Decimal("0.01")
+QUOTA_DOLLAR = Decimal("0.000001")
+
+
+def unit_price(provider: Provider, model: str, own: dict[str, Decimal]) -> Decimal | None:
+    """Return the price of one image; None where neither a document nor `--price` names one."""
+    return own.get(provider.slug, provider.price_of(model).amount)
+
+
+def cost(price: Decimal | None, images: int) -> Decimal:
+    """Return what the images cost; 0 where the price is not known."""
+    return Decimal(0) if price is None else plain(price * images)
+
+
+def billing_log(provider: Provider, model: str, images: int, price: Decimal | None) -> JSON:
+    """Return the record that the provider would show for the charge; None where its documents show none.
+
+    The quota is that of one image, rounded; the dollars are the quota of all of them (seed 000, 7.3 Billing Log
+    Format, prints 12329 beside the dollars of two images).
+    """
+    terms = provider.settings.get("billing_log")
+    if terms is None or price is None:
+        return None
+    per_dollar = Decimal(terms["quota_per_usd"])
+    quota = (price / Decimal(terms["cny_per_usd"]) * per_dollar).quantize(Decimal(1), ROUND_HALF_UP)
+    sign = provider.settings.get("currency_sign", "")
+    noun = "image" if images == 1 else "images"
+    total = (price * images).quantize(CENT, ROUND_HALF_UP)
+    return {
+        "content": f"Image generation: {images} {noun} × {sign}{_at_least_cents(price)} = {sign}{total}",
+        "modelName": model,
+        "quota": int(quota),
+        "quotaDollar": str((quota * images / per_dollar).quantize(QUOTA_DOLLAR)),
+    }
+
+
+def _at_least_cents(price: Decimal) -> Decimal:
+    """Write a price with two places, or with as many as it needs."""
+    return price.quantize(CENT) if price == price.quantize(CENT) else plain(price)

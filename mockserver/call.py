@@ -1,0 +1,65 @@
+"""One call and its answer, as the pipeline sees them: no ASGI, no sockets."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from qwenmock.mockserver.job import Charge, Job
+from qwenmock.schemas.catalog import Endpoint, Provider
+from qwenmock.schemas.vocabulary import JSON
+
+
+class BodyTooLarge(Exception):  # noqa: N818, a finding, no failure
+    """The body is larger than the provider takes; it was not read to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to a provider.
+
+    Attributes:
+        headers: By lower-case name.
+        base_url: Scheme and host that the call came to, which image URLs begin with.
+        read: Returns the body.
+
+    Raises:
+        BodyTooLarge: From `read`.
+
+    """
+
+    provider: Provider
+    endpoint: Endpoint
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    base_url: str
+    read: Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Trace:
+    """What the journal will say of a call, gathered on its way.
+
+    Attributes:
+        at: Unix seconds on the double's clock.
+        advisories: What was accepted but is no documented request.
+
+    """
+
+    request_id: str
+    at: float
+    key: str = ""
+    body: JSON = None
+    job: Job | None = None
+    variant: str = ""
+    advisories: list[str] = field(default_factory=list[str])
+    applied: tuple[str, ...] = ()
+    charge: Charge | None = None

@@ -1,0 +1,113 @@
+"""The command `qwenmock`."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from qwenmock.mockserver import __version__
+from qwenmock.mockserver.accounts import PROFILES
+from qwenmock.mockserver.double import Double, create_double
+from qwenmock.mockserver.errors import SettingsError, StoreError
+from qwenmock.mockserver.requestlog import RequestLog
+from qwenmock.mockserver.server import listen, uvicorn_server
+from qwenmock.mockserver.settings import Settings, read
+from qwenmock.schemas.errors import CatalogError
+
+COULD_NOT_RUN = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 when all went well, 2 when it could not be done."""
+    parser = _parser()
+    options = vars(parser.parse_args(arguments))
+    run = options.pop("run")
+    try:
+        return run(options)
+    except (SettingsError, CatalogError, StoreError) as error:
+        print(f"qwenmock: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qwenmock", description="An offline double of the Qwen image APIs, and an examiner of their contract."
+    )
+    parser.add_argument("--version", action="version", version=f"qwenmock {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _serve_parser(commands)
+    return parser
+
+
+def _serve_parser(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="run the double",
+        description="Run the double. Every option is also QWENMOCK_… in the environment and a line of the config file; "
+        "an option wins over the environment, and that over the file.",
+    )
+    serve.set_defaults(run=serve_command)
+    defaults = Settings()
+    add = serve.add_argument
+    add("--host", metavar="ADDRESS", help=f"address to listen on (default {defaults.host})")
+    add("--port", metavar="PORT", help=f"port; 0 takes a free one (default {defaults.port})")
+    add("--provider", metavar="SLUG", help="mount this provider at the root too")
+    add("--schemas", metavar="DIR", help="folder of the contract catalogue (default: the one that ships)")
+    add(
+        "--latency",
+        metavar="instant|realistic|MS|MIN-MAX",
+        help="how long an image takes: at once, 5 to 15 s, or milliseconds (default instant)",
+    )
+    add("--seed", metavar="N", help="make ids, images and faults reproducible")
+    add("--config", metavar="FILE", help="config file in TOML")
+    add("--public-url", metavar="URL", help="what image URLs begin with (default: the address a request came to)")
+    add("--strict", action="store_true", default=None, help="refuse fields that no document names")
+    add("--price", metavar="SLUG=AMOUNT", action="append", help="price of one image, instead of the documents'")
+    add("--journal-max", metavar="N", help=f"entries the journal holds (default {defaults.journal_max})")
+    add("--admin-token", metavar="TOKEN", help="what the control API demands; needed when the host is not loopback")
+    add("--log-format", metavar="text|json", help="how each request is logged on stderr (default text)")
+
+
+def serve_command(options: dict[str, object]) -> int:
+    """Run the double until it is told to stop."""
+    double = create_double(read(options))
+    listener = listen(double.settings.host, double.settings.port)
+    server = uvicorn_server(double)
+    double.log = RequestLog(double.settings.log_format, sys.stderr)
+    print(start_text(double, listener.getsockname()[1]), flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn stops cleanly on these, then passes them on to whoever had them before.
+        signal.signal(number, _ignore)
+    server.run(sockets=[listener])
+    listener.close()
+    print("stopped", flush=True)
+    return 0
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Take a signal that was already acted on."""
+
+
+def start_text(double: Double, port: int) -> str:
+    """Return what the server says when it starts: addresses, keys, and the first thing to try."""
+    settings = double.settings
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    origin = f"http://{host}:{port}"
+    width = max(map(len, double.catalog.providers))
+    lines = [f"qwenmock {__version__} is listening on {origin}", ""]
+    for provider in double.catalog:
+        root = "  (and at the root)" if provider.slug == settings.provider else ""
+        lines.append(f"  {provider.slug:{width}}  {origin}/{provider.slug}  for {provider.base_url}{root}")
+    lines += ["", f"  control   {origin}/__mock__/health"]
+    if settings.public_url is not None:
+        lines.append(f"  pictures  {settings.public_url}")
+    keys = {
+        **{key: profile.about for key, profile in PROFILES.items()},
+        "sk-mock.NAME": "as sk-mock, with an account of its own",
+    }
+    keys |= {key: profile.about for key, profile in settings.keys.items()}
+    widest = max(map(len, keys))
+    lines += ["", "  keys"]
+    lines += [f"    {key:{widest}}  {about}" for key, about in keys.items()]
+    return "\n".join([*lines, "", "Ctrl-C stops it."])

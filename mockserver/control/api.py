@@ -1,0 +1,262 @@
+"""The calls of the control API. They are never journaled, delayed or charged."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any, cast
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from qwenmock.mockserver import __version__
+from qwenmock.mockserver.accounts import profile_of
+from qwenmock.mockserver.double import Double
+from qwenmock.mockserver.errors import StoreError
+from qwenmock.mockserver.faults import describe, parse_fault
+from qwenmock.mockserver.files import upload
+from qwenmock.mockserver.inspection import NotAnImage
+from qwenmock.mockserver.job import Account, Charge
+from qwenmock.mockserver.money import amount
+from qwenmock.mockserver.store import Selection
+from qwenmock.schemas.vocabulary import JSON
+
+LARGEST_BODY = 16 * 2**20
+RESETS = ("all", "journal", "ledger", "tasks", "faults", "limits", "clock")
+
+
+class ControlError(Exception):
+    """A control call that cannot be done; the text says what would be accepted."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def control_routes(double: Double) -> list[Route]:
+    """Return the routes below `/__mock__`."""
+    api = ControlApi(double)
+    table: list[tuple[str, str, Callable[[Request], Awaitable[JSON]]]] = [
+        ("GET", "/health", api.health),
+        ("GET", "/providers", api.providers),
+        ("GET", "/journal", api.journal),
+        ("GET", "/ledger", api.ledger),
+        ("PATCH", "/accounts/{key}", api.change_account),
+        ("GET", "/faults", api.faults),
+        ("PUT", "/faults", api.set_faults),
+        ("DELETE", "/faults", api.clear_faults),
+        ("POST", "/clock", api.move_clock),
+        ("POST", "/reset", api.reset),
+        ("POST", "/reset/{what}", api.reset),
+        ("POST", "/images", api.upload),
+    ]
+    return [Route(path, _answered(handler), methods=[method]) for method, path, handler in table]
+
+
+def _answered(handler: Callable[[Request], Awaitable[JSON]]) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        try:
+            status, body = 200, await handler(request)
+        except ControlError as error:
+            status, body = error.status, {"error": str(error)}
+        except StoreError as error:
+            status, body = 500, {"error": f"the store failed: {error}"}
+        return Response(orjson.dumps(body), status, {"X-Qwenmock": __version__}, "application/json")
+
+    return answer
+
+
+class ControlApi:
+    """What the calls do."""
+
+    def __init__(self, double: Double) -> None:
+        self.double = double
+
+    async def health(self, _request: Request) -> JSON:
+        """Say that the double is there."""
+        return {"status": "ok", "version": __version__, "now": self.double.clock.now()}
+
+    async def providers(self, _request: Request) -> JSON:
+        """List the providers and what they offer."""
+        return [
+            {
+                "slug": provider.slug,
+                "name": provider.name,
+                "base_url": provider.base_url,
+                "currency": provider.currency,
+                "models": sorted(provider.models),
+                "endpoints": [f"{e.method} {e.path}" for e in provider.endpoints.values()],
+                "variants": list(provider.variants),
+            }
+            for provider in self.double.catalog
+        ]
+
+    async def journal(self, request: Request) -> JSON:
+        """Return journal entries, newest first."""
+        return list(await self.double.store.journal(self._selection(request, self.double.settings.journal_max)))
+
+    async def ledger(self, request: Request) -> JSON:
+        """Return accounts and charges."""
+        selection = self._selection(request, 1000)
+        return {
+            "accounts": [_account(account) for account in await self.double.store.accounts(selection)],
+            "charges": [_charge(charge) for charge in await self.double.store.charges(selection)],
+        }
+
+    async def change_account(self, request: Request) -> JSON:
+        """Set balance or limit of a key, with one provider or all."""
+        key = request.path_params["key"]
+        profile = profile_of(key, self.double.settings.keys)
+        if profile is None:
+            raise ControlError(404, f"{key!r} is no key of this double")
+        body = await _object(request, {"provider", "balance", "requests_per_minute"})
+        slug = body.pop("provider", None)
+        if not body:
+            raise ControlError(400, "balance or requests_per_minute is due")
+        providers = list(self.double.catalog) if slug is None else [self._provider(slug)]
+        changes = _changes(body)
+        accounts = [
+            await self.double.store.change_account(self.double.opening(provider, key, profile), changes)
+            for provider in providers
+        ]
+        return {"accounts": [_account(account) for account in accounts]}
+
+    async def faults(self, _request: Request) -> JSON:
+        """Return the fault plan."""
+        return [describe(fault) for fault in self.double.plan.faults]
+
+    async def set_faults(self, request: Request) -> JSON:
+        """Replace the fault plan."""
+        entries = await _json(request)
+        if not isinstance(entries, list):
+            raise ControlError(400, "a list of faults is due")
+        try:
+            plan = [parse_fault(entry, self.double.catalog.providers) for entry in cast(list[JSON], entries)]
+        except ValueError as error:
+            raise ControlError(400, str(error)) from error
+        self.double.plan.set(plan)
+        return await self.faults(request)
+
+    async def clear_faults(self, request: Request) -> JSON:
+        """Empty the fault plan."""
+        self.double.plan.set([])
+        return await self.faults(request)
+
+    async def move_clock(self, request: Request) -> JSON:
+        """Skip some time."""
+        body = await _object(request, {"advance_seconds"})
+        seconds = body.get("advance_seconds")
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+            raise ControlError(400, f"advance_seconds must be a number, got {seconds!r}")
+        try:
+            now = self.double.clock.advance(seconds)
+        except ValueError as error:
+            raise ControlError(400, str(error)) from error
+        return {"now": now, "offset": self.double.clock.offset}
+
+    async def reset(self, request: Request) -> JSON:
+        """Begin anew, with everything or one thing."""
+        what = request.path_params.get("what", "all")
+        if what not in RESETS:
+            raise ControlError(404, f"{what!r} is none of {', '.join(RESETS)}")
+        if what in {"all", "faults"}:
+            self.double.plan.set([])
+        if what in {"all", "clock"}:
+            self.double.clock.offset = 0.0
+        if what in {"all", "journal", "ledger", "limits"}:
+            await self.double.store.reset(what)
+        return {"reset": what}
+
+    async def upload(self, request: Request) -> JSON:
+        """Keep a picture and answer with a URL that the providers accept."""
+        data = await _read(request)
+        scheme_and_host = f"{request.url.scheme}://{request.url.netloc}"
+        try:
+            url, header = await upload(self.double, data, scheme_and_host)
+        except NotAnImage as error:
+            raise ControlError(400, f"send the bytes of an image: {error.reason}") from error
+        return {"url": url, "media_type": header.media_type, "width": header.width, "height": header.height}
+
+    def _provider(self, slug: JSON) -> Any:
+        if slug not in self.double.catalog.providers:
+            raise ControlError(
+                404, f"there is no provider {slug!r}; there are {', '.join(self.double.catalog.providers)}"
+            )
+        return self.double.catalog[slug]
+
+    def _selection(self, request: Request, default: int) -> Selection:
+        asked = request.query_params
+        if "provider" in asked:
+            self._provider(asked["provider"])
+        return Selection(
+            provider=asked.get("provider"),
+            key=asked.get("key"),
+            request_id=asked.get("request_id"),
+            status=_whole(asked.get("status"), "status", None),
+            limit=_whole(asked.get("limit"), "limit", default) or 0,
+        )
+
+
+def _whole(text: str | None, name: str, default: int | None) -> int | None:
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
+        raise ControlError(400, f"{name} must be a whole number, got {text[:40]!r}")
+    return int(text)
+
+
+def _changes(body: dict[str, JSON]) -> dict[str, JSON]:
+    changes: dict[str, JSON] = {}
+    if "balance" in body:
+        try:
+            changes["balance"] = amount(body["balance"])
+        except ValueError as error:
+            raise ControlError(400, f"balance: {error}") from error
+    if "requests_per_minute" in body:
+        limit = body["requests_per_minute"]
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= 10**6):
+            raise ControlError(400, f"requests_per_minute must be a whole number up to 1000000 or null, got {limit!r}")
+        changes["requests_per_minute"] = limit
+    return changes
+
+
+async def _read(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LARGEST_BODY:
+            raise ControlError(413, f"at most {LARGEST_BODY} bytes are taken")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def _json(request: Request) -> JSON:
+    try:
+        return orjson.loads(await _read(request))
+    except orjson.JSONDecodeError as error:
+        raise ControlError(400, f"the body is no JSON: {str(error)[:200]}") from error
+
+
+async def _object(request: Request, known: set[str]) -> dict[str, JSON]:
+    body = await _json(request)
+    if not isinstance(body, dict):
+        raise ControlError(400, f"an object with {', '.join(sorted(known))} is due")
+    members = cast(dict[str, JSON], body)
+    unknown = members.keys() - known
+    if unknown:
+        raise ControlError(400, f"{sorted(unknown)[0]!r} is none of {', '.join(sorted(known))}")
+    return members
+
+
+def _account(account: Account) -> JSON:
+    return {**asdict(account), "balance": f"{account.balance:f}", "reserved": f"{account.reserved:f}"}
+
+
+def _charge(charge: Charge) -> JSON:
+    price = charge.unit_price
+    return {
+        **asdict(charge),
+        "unit_price": None if price is None else f"{price:f}",
+        "amount": f"{charge.amount:f}",
+    }

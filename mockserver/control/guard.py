@@ -1,0 +1,60 @@
+"""Who may use the control API.
+
+On loopback anybody on the machine; with `--admin-token`, who has the token. A page in a browser is kept out either way:
+its requests come with a foreign Host (DNS rebinding) or without a JSON content type.
+"""
+
+import hmac
+from urllib.parse import urlsplit
+
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from qwenmock.mockserver.settings import LOOPBACK, Settings
+
+SAFE = ("GET", "HEAD")
+
+
+class Guard:
+    """Middleware that lets a control call through or says why not."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.hosts = {*LOOPBACK, settings.host}
+        if settings.public_url is not None:
+            self.hosts.add(urlsplit(settings.public_url).hostname or "")
+
+    @staticmethod
+    def middleware(settings: Settings) -> Middleware:
+        """Return the entry for Starlette's list."""
+        return Middleware(Guard, settings=settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check the call, then pass it on."""
+        if scope["type"] == "http":
+            refusal = self._refusal(Request(scope))
+            if refusal is not None:
+                await JSONResponse({"error": refusal[1]}, refusal[0])(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _refusal(self, request: Request) -> tuple[int, str] | None:
+        token = self.settings.admin_token
+        if token is not None and not request.url.path.endswith("/health"):
+            given = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if not hmac.compare_digest(given.encode(), token.encode()):
+                return 401, "send the admin token: Authorization: Bearer TOKEN"
+        elif not self._is_own_host(request.url.hostname or ""):
+            return 403, f"the control API does not answer for host {request.url.hostname!r}"
+        if request.method not in SAFE:
+            content_type = request.headers.get("content-type", "").partition(";")[0].strip()
+            if content_type != "application/json" and not content_type.startswith("image/"):
+                return 415, "send Content-Type: application/json, also without a body"
+        return None
+
+    def _is_own_host(self, host: str) -> bool:
+        # A name without a dot is none that a stranger can register and point to this machine.
+        return host in self.hosts or host.startswith("127.") or "." not in host

@@ -1,0 +1,24 @@
+"""The body that Model Studio answers with, which its resellers pass on or wrap."""
+
+from qwenmock.mockserver.job import Result
+from qwenmock.schemas.vocabulary import JSON
+
+
+def body(result: Result) -> dict[str, JSON]:
+    """Return `output`, `usage` and `request_id` for a result; text to image also counts its sub-tasks."""
+    message = {"role": "assistant", "content": [{"image": url} for url in result.urls]}
+    output: dict[str, JSON] = {"choices": [{"finish_reason": "stop", "message": message}]}
+    if not result.job.inputs:
+        succeeded = len(result.urls)
+        total = succeeded + result.failed
+        output["task_metric"] = {"FAILED": result.failed, "SUCCEEDED": succeeded, "TOTAL": total}
+    return {
+        "output": output,
+        "usage": {"width": result.width, "height": result.height, "image_count": len(result.urls)},
+        "request_id": result.request_id,
+    }
+
+
+def data(result: Result) -> list[dict[str, JSON]]:
+    """Return the list of images in the form that OpenAI-like gateways use."""
+    return [{"url": url, "b64_json": "", "revised_prompt": ""} for url in result.urls]

@@ -1,0 +1,207 @@
+"""What goes wrong because somebody asked for it.
+
+By a `Prefer` header on one request (RFC 7240), by a directive in the prompt where an SDK takes no headers, or by a
+plan that the control API sets. Whatever way it was asked for, the pipeline sees one `Wish`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from random import Random
+from typing import Any, Literal, cast
+
+from qwenmock.mockserver.job import Job
+from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.vocabulary import JSON
+
+LONGEST_WAIT = 300.0
+DIRECTIVES = re.compile(r"\[\[qwenmock:([^\]]{0,200})\]\]")
+ERROR_ORDER = ("invalid", "unauthorized", "insufficient_balance", "forbidden", "rate_limited", "internal")
+"""Which kind of error a bare status means, where several kinds have it: `forbidden` comes before the balance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked to go wrong with one request.
+
+    Attributes:
+        error: The kind of error it ends in.
+        wait: Seconds it takes longer.
+        fail_images: How many of its images fail.
+        fail_task: The error code that its task fails with.
+        drop: Where the connection is cut.
+        applied: The preferences that were honoured, for `Preference-Applied`.
+
+    """
+
+    error: str | None = None
+    wait: float = 0.0
+    fail_images: int = 0
+    fail_task: str | None = None
+    drop: Literal["before", "mid-body"] | None = None
+    applied: tuple[str, ...] = ()
+
+
+def kind_for(provider: Provider, status: int) -> str | None:
+    """Return the kind of error that has a status; None where the provider documents no such status."""
+    kinds = [name for name, kind in provider.errors.items() if kind.status == status]
+    preferred = [name for name in ("forbidden", *ERROR_ORDER) if name in kinds]
+    return next(iter(preferred or kinds), None)
+
+
+def preferences(provider: Provider, header: str | None) -> Wish:
+    """Read a `Prefer` header: `code=429`, `wait=3`. What cannot be honoured is passed over, as RFC 7240 has it."""
+    wish = Wish()
+    for item in re.split(r"[,;]", header or ""):
+        name, _, value = (part.strip().strip('"') for part in item.partition("="))
+        wish = _wished(wish, provider, {"code": "status"}.get(name.lower(), name.lower()), value, f"{name}={value}")
+    return wish
+
+
+def directives(provider: Provider, prompt: str, wish: Wish) -> Wish:
+    """Add what `[[qwenmock: …]]` in a prompt asks for: `status=`, `wait=`, `refuse`, `fail-images=`, `fail-task=`."""
+    for content in DIRECTIVES.findall(prompt):
+        for item in re.split(r"[,;]", content):
+            name, _, value = (part.strip() for part in item.partition("="))
+            wish = _wished(wish, provider, name.lower(), value, None)
+    return wish
+
+
+def _wished(wish: Wish, provider: Provider, name: str, value: str, applied: str | None) -> Wish:
+    change: dict[str, Any] = {}
+    if name == "status" and _is_number(value):
+        kind = kind_for(provider, int(value))
+        change = {"error": kind} if kind else {}
+    elif name == "wait":
+        seconds = _seconds(value)
+        change = {} if seconds is None else {"wait": seconds}
+    elif name == "refuse" and applied is None:
+        change = {"error": "refused"}
+    elif name == "fail-images" and applied is None and _is_number(value):
+        change = {"fail_images": int(value)}
+    elif name == "fail-task" and applied is None and re.fullmatch(r"[a-z_]{1,60}", value):
+        change = {"fail_task": value}
+    if change and applied is not None:
+        change["applied"] = (*wish.applied, applied)
+    return replace(wish, **change)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 6
+
+
+def _seconds(text: str) -> float | None:
+    return min(float(text), LONGEST_WAIT) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One entry of the fault plan: which requests it hits, how often, and what then happens.
+
+    Attributes:
+        times: How many more requests it hits; None for all.
+        probability: Of hitting one that fits.
+        delay_ms: How much longer the request takes.
+
+    """
+
+    provider: str | None = None
+    key: str | None = None
+    model: str | None = None
+    status: int | None = None
+    times: int | None = None
+    probability: float = 1.0
+    delay_ms: int = 0
+    drop: Literal["before", "mid-body"] | None = None
+    fail_images: int = 0
+
+    def fits(self, job: Job, key: str) -> bool:
+        """Tell whether a request is one of those it is for."""
+        return (
+            self.provider in {None, job.provider.slug} and self.key in {None, key} and self.model in {None, job.model}
+        )
+
+
+FIELDS = {
+    "provider": str,
+    "key": str,
+    "model": str,
+    "status": int,
+    "times": int,
+    "probability": float,
+    "delay_ms": int,
+    "drop": str,
+    "fail_images": int,
+}
+
+
+def parse_fault(entry: JSON, providers: Mapping[str, Provider]) -> Fault:
+    """Read one entry of a plan.
+
+    Raises:
+        ValueError: It is not what a fault looks like, or asks for what the provider does not document.
+
+    """
+    if not isinstance(entry, dict):
+        raise ValueError("a fault is an object")  # noqa: TRY004, one error for the caller to catch
+    values = cast(dict[str, Any], entry)
+    for name, value in values.items():
+        kind = FIELDS.get(name)
+        if kind is None:
+            raise ValueError(f"a fault has no {name!r}; it has {', '.join(FIELDS)}")
+        right = isinstance(value, int | float) if kind is float else isinstance(value, kind)
+        if not right or isinstance(value, bool):
+            raise ValueError(f"{name} must be {'a number' if kind is not str else 'a string'}, got {value!r}")
+        if kind is not str and value < 0:
+            raise ValueError(f"{name} must not be negative, got {value}")
+    fault = Fault(**values)
+    if fault.drop not in {None, "before", "mid-body"}:
+        raise ValueError(f'drop is "before" or "mid-body", got {fault.drop!r}')
+    if not 0 <= fault.probability <= 1:
+        raise ValueError(f"probability is from 0 to 1, got {fault.probability}")
+    if fault.provider is not None and fault.provider not in providers:
+        raise ValueError(f"there is no provider {fault.provider!r}; there are {', '.join(providers)}")
+    concerned = [p for slug, p in providers.items() if fault.provider in {None, slug}]
+    if fault.status is not None and not any(kind_for(p, fault.status) for p in concerned):
+        known = sorted({status for p in concerned for status in p.statuses} - {200})
+        raise ValueError(f"no document names status {fault.status}; there are {', '.join(map(str, known))}")
+    if fault.status is None and fault.drop is None and not fault.delay_ms and not fault.fail_images:
+        raise ValueError("a fault needs a status, a drop, a delay_ms or fail_images")
+    return fault
+
+
+def describe(fault: Fault) -> dict[str, JSON]:
+    """Return a fault as the control API shows it."""
+    return {each.name: getattr(fault, each.name) for each in fields(fault) if getattr(fault, each.name) is not None}
+
+
+class Plan:
+    """The faults that are set, in order; the first that fits a request and fires decides."""
+
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
+        self.faults: list[Fault] = []
+
+    def set(self, faults: Sequence[Fault]) -> None:
+        """Replace the plan."""
+        self.faults = list(faults)
+
+    def strike(self, job: Job, key: str, wish: Wish) -> Wish:
+        """Add what the plan has for this request, and count it."""
+        for position, fault in enumerate(self.faults):
+            if not fault.fits(job, key) or self._chance.random() >= fault.probability:
+                continue
+            if fault.times is not None:
+                left = fault.times - 1
+                self.faults[position : position + 1] = [replace(fault, times=left)] if left > 0 else []
+                if fault.times == 0:
+                    continue
+            kind = None if fault.status is None else kind_for(job.provider, fault.status)
+            return replace(
+                wish,
+                error=wish.error or kind,
+                wait=wish.wait + fault.delay_ms / 1000,
+                fail_images=max(wish.fail_images, fault.fail_images),
+                drop=fault.drop,
+            )
+        return wish

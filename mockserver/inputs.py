@@ -1,0 +1,88 @@
+"""The input images of a request: got at where they are here, and held to their limits.
+
+An address that leads elsewhere is not followed. One under the double's own address, for a picture it made or one
+that was uploaded to it, is resolved and checked like a data URL.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from qwenmock.mockserver.call import Call, Trace
+from qwenmock.mockserver.double import Double
+from qwenmock.mockserver.errors import ApiError
+from qwenmock.mockserver.extraction import Asked
+from qwenmock.mockserver.files import BadLink, own_file
+from qwenmock.mockserver.inspection import Header, NotAnImage, decode_data_url, read_header
+from qwenmock.mockserver.job import Input
+from qwenmock.schemas.catalog import Rule, Variant
+from qwenmock.schemas.vocabulary import JSON, subschema
+
+
+async def inspect(double: Double, call: Call, variant: Variant, asked: Asked, trace: Trace) -> tuple[Input, ...]:
+    """Return the inputs as they were understood.
+
+    Raises:
+        ApiError: One is no image, or breaks a limit.
+
+    """
+    if not asked.images:
+        return ()
+    path = variant.request.roles["image"][0]
+    spec = subschema(variant.request.schema, path)["x-image"]
+    rules = {rule.keyword: rule for rule in variant.request.rules if rule.path == path}
+    return tuple([await _inspected(double, call, url, spec, rules, trace) for url in asked.images])
+
+
+async def _inspected(
+    double: Double, call: Call, url: str, spec: Mapping[str, JSON], rules: Mapping[str, Rule], trace: Trace
+) -> Input:
+    try:
+        data = await _bytes_of(double, call, url, rules)
+        if data is None:
+            picture = call.provider.settings["picture"]
+            return Input("", url, "", picture["unseen_width"], picture["unseen_height"])
+        header = read_header(data)
+    except NotAnImage as error:
+        raise _bad(rules[error.keyword], f"image: {error.reason}") from error
+    _check(header, spec, rules, trace)
+    digest = hashlib.sha256(data).hexdigest()
+    await double.store.keep(digest, data)
+    is_data = url[:5].lower() == "data:"
+    if is_data and not url[5:].lower().startswith(header.media_type):
+        trace.advisories.append(f"image is labelled {url[5:40].partition(';')[0]} and is {header.media_type}")
+    return Input(digest, "" if is_data else url, header.media_type, header.width, header.height)
+
+
+async def _bytes_of(double: Double, call: Call, url: str, rules: Mapping[str, Rule]) -> bytes | None:
+    """Return an image's bytes; None for an address that leads elsewhere."""
+    if url[:5].lower() == "data:":
+        longest: int = rules["maxBytes"].value
+        data = decode_data_url(url, longest)
+        if data is None or len(data) > longest:
+            raise _bad(rules["maxBytes"], f"image must have at most {longest} bytes")
+        return data
+    try:
+        return await own_file(double, url, call.base_url)
+    except BadLink as error:
+        raise _bad(rules["schemes"], f"image cannot be downloaded: {error}") from error
+
+
+def _check(header: Header, spec: Mapping[str, JSON], rules: Mapping[str, Rule], trace: Trace) -> None:
+    if header.media_type not in spec["mediaTypes"]:
+        due = ", ".join(spec["mediaTypes"])
+        raise _bad(rules["mediaTypes"], f"image must be one of {due}, got {header.media_type}")
+    for side, size in (("Width", header.width), ("Height", header.height)):
+        for keyword, word, broken in (
+            (f"min{side}", "at least", size < spec[f"min{side}"]),
+            (f"max{side}", "at most", size > spec[f"max{side}"]),
+        ):
+            if not broken:
+                continue
+            detail = f"image {side.lower()} must be {word} {spec[keyword]} pixels, got {size}"
+            if keyword not in spec.get("advisory", ()):
+                raise _bad(rules[keyword], detail)
+            trace.advisories.append(detail)
+
+
+def _bad(rule: Rule, detail: str) -> ApiError:
+    return ApiError(rule.error, detail, rule)

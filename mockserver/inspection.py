@@ -1,0 +1,172 @@
+"""Images by their bytes: what they are and how large, from the headers alone.
+
+No picture is decoded here, so a small file that unpacks to gigabytes costs nothing. That a file is whole is told by
+its own structure: the last chunk of a PNG, the lengths that a RIFF, a BMP or a TIFF states.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pybase64
+
+
+class NotAnImage(Exception):  # noqa: N818, a finding, no failure
+    """The bytes are no image of a known format, or not all of one.
+
+    Attributes:
+        keyword: The rule it breaks, `mediaTypes`, `encoding` or `integrity`.
+
+    """
+
+    def __init__(self, keyword: str, reason: str) -> None:
+        super().__init__(reason)
+        self.keyword = keyword
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an image's header says: media type, width and height in pixels, and whether all of the file is there."""
+
+    media_type: str
+    width: int
+    height: int
+    whole: bool
+
+
+def decode_data_url(url: str, max_bytes: int | None) -> bytes | None:
+    """Return the bytes of a data URL; None where they are more than allowed, which is told before they are decoded.
+
+    Raises:
+        NotAnImage: It is not `data:{mime_type};base64,{data}`, or the base64 does not decode.
+
+    """
+    head, comma, data = url.partition(",")
+    if not comma or not head.lower().endswith(";base64"):
+        raise NotAnImage("encoding", "a data URL must be data:{mime_type};base64,{data}")
+    if max_bytes is not None and len(data) // 4 * 3 - data[-2:].count("=") > max_bytes:
+        return None
+    try:
+        return pybase64.b64decode(data, validate=True)
+    except ValueError as error:
+        raise NotAnImage("encoding", "the base64 data does not decode") from error
+
+
+def read_header(data: bytes) -> Header:
+    """Tell what image the bytes are.
+
+    Raises:
+        NotAnImage: They are none of the six formats, or end before the image does.
+
+    """
+    for magic, offset, parse in FORMATS:
+        if data.startswith(magic, offset):
+            try:
+                header = parse(data)
+            except (struct.error, IndexError) as error:
+                raise NotAnImage("integrity", "the image ends inside its header") from error
+            if not header.whole:
+                raise NotAnImage("integrity", "the image is cut off before its end")
+            return header
+    raise NotAnImage("mediaTypes", "the data is no image of a known format")
+
+
+def _png(data: bytes) -> Header:
+    if data[12:16] != b"IHDR":
+        raise NotAnImage("integrity", "the PNG does not begin with its header")
+    width, height = struct.unpack_from(">II", data, 16)
+    position = 8
+    while position + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        if data[position + 4 : position + 8] == b"IEND":
+            return Header("image/png", width, height, whole=True)
+        position += length + 12
+    return Header("image/png", width, height, whole=False)
+
+
+def _jpeg(data: bytes) -> Header:
+    position = 2
+    while True:
+        if data[position] != 0xFF:
+            raise NotAnImage("integrity", "the JPEG has no readable header")
+        marker = data[position + 1]
+        if marker == 0xFF:  # a fill byte
+            position += 1
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
+            height, width = struct.unpack_from(">HH", data, position + 5)
+            return Header("image/jpeg", width, height, whole=data.rfind(b"\xff\xd9", position) > 0)
+        (length,) = struct.unpack_from(">H", data, position + 2)
+        position += 2 + length
+
+
+def _bmp(data: bytes) -> Header:
+    start, header_size = struct.unpack_from("<II", data, 10)
+    if header_size == 12:
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        compression = 0
+    else:
+        width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    width, height = abs(width), abs(height)
+    if compression in {0, 3}:
+        end = start + (width * bits + 31) // 32 * 4 * height
+    else:
+        (size,) = struct.unpack_from("<I", data, 34)
+        end = start + size
+    return Header("image/bmp", width, height, whole=end <= len(data))
+
+
+def _tiff(data: bytes) -> Header:
+    order = "<" if data[:2] == b"II" else ">"
+    (position,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, position)
+    tags: dict[int, list[int]] = {}
+    for index in range(min(count, 512)):
+        entry = position + 2 + 12 * index
+        tag, kind, number = struct.unpack_from(order + "HHI", data, entry)
+        if tag in {256, 257, 273, 279, 324, 325} and kind in {3, 4} and number <= 65536:
+            code, size = ("H", 2) if kind == 3 else ("I", 4)
+            place = entry + 8 if number * size <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
+            tags[tag] = list(struct.unpack_from(f"{order}{number}{code}", data, place))
+    if 256 not in tags or 257 not in tags:
+        raise NotAnImage("integrity", "the TIFF states no width and height")
+    offsets = tags.get(273) or tags.get(324) or []
+    counts = tags.get(279) or tags.get(325) or []
+    end = max((o + c for o, c in zip(offsets, counts, strict=False)), default=len(data) + 1)
+    return Header("image/tiff", tags[256][0], tags[257][0], whole=end <= len(data))
+
+
+def _webp(data: bytes) -> Header:
+    (size,) = struct.unpack_from("<I", data, 4)
+    whole = size + 8 <= len(data)
+    form = data[12:16]
+    if form == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return Header("image/webp", width & 0x3FFF, height & 0x3FFF, whole)
+    if form == b"VP8L":
+        (packed,) = struct.unpack_from("<I", data, 21)
+        return Header("image/webp", (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1, whole)
+    if form == b"VP8X":
+        width = int.from_bytes(data[24:27], "little") + 1
+        height = int.from_bytes(data[27:30], "little") + 1
+        return Header("image/webp", width, height, whole and len(data) >= 30)
+    raise NotAnImage("integrity", "the WebP holds no picture")
+
+
+def _gif(data: bytes) -> Header:
+    width, height = struct.unpack_from("<HH", data, 6)
+    return Header("image/gif", width, height, whole=data.rstrip(b"\0").endswith(b";"))
+
+
+FORMATS: tuple[tuple[bytes, int, Callable[[bytes], Header]], ...] = (
+    (b"\x89PNG\r\n\x1a\n", 0, _png),
+    (b"\xff\xd8\xff", 0, _jpeg),
+    (b"BM", 0, _bmp),
+    (b"II*\0", 0, _tiff),
+    (b"MM\0*", 0, _tiff),
+    (b"WEBP", 8, _webp),
+    (b"GIF87a", 0, _gif),
+    (b"GIF89a", 0, _gif),
+)
+"""Signature, where it stands, and what reads the rest."""

@@ -1,0 +1,69 @@
+"""What the journal says of a call: enough to understand it, no key, and no image."""
+
+import hashlib
+from typing import cast
+
+from qwenmock.mockserver.accounts import mask
+from qwenmock.mockserver.call import Answer, Call, Trace
+from qwenmock.mockserver.errors import ApiError
+from qwenmock.schemas.vocabulary import JSON
+
+LONGEST_TEXT = 4000
+LONGEST_LIST = 100
+DEEPEST = 20
+
+
+def brief(value: JSON, depth: int = 0) -> JSON:
+    """Return a value with data URLs named by their digest and other long texts cut."""
+    if isinstance(value, str):
+        if len(value) <= 200:
+            return value
+        if value.startswith("data:"):
+            head = value[:100].partition(",")[0]
+            return f"{head},… ({len(value)} characters, sha256 {hashlib.sha256(value.encode()).hexdigest()[:16]})"
+        return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
+    if isinstance(value, dict):
+        if depth > DEEPEST:
+            return "…"
+        items = list(cast(dict[str, JSON], value).items())[:LONGEST_LIST]
+        return {name[:200]: brief(member, depth + 1) for name, member in items}
+    if isinstance(value, list):
+        return ["…"] if depth > DEEPEST else [brief(item, depth + 1) for item in cast(list[JSON], value)[:LONGEST_LIST]]
+    return value
+
+
+def entry(
+    call: Call, trace: Trace, answer: Answer, body: JSON, error: ApiError | None, seconds: float
+) -> dict[str, JSON]:
+    """Return the journal's entry for a call.
+
+    Args:
+        body: The answer's body before it was written as JSON.
+        error: Why it was refused, if it was.
+        seconds: How long the answer took.
+
+    """
+    job, charge, rule = trace.job, trace.charge, error.rule if error else None
+    return {
+        "id": trace.request_id,
+        "at": trace.at,
+        "provider": call.provider.slug,
+        "endpoint": call.endpoint.name,
+        "method": call.method,
+        "path": call.path,
+        "key": mask(trace.key) if trace.key else "",
+        "status": answer.status,
+        "milliseconds": round(seconds * 1000, 3),
+        "variant": trace.variant,
+        "model": job.model if job else "",
+        "effective_prompt": brief(job.prompt) if job else "",
+        "effective_negative_prompt": brief(job.negative_prompt) if job else "",
+        "request": trace.body,
+        "answer": body,
+        "refusal": None if error is None else {"kind": error.kind, "detail": error.detail},
+        "rule": None if rule is None else {"id": rule.id, "source": rule.source, "certainty": rule.beyond},
+        "advisories": trace.advisories,
+        "charge": None
+        if charge is None
+        else {"id": charge.id, "images": charge.images, "amount": f"{charge.amount:f}", "currency": charge.currency},
+    }

@@ -1,0 +1,93 @@
+"""The double on a port: run by the command, or in a thread beside whoever wants to talk to it."""
+
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import uvicorn
+
+from qwenmock.mockserver.app import create_app
+from qwenmock.mockserver.double import Double, create_double
+from qwenmock.mockserver.errors import SettingsError
+from qwenmock.mockserver.settings import Settings
+
+BACKLOG = 2048
+STOP_SECONDS = 5
+IDLE_SECONDS = 75
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, so that the port is known, and taken, before anything is said about it.
+
+    Raises:
+        SettingsError: The port is taken, or the host is none of this machine's.
+
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+
+
+def uvicorn_server(double: Double) -> uvicorn.Server:
+    """Return the uvicorn server for a double; it says nothing by itself."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(double),
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            date_header=True,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+    )
+
+
+class RunningServer:
+    """A double that answers on a port of this machine.
+
+    Attributes:
+        double: The double itself.
+        port: Its port.
+
+    """
+
+    def __init__(self, double: Double, port: int) -> None:
+        self.double = double
+        self.port = port
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return f"http://{self.double.settings.host}:{self.port}"
+
+    def url(self, slug: str) -> str:
+        """Return what stands in for the provider's production base URL."""
+        return f"{self.origin}/{self.double.catalog[slug].slug}"
+
+
+@contextmanager
+def running(settings: Settings | None = None) -> Generator[RunningServer]:
+    """Run a double in a thread, on a free port unless the settings name one, until the block ends.
+
+    Raises:
+        SettingsError: The settings are not right, or the port is taken.
+
+    """
+    double = create_double(settings or Settings(port=0))
+    listener = listen(double.settings.host, double.settings.port)
+    server = uvicorn_server(double)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        # The socket listens already: what is sent now is answered as soon as the loop runs.
+        yield RunningServer(double, listener.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()

@@ -1,0 +1,1 @@
+"""The examiner: proves by requests whether a server keeps its provider's contract, and the pytest plugin around it."""

@@ -1,0 +1,91 @@
+"""Images to send: of any format, size in pixels and length in bytes, made here so that nothing needs the network."""
+
+import base64
+import io
+import struct
+import zlib
+from functools import lru_cache
+
+from PIL import Image
+
+FORMATS = {
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/bmp": "BMP",
+    "image/tiff": "TIFF",
+    "image/webp": "WEBP",
+    "image/gif": "GIF",
+}
+"""Media type to the name that Pillow has for it."""
+
+
+@lru_cache(maxsize=128)
+def picture(media_type: str = "image/png", width: int = 768, height: int = 512) -> bytes:
+    """Return a picture of stripes, as small a file as the format allows."""
+    if media_type == "image/png":
+        return _png(width, height)
+    image = Image.new("1", (width, height), 1)
+    image.paste(0, (0, 0, width // 2, height // 3))
+    out = io.BytesIO()
+    if media_type in {"image/jpeg", "image/webp"}:
+        image = image.convert("RGB")
+    options = {"image/tiff": {"compression": "group4"}, "image/webp": {"quality": 1, "method": 0}}
+    image.save(out, FORMATS[media_type], **options.get(media_type, {}))
+    return out.getvalue()
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _png(width: int, height: int) -> bytes:
+    """Return a PNG of one bit a pixel: the largest accepted side costs a millisecond and a few hundred bytes."""
+    row = b"\0" + b"\xf0" * ((width + 7) // 8)
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    data = zlib.compress(row * height, 1)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+@lru_cache(maxsize=4)
+def picture_of_length(length: int, width: int = 768, height: int = 512) -> bytes:
+    """Return a PNG of exactly so many bytes: a private chunk, which every reader passes over, fills it up."""
+    small = _png(width, height)
+    filling = length - len(small) - 12
+    if filling < 0:
+        raise ValueError(f"a PNG of {width}x{height} has at least {len(small) + 12} bytes, not {length}")
+    return small[:-12] + _chunk(b"paDd", bytes(filling)) + small[-12:]
+
+
+def data_url(data: bytes, media_type: str = "image/png") -> str:
+    """Return the bytes as a data URL."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+@lru_cache(maxsize=256)
+def picture_url(media_type: str = "image/png", width: int = 768, height: int = 512) -> str:
+    """Return a picture as a data URL."""
+    return data_url(picture(media_type, width, height), media_type)
+
+
+def read_png(data: bytes) -> tuple[int, int]:
+    """Return width and height of a PNG, having decoded all of it.
+
+    Raises:
+        ValueError: It is none, or is damaged.
+
+    """
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise ValueError(f"the picture does not begin as a PNG does, but with {data[:8]!r}")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            return image.size
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"the picture does not decode: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def size_of(url: str) -> tuple[int, int]:
+    """Return width and height of a data URL's picture."""
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+        return image.size

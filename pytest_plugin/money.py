@@ -1,0 +1,51 @@
+"""What requests must cost, computed from the catalogue and not by the server's billing."""
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from qwenmock.schemas.catalog import Provider, Variant
+from qwenmock.schemas.vocabulary import JSON, select
+
+
+def worst_case(provider: Provider, variant: Variant | None, body: JSON) -> Decimal:
+    """Return what a request may cost if the server takes it, whatever it should do."""
+    prices = [price.amount or Decimal(0) for price in provider.models.values()]
+    if not isinstance(body, dict):
+        return Decimal(0)
+    price = max(prices)
+    model = body.get("model")
+    if isinstance(model, str) and model in provider.models:
+        price = provider.models[model].amount or Decimal(0)
+    counts = [1.0]
+    for path in variant.request.roles.get("n", ()) if variant else ():
+        counts += [abs(float(value)) for value in select(body, path) if _is_count(value)]
+    return price * Decimal(min(max(counts), 100.0))
+
+
+def _is_count(value: JSON) -> bool:
+    if isinstance(value, str):
+        return value.isascii() and value.isdecimal()
+    return isinstance(value, int | float)
+
+
+def charge_of(provider: Provider, model: str, images: int) -> Decimal:
+    """Return what so many images cost."""
+    return (provider.models[model].amount or Decimal(0)) * images
+
+
+def log_mistakes(provider: Provider, model: str, images: int, log: JSON) -> list[str]:
+    """Return what is wrong with the billing record of a charge, in sentences."""
+    terms = provider.settings["billing_log"]
+    price = provider.models[model].amount or Decimal(0)
+    per_dollar = Decimal(terms["quota_per_usd"])
+    quota = (price * per_dollar / Decimal(terms["cny_per_usd"])).to_integral_value(ROUND_HALF_UP)
+    total = (price * images).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    sign = provider.settings.get("currency_sign", "")
+    noun = "image" if images == 1 else "images"
+    unit = max(price, price.quantize(Decimal("0.01")), key=lambda amount: -amount.as_tuple().exponent)  # type: ignore[operator]
+    due = {
+        "content": f"Image generation: {images} {noun} × {sign}{unit} = {sign}{total}",
+        "modelName": model,
+        "quota": int(quota),
+        "quotaDollar": f"{quota * images / per_dollar:.6f}",
+    }
+    return [f"{name} is {log.get(name)!r}, {value!r} is due" for name, value in due.items() if log.get(name) != value]

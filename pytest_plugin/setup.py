@@ -1,0 +1,64 @@
+"""From options to examiners."""
+
+import os
+
+from qwenmock.mockserver.app import create_app
+from qwenmock.mockserver.double import create_double
+from qwenmock.mockserver.settings import Settings
+from qwenmock.pytest_plugin.budget import Budget
+from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.pytest_plugin.options import PURPOSES, OptionError, Options, keys_of
+from qwenmock.pytest_plugin.target import ORIGIN, EmbeddedTarget, HttpTarget
+from qwenmock.schemas.catalog import Catalog, Provider, load
+
+EMBEDDED_KEY = "sk-mock"
+CONTROL = f"{ORIGIN}/__mock__"
+LEDGER = f"{CONTROL}/ledger?request_id={{request_id}}"
+
+
+def chosen(options: Options) -> list[Provider]:
+    """Return the providers that are to be examined.
+
+    Raises:
+        OptionError: One is unknown.
+        CatalogError: The catalogue cannot be loaded.
+
+    """
+    catalog = load() if options.schemas is None else load(options.schemas)
+    for slug in options.providers:
+        if slug not in catalog.providers:
+            raise OptionError(f"there is no provider {slug!r}; there are {', '.join(catalog.providers)}")
+    return [catalog[slug] for slug in options.providers or catalog.providers]
+
+
+def create_examiner(provider: Provider, options: Options) -> Examiner:
+    """Return the examiner for a provider, with what it examines."""
+    if options.url is None:
+        return _embedded(provider, options)
+    key, special = keys_of(provider.slug, os.environ)
+    return Examiner(
+        provider=provider,
+        target=HttpTarget(options.url or provider.base_url),
+        key=key,
+        keys=special,
+        budget=Budget(options.budget, provider.currency),
+        ledger=options.ledger,
+        live=True,
+        pace=options.pace,
+        profile=options.profile,
+    )
+
+
+def _embedded(provider: Provider, options: Options) -> Examiner:
+    double = create_double(Settings(seed=0), Catalog({provider.slug: provider}))
+    return Examiner(
+        provider=provider,
+        target=EmbeddedTarget(create_app(double), provider.slug),
+        key=EMBEDDED_KEY,
+        keys={purpose: f"sk-mock-{purpose}" for purpose in PURPOSES},
+        budget=Budget(None, provider.currency),
+        ledger=LEDGER,
+        control=CONTROL,
+        profile=options.profile,
+        now=double.clock.now,
+    )

@@ -1,0 +1,155 @@
+"""What is examined: the double inside this process, or any server over HTTP."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import orjson
+from starlette.types import ASGIApp, Message
+
+from qwenmock.schemas.vocabulary import JSON
+
+TIMEOUT_SECONDS = 120.0
+ORIGIN = "http://127.0.0.1:4010"
+"""Where the embedded double believes it is; nothing listens there."""
+
+
+class TargetError(Exception):
+    """The target could not be asked, or did not answer in HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as it came.
+
+    Attributes:
+        headers: By lower-case name.
+        seconds: From the request's first byte to the answer's last.
+
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+    def json(self) -> JSON:
+        """Return the body as JSON.
+
+        Raises:
+            ValueError: It is none.
+
+        """
+        return orjson.loads(self.body)
+
+
+class Target(Protocol):
+    """Something that answers requests.
+
+    Attributes:
+        name: What it is, for reports.
+        base_url: What stands in for the provider's production base URL.
+
+    """
+
+    name: str
+    base_url: str
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
+        """Send one request to an absolute URL and return the answer.
+
+        Raises:
+            TargetError: There was none.
+
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class EmbeddedTarget:
+    """An ASGI application in this process: no socket, no thread."""
+
+    def __init__(self, app: ASGIApp, slug: str) -> None:
+        self.name = "the embedded double"
+        self.base_url = f"{ORIGIN}/{slug}"
+        self._app = app
+        self._loop = asyncio.new_event_loop()
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
+        """Call the application."""
+        return self._loop.run_until_complete(self._call(method, url, headers, content))
+
+    async def _call(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Reply:
+        parts = urlsplit(url)
+        sent = {"host": parts.netloc, "content-length": str(len(content)), **{k.lower(): v for k, v in headers.items()}}
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": parts.scheme,
+            "path": unquote(parts.path),
+            "raw_path": parts.path.encode(),
+            "query_string": parts.query.encode(),
+            "root_path": "",
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 4010),
+        }
+        events: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+        status = 0
+        received: dict[str, str] = {}
+        chunks: list[bytes] = []
+
+        async def receive() -> Message:
+            return events.pop() if events else {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            nonlocal status, received
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                received = {
+                    name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message["headers"]
+                }
+            else:
+                chunks.append(message.get("body", b""))
+
+        started = time.perf_counter()
+        try:
+            await self._app(scope, receive, send)
+        except ConnectionError as error:
+            raise TargetError(str(error)) from error
+        return Reply(status, received, b"".join(chunks), time.perf_counter() - started)
+
+    def close(self) -> None:
+        """End the loop that the application ran on."""
+        self._loop.close()
+
+
+class HttpTarget:
+    """A server at a URL."""
+
+    def __init__(self, base_url: str) -> None:
+        self.name = base_url
+        self.base_url = base_url.rstrip("/")
+        self._client = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=True)
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
+        """Send one request."""
+        started = time.perf_counter()
+        try:
+            response = self._client.request(method, url, headers=dict(headers), content=content)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise TargetError(f"{method} {url.partition('?')[0]}: {type(error).__name__}: {error}") from error
+        return Reply(response.status_code, dict(response.headers), response.content, time.perf_counter() - started)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
