@@ -14,7 +14,10 @@ from urllib.parse import urlsplit
 import jsonschema
 import jsonschema_rs
 from jsonschema import validators as engines
-from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.exceptions import (
+    ValidationError,
+    best_match,  # pyright: ignore[reportUnknownVariableType]
+)
 
 from qwenmock.mockserver.addresses import is_public_host
 from qwenmock.schemas.catalog import Document, Rule

@@ -6,7 +6,7 @@ from typing import cast
 
 from qwenmock.pytest_plugin.images import picture_url
 from qwenmock.schemas.catalog import Variant
-from qwenmock.schemas.vocabulary import JSON, Path, Schema
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, subschema
 
 PROMPT = "A cat playing in the grass"
 CALLBACK = "https://example.com/webhooks/image-task-completed"
@@ -96,14 +96,8 @@ def at(schema: Schema, body: JSON, path: Path) -> JSON:
         return body
     changed = copy.deepcopy(body)
     holder, key = _holder(schema, changed, path)
-    present = key in holder if isinstance(holder, dict) else key < len(holder)
-    return holder[key] if present else smallest(_below(schema, path))
-
-
-def _below(schema: Schema, path: Path) -> Schema:
-    for step in path:
-        schema = schema["items"] if step == "*" else schema["properties"][step]
-    return schema
+    present = key < len(holder) if path[-1] == "*" else key in holder
+    return holder[key] if present else smallest(subschema(schema, path))
 
 
 def _holder(schema: Schema, body: JSON, path: Path) -> tuple[JSON, JSON]:

@@ -1,6 +1,7 @@
 """What requests must cost, computed from the catalogue and not by the server's billing."""
 
 from decimal import ROUND_HALF_UP, Decimal
+from typing import cast
 
 from qwenmock.schemas.catalog import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, select
@@ -12,7 +13,7 @@ def worst_case(provider: Provider, variant: Variant | None, body: JSON) -> Decim
     if not isinstance(body, dict):
         return Decimal(0)
     price = max(prices)
-    model = body.get("model")
+    model = cast(dict[str, JSON], body).get("model")
     if isinstance(model, str) and model in provider.models:
         price = provider.models[model].amount or Decimal(0)
     counts = [1.0]

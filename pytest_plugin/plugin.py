@@ -26,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[OPTIONS] = read_options(vars(config.option))
     except OptionError as error:
         raise pytest.UsageError(str(error)) from error
+    if config.stash[OPTIONS].providers:
+        _providers(config)
 
 
 def _providers(config: pytest.Config) -> "list[Provider]":

@@ -1,0 +1,37 @@
+# `make serve` and `make test` need Python 3.11 or later and nothing else; what they install stays in .venv.
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
+BIN := .venv/bin
+
+.PHONY: serve test lint types bench clean
+
+serve: .venv/serve.stamp
+	@$(BIN)/qwenmock serve
+
+test: lint types
+	$(BIN)/python -m pytest -n auto
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/test.stamp
+	$(BIN)/pyright
+
+bench: .venv/test.stamp
+	$(BIN)/python -m benchmarks
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; set PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+.venv/serve.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/test.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@ .venv/serve.stamp
+
+clean:
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis

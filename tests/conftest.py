@@ -1,0 +1,35 @@
+"""A real double on a loopback port, and clients for it."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from qwenmock.mockserver.server import RunningServer, running
+from qwenmock.mockserver.settings import Settings
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[RunningServer]:
+    with running(Settings(port=0)) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: RunningServer) -> RunningServer:
+    httpx.post(f"{shared_server.origin}/__mock__/reset", json={}).raise_for_status()
+    return shared_server
+
+
+@pytest.fixture
+def control(server: RunningServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{server.origin}/__mock__", headers={"Content-Type": "application/json"}) as client:
+        yield client
+
+
+@pytest.fixture
+def nebula(server: RunningServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url("nebula"), headers={"Authorization": "Bearer sk-mock"}, timeout=30) as client:
+        yield client

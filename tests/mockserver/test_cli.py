@@ -1,0 +1,132 @@
+"""`qwenmock serve` as it is typed."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+COMMAND = [sys.executable, "-m", "qwenmock.mockserver", "serve"]
+BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
+
+
+@contextlib.contextmanager
+def serving(*options: str, environment: dict[str, str] | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = subprocess.Popen(
+        [*COMMAND, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+    assert process.stdout is not None
+    try:
+        first = process.stdout.readline()
+        yield process, first.rpartition(" ")[2].strip()
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def refused(*options: str, environment: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        [*COMMAND, *options],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, **(environment or {})},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("qwenmock: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_server_says_where_it_is_and_stops_cleanly(number: signal.Signals) -> None:
+    with serving("--port", "0") as (process, origin):
+        answer = httpx.post(
+            f"{origin}/nebula/v1/images/generations", json=BODY, headers={"Authorization": "Bearer sk-mock"}
+        )
+        assert answer.status_code == 200
+        process.send_signal(number)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        out, log = process.stdout.read(), process.stderr.read()
+        assert process.wait(timeout=20) == 0
+        assert f"{origin}/nebula" in out
+        assert "sk-mock-limited" in out
+        assert out.endswith("stopped\n")
+        assert re.search(r"POST /nebula/v1/images/generations 200 [0-9.]+ ms", log)
+
+
+def test_log_can_be_json() -> None:
+    with serving("--port", "0", "--log-format", "json") as (process, origin):
+        httpx.post(f"{origin}/nebula/v1/images/generations", json=BODY)
+        process.terminate()
+        _, log = process.communicate(timeout=20)
+        assert json.loads(log)["status"] == 401
+
+
+def test_environment_and_config_file_are_read_in_their_order(tmp_path: Path) -> None:
+    config = tmp_path / "qm.toml"
+    config.write_text('port = 1\nprovider = "nebula"\n[price]\nnebula = "0.5"\n[keys.sk-mock-own]\nbalance = "3"\n')
+    environment = {"QWENMOCK_PORT": "0", "QWENMOCK_CONFIG": str(config)}
+    with serving("--price", "nebula=0.25CNY", environment=environment) as (_, origin):
+        headers = {"Authorization": "Bearer sk-mock-own"}
+        assert httpx.post(f"{origin}/v1/images/generations", json=BODY, headers=headers).status_code == 200
+        ledger = httpx.get(f"{origin}/__mock__/ledger").json()
+        assert ledger["charges"][0]["amount"] == "0.25"
+        assert ledger["accounts"][0]["balance"] == "2.75"
+
+
+def test_taken_port_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"port {port}" in refused("--port", port)
+
+
+def test_wrong_options_are_one_clear_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("port = [")
+    unknown = tmp_path / "unknown.toml"
+    unknown.write_text("colour = 1")
+    (tmp_path / "empty").mkdir()
+    for options, named in (
+        (["--provider", "acme"], "nebula"),
+        (["--port", "70000"], "65535"),
+        (["--latency", "slow"], "instant"),
+        (["--latency", "5-1"], "instant"),
+        (["--price", "acme=1"], "acme"),
+        (["--price", "nebula=much"], "SLUG=AMOUNT"),
+        (["--seed", "x"], "whole number"),
+        (["--public-url", "mock"], "URL"),
+        (["--log-format", "xml"], "json"),
+        (["--journal-max", "0"], "whole number"),
+        (["--host", "0.0.0.0"], "--admin-token"),
+        (["--host", "203.0.113.5", "--admin-token", "x"], "cannot listen"),
+        (["--config", str(tmp_path / "none.toml")], "none.toml"),
+        (["--config", str(broken)], "broken.toml"),
+        (["--config", str(unknown)], "colour"),
+        (["--schemas", str(tmp_path / "empty")], "provider.toml"),
+    ):
+        assert named in refused(*options), options
+    assert "QWENMOCK_PORT" in refused(environment={"QWENMOCK_PORT": "x"})
+
+
+def test_latency_is_waited_for() -> None:
+    with serving("--port", "0", "--latency", "300") as (_, origin):
+        answer = httpx.post(
+            f"{origin}/nebula/v1/images/generations", json=BODY, headers={"Authorization": "Bearer sk-mock"}
+        )
+        assert answer.elapsed.total_seconds() >= 0.3

@@ -1,0 +1,144 @@
+"""The control API."""
+
+import httpx
+import pytest
+
+from qwenmock.mockserver.server import RunningServer, running
+from qwenmock.mockserver.settings import Settings
+
+PATH = "/v1/images/generations"
+BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
+
+
+def test_health_is_told_at_the_root_too(server: RunningServer) -> None:
+    for path in ("/health", "/ready", "/__mock__/health"):
+        assert httpx.get(server.origin + path).json()["status"] == "ok"
+
+
+def test_journal_shows_calls_newest_first_with_masked_keys(nebula: httpx.Client, control: httpx.Client) -> None:
+    nebula.post(PATH, json=BODY)
+    nebula.post(PATH, json={}, headers={"Authorization": "Bearer sk-secret-key-of-somebody"})
+    refused, served = control.get("/journal").json()
+    assert (refused["status"], served["status"]) == (401, 200)
+    assert "secret" not in str(refused)
+    assert served["charge"]["amount"] == "0.18"
+    assert served["effective_prompt"] == "a cat"
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [("status=401", 1), ("key=sk-mock", 1), ("provider=nebula", 2), ("limit=1", 1), ("key=nobody", 0), ("limit=0", 0)],
+)
+def test_journal_can_be_filtered(nebula: httpx.Client, control: httpx.Client, query: str, count: int) -> None:
+    nebula.post(PATH, json=BODY)
+    nebula.post(PATH, json=BODY, headers={"Authorization": "Bearer sk-mock-expired"})
+    assert len(control.get(f"/journal?{query}").json()) == count
+
+
+def test_journal_holds_no_image(nebula: httpx.Client, control: httpx.Client) -> None:
+    long = "data:image/png;base64," + "A" * 100_000
+    nebula.post(PATH, json=BODY | {"image": long})
+    assert len(control.get("/journal").content) < 5000
+
+
+def test_journal_is_bounded() -> None:
+    with running(Settings(port=0, journal_max=5)) as server, httpx.Client(base_url=server.origin) as client:
+        for _ in range(12):
+            client.post(f"/nebula{PATH}", json=BODY)
+        assert len(client.get("/__mock__/journal").json()) == 5
+
+
+def test_calls_that_cannot_be_done_say_why(control: httpx.Client) -> None:
+    wrong = [
+        ("PATCH", "/accounts/sk-mock", {"balance": "-1"}, 400),
+        ("PATCH", "/accounts/sk-mock", {"balance": "much"}, 400),
+        ("PATCH", "/accounts/sk-mock", {"colour": "red"}, 400),
+        ("PATCH", "/accounts/sk-mock", {}, 400),
+        ("PATCH", "/accounts/sk-mock", {"requests_per_minute": "3"}, 400),
+        ("PATCH", "/accounts/nobody", {"balance": "1"}, 404),
+        ("PATCH", "/accounts/sk-mock", {"provider": "acme", "balance": "1"}, 404),
+        ("POST", "/clock", {"advance_seconds": -1}, 400),
+        ("POST", "/clock", {"advance_seconds": "1"}, 400),
+        ("POST", "/clock", [], 400),
+        ("POST", "/reset/everything", {}, 404),
+        ("PUT", "/faults", {}, 400),
+        ("PUT", "/faults", [{"status": 418}], 400),
+        ("PUT", "/faults", [{"colour": 1}], 400),
+        ("PUT", "/faults", [{"status": 500, "probability": 2}], 400),
+        ("PUT", "/faults", [{"provider": "acme", "status": 500}], 400),
+        ("PUT", "/faults", [{}], 400),
+        ("POST", "/images", {}, 400),
+        ("GET", "/journal?limit=x", None, 400),
+        ("GET", "/ledger?provider=acme", None, 404),
+        ("GET", "/nowhere", None, 404),
+        ("DELETE", "/ledger", None, 405),
+    ]
+    for method, path, body, status in wrong:
+        answer = control.request(method, path, json=body)
+        assert (answer.status_code, list(answer.json())) == (status, ["error"]), (method, path, body)
+
+
+def test_mutation_without_a_json_content_type_is_refused(server: RunningServer) -> None:
+    answer = httpx.post(f"{server.origin}/__mock__/reset", headers={"Content-Type": "text/plain"}, content=b"{}")
+    assert answer.status_code == 415
+
+
+def test_foreign_host_name_is_refused(server: RunningServer) -> None:
+    answer = httpx.get(f"{server.origin}/__mock__/ledger", headers={"Host": "rebinding.example.com"})
+    assert answer.status_code == 403
+
+
+def test_token_is_demanded_when_set() -> None:
+    with running(Settings(port=0, admin_token="open sesame")) as server:
+        url = f"{server.origin}/__mock__/ledger"
+        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert httpx.get(url, headers={"Authorization": "Bearer open sesame"}).status_code == 200
+        assert httpx.get(f"{server.origin}/__mock__/health").status_code == 200
+
+
+def test_reset_begins_anew(nebula: httpx.Client, control: httpx.Client) -> None:
+    nebula.post(PATH, json=BODY)
+    control.post("/reset/ledger", json={})
+    assert control.get("/ledger").json() == {"accounts": [], "charges": []}
+    assert len(control.get("/journal").json()) == 1
+    control.post("/reset", json={})
+    assert control.get("/journal").json() == []
+
+
+def test_limit_of_an_account_can_be_set(nebula: httpx.Client, control: httpx.Client) -> None:
+    control.patch("/accounts/sk-mock.slow", json={"requests_per_minute": 1, "provider": "nebula"}).raise_for_status()
+    headers = {"Authorization": "Bearer sk-mock.slow"}
+    assert [nebula.post(PATH, json=BODY, headers=headers).status_code for _ in range(2)] == [200, 429]
+
+
+def test_same_seed_gives_the_same_answers() -> None:
+    def bodies() -> list[str]:
+        with running(Settings(port=0, seed=5)) as server, httpx.Client(base_url=server.origin) as client:
+            headers = {"Authorization": "Bearer sk-mock", "Host": "mock"}
+            answers = [client.post(f"/nebula{PATH}", json=BODY, headers=headers).json() for _ in range(3)]
+            return [answer["data"]["metadata"]["request_id"] for answer in answers]
+
+    first = bodies()
+    assert first == bodies()
+    assert len(set(first)) == 3
+
+
+def test_price_can_be_set_and_strict_refuses_what_is_not_documented() -> None:
+    from decimal import Decimal
+
+    with running(Settings(port=0, strict=True, prices={"nebula": Decimal("0.25")})) as server:
+        client = httpx.Client(base_url=server.origin, headers={"Authorization": "Bearer sk-mock"})
+        assert client.post(f"/nebula{PATH}", json=BODY | {"steps": 5}).status_code == 400
+        assert client.post(f"/nebula{PATH}", json=BODY).status_code == 200
+        [charge] = client.get("/__mock__/ledger").json()["charges"]
+        assert charge["amount"] == "0.25"
+        assert charge["log"]["content"] == "Image generation: 1 image × ¥0.25 = ¥0.25"
+        client.close()
+
+
+def test_provider_can_be_mounted_at_the_root_and_public_url_begins_links() -> None:
+    settings = Settings(port=0, provider="nebula", public_url="https://mock.example.com/qm")
+    with running(settings) as server:
+        answer = httpx.post(server.origin + PATH, json=BODY, headers={"Authorization": "Bearer sk-mock"})
+        assert answer.json()["data"]["data"][0]["url"].startswith("https://mock.example.com/qm/__files__/")

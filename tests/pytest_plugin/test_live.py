@@ -1,0 +1,58 @@
+"""`pytest contract_tests --live-url …` against a real server."""
+
+import os
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from qwenmock.mockserver.server import RunningServer
+
+COMMAND = [sys.executable, "-m", "pytest", "--pyargs", "qwenmock.contract_tests", "-q", "-rs", "-p", "no:cacheprovider"]
+
+
+def examine(server: RunningServer, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, "--live-url", server.url("nebula"), "--provider", "nebula", *options]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("QWENMOCK_")}
+    return subprocess.run(command, capture_output=True, text=True, env={**clean, **environment}, check=False)
+
+
+def test_without_a_key_nothing_is_sent_that_needs_one(server: RunningServer, control: httpx.Client) -> None:
+    done = examine(server)
+    assert done.returncode == 0, done.stdout
+    assert "QWENMOCK_NEBULA_KEY is not set" in done.stdout
+    assert all(entry["status"] == 401 for entry in control.get("/journal").json())
+
+
+def test_at_the_default_budget_nothing_is_billed(server: RunningServer, control: httpx.Client) -> None:
+    done = examine(server, QWENMOCK_NEBULA_KEY="sk-mock")
+    assert done.returncode == 0, done.stdout
+    assert "--live-budget" in done.stdout
+    assert control.get("/ledger").json()["charges"] == []
+
+
+def test_with_a_budget_no_more_than_that_is_spent(server: RunningServer, control: httpx.Client) -> None:
+    control.patch("/accounts/sk-mock", json={"balance": "1000"})
+    done = examine(server, "--live-budget", "2", "-k", "n/maximum or smallest", QWENMOCK_NEBULA_KEY="sk-mock")
+    assert done.returncode == 0, done.stdout
+    [account] = control.get("/ledger").json()["accounts"]
+    assert 998 <= float(account["balance"]) < 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--live-url", "nonsense", "--provider", "nebula"], "URL"),
+        (["--live-url", "http://127.0.0.1:9"], "--provider"),
+        (["--provider", "acme"], "acme"),
+        (["--live-budget", "much"], "--live-budget"),
+        (["--live-budget", "-1"], "--live-budget"),
+        (["--live-ledger", "http://127.0.0.1:9"], "{request_id}"),
+        (["--contract-profile", "huge"], "huge"),
+    ],
+)
+def test_wrong_options_are_usage_errors(options: list[str], named: str) -> None:
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert named in done.stdout + done.stderr

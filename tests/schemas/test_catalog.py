@@ -1,0 +1,129 @@
+"""The catalogue: what ships is sound, and what is not sound does not load."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwenmock import fixtures
+from qwenmock.pytest_plugin.bodies import example
+from qwenmock.pytest_plugin.boundaries import edits_of
+from qwenmock.pytest_plugin.judge import broken_rules
+from qwenmock.schemas import catalog
+from qwenmock.schemas.errors import CatalogError
+
+CATALOG = catalog.load()
+VARIANTS = {f"{p.slug}/{v.name}": (p, v) for p in CATALOG for v in p.variants.values()}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_rule_of_a_variant_can_be_kept_and_broken_alone(name: str) -> None:
+    _, variant = VARIANTS[name]
+    base = example(variant)
+    assert not broken_rules(variant.request, base)
+    for rule in variant.request.rules:
+        kept = broken = 0
+        for edit in edits_of(variant, rule):
+            found = broken_rules(variant.request, edit.change(base))
+            kept += edit.side == "accept" and not found
+            broken += edit.side == "reject" and found == {rule}
+        assert kept, rule.id
+        assert broken or rule.keyword == "x-truncate", rule.id
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_documented_requests_and_answers_keep_the_schemas(name: str) -> None:
+    provider, variant = VARIANTS[name]
+    for exchange in fixtures.exchanges(provider.slug, variant.name):
+        assert not broken_rules(variant.request, exchange.request)
+        assert exchange.answer is None or not broken_rules(variant.answer, exchange.answer)
+
+
+def test_every_stored_exchange_belongs_to_a_variant() -> None:
+    for file in (fixtures.HERE / "exchanges").iterdir():
+        slug = file.name.partition("-")[0]
+        assert json.loads(file.read_text())["variant"] in CATALOG[slug].variants
+
+
+def test_rule_ids_are_as_promised() -> None:
+    rule = CATALOG["nebula"].rule("nebula/contents/parameters/n/maximum")
+    assert (rule.value, rule.certainty, rule.error) == (6, "documented", "image_quantity")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    shutil.copytree(catalog.HERE / "nebula", tmp_path / "nebula")
+    return tmp_path
+
+
+def change(file: Path, edit: Any) -> None:
+    content = json.loads(file.read_text("utf-8"))
+    edit(content)
+    file.write_text(json.dumps(content), "utf-8")
+
+
+def failure(folder: Path) -> str:
+    with pytest.raises(CatalogError) as caught:
+        catalog.load(folder)
+    return str(caught.value)
+
+
+def test_keyword_that_nobody_implements_is_named_with_file_and_pointer(copy: Path) -> None:
+    change(copy / "nebula/contents.schema.json", lambda c: c["properties"]["parameters"].update(minProperties=1))
+    message = failure(copy)
+    assert "contents.schema.json#/properties/parameters" in message
+    assert "minProperties" in message
+
+
+def test_limit_without_a_source_is_refused(copy: Path) -> None:
+    change(
+        copy / "nebula/contents.schema.json", lambda c: c["properties"]["parameters"]["properties"]["n"].pop("x-source")
+    )
+    assert "contents.schema.json#/properties/parameters/properties/n" in failure(copy)
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        (lambda c: c["properties"]["model"].update({"$ref": "common.schema.json#/$defs/nothing"}), "points to nothing"),
+        (lambda c: c["properties"]["model"].update({"$ref": "missing.schema.json#/$defs/x"}), "missing.schema.json"),
+        (lambda c: c["properties"]["model"].update({"enum": ["a"]}), "stands both"),
+        (lambda c: c["x-rules"].update({"maximum": {"certainty": "assumed"}}), "no limit of this subschema"),
+        (lambda c: c["x-rules"]["required"].update({"error": "nonsense"}), "nonsense"),
+        (lambda c: c.update({"x-certainty": "sure"}), "sure"),
+        (lambda c: c["properties"]["parameters"]["properties"]["n"].update({"maximum": "6"}), "'6'"),
+    ],
+    ids=["ref", "file", "clash", "override", "error", "certainty", "operand"],
+)
+def test_schema_that_is_off_is_refused(copy: Path, edit: Any, named: str) -> None:
+    change(copy / "nebula/contents.schema.json", edit)
+    assert named in failure(copy)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ('currency = "CNY"', "", "currency"),
+        ('amount = "0.18"', "amount = 0.18", "/price/amount"),
+        ('variants = ["simplified", "full", "contents"]', 'variants = ["other"]', "other"),
+        ("[models.qwen-image-plus]", "[models.dall-e]", "dall-e"),
+        ("[errors.internal]", "[errors.other]", "internal"),
+        ("status = 500", "status = 200", "/errors/internal/status"),
+        ('name = "Nebula"', "name = ", "provider.toml"),
+        ("[price]", "[price]\ncolour = 1", "colour"),
+    ],
+)
+def test_provider_file_that_is_off_is_refused(copy: Path, old: str, new: str, named: str) -> None:
+    file = copy / "nebula/provider.toml"
+    content = file.read_text("utf-8")
+    assert old in content
+    file.write_text(content.replace(old, new, 1), "utf-8")
+    message = failure(copy)
+    assert "provider.toml" in message
+    assert named in message
+
+
+def test_empty_folder_is_no_catalogue(tmp_path: Path) -> None:
+    assert "provider.toml" in failure(tmp_path)
