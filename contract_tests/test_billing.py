@@ -19,6 +19,7 @@ def test_every_count_of_images_is_billed_exactly(contract_examiner: Examiner, co
 
 def test_refused_requests_cost_nothing(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """The account's balance is the same before and after refusals, and falls by a success's price."""
+    contract_examiner.accept(contract_variant, contract_examiner.example(contract_variant))
     before = contract_examiner.balance()
     contract_examiner.refuse_content(b"{")
     assert contract_examiner.balance() == before

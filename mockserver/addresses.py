@@ -37,3 +37,16 @@ def is_public_host(host: str) -> bool:
         return is_public_address(socket.inet_ntoa(socket.inet_aton(host)))
     except (OSError, UnicodeError):
         return True
+
+
+def is_loopback_address(text: str) -> bool:
+    """Tell whether an IP address is this machine's own."""
+    return ipaddress.ip_address(text.partition("%")[0]).is_loopback
+
+
+def is_loopback_host(host: str) -> bool:
+    """Tell whether a host, as written in a URL, is this machine by its address or as `localhost`."""
+    try:
+        return host.lower() == "localhost" or is_loopback_address(host)
+    except ValueError:
+        return False

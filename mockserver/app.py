@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.applications import Starlette
@@ -13,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from qwenmock.mockserver import __version__
 from qwenmock.mockserver.call import Answer, BodyTooLarge, Call
+from qwenmock.mockserver.callbacks import Courier
 from qwenmock.mockserver.control.api import control_routes
 from qwenmock.mockserver.control.guard import Guard
 from qwenmock.mockserver.double import Double
@@ -21,6 +23,7 @@ from qwenmock.mockserver.files import BadLink, serve_file
 from qwenmock.mockserver.links import PREFIX, access_denied
 from qwenmock.mockserver.pipeline import serve
 from qwenmock.mockserver.routing import Routes, Target
+from qwenmock.mockserver.uploads import UPLOAD_PATH, store_upload
 
 CONTROL = "/__mock__"
 DRAIN_SECONDS = 2.0
@@ -32,16 +35,29 @@ class Application(Starlette):
 
     def __init__(self, double: Double) -> None:
         self.double = double
+        self.courier = Courier(double)
+        double.wake = self.courier.start
         self._find = Routes(double.catalog, double.settings.provider).find
         super().__init__(
+            lifespan=self._lifespan,
             routes=[
                 Mount(CONTROL, routes=control_routes(double), middleware=[Guard.middleware(double.settings)]),
                 Route(PREFIX + "{rest:path}", self._file, methods=["GET"]),
+                Route(UPLOAD_PATH, self._upload, methods=["POST"]),
                 Route("/health", _healthy, methods=["GET"]),
                 Route("/ready", _healthy, methods=["GET"]),
             ],
             exception_handlers={404: self._not_found, 405: _not_allowed, 500: _broken},
         )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
+        """Take up what an earlier process left, and leave in order."""
+        if await self.double.store.has_work():
+            self.courier.start()
+        yield
+        await self.courier.stop()
+        await self.double.store.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's event stream."""
@@ -58,8 +74,8 @@ class Application(Starlette):
     async def _provider(
         self, target: Target, scope: Scope, headers: dict[str, str], receive: Receive, send: Send
     ) -> None:
-        endpoint = target.endpoint
-        if endpoint is None or scope["method"] != endpoint.method:
+        endpoint = target.endpoints.get(scope["method"])
+        if endpoint is None:
             await _no_such_endpoint(target, scope)(scope, receive, send)
             return
         body = Body(receive, headers, target.provider.max_body_bytes)
@@ -70,6 +86,8 @@ class Application(Starlette):
             path=scope["path"],
             headers=headers,
             base_url=base_url(scope, headers),
+            task_id=target.task_id,
+            query=dict(parse_qsl(scope["query_string"].decode("latin-1"))),
             read=body.read,
         )
         try:
@@ -86,6 +104,10 @@ class Application(Starlette):
             body = access_denied(str(error), self.double.new_id(), request.url.path)
             return Response(body, error.status, {"X-Qwenmock": __version__}, "application/xml")
         return Response(data, 200, {"X-Qwenmock": __version__, "Cache-Control": "private"}, media_type)
+
+    async def _upload(self, request: Request) -> Response:
+        status, reason = await store_upload(self.double, request)
+        return Response(reason, status, {"X-Qwenmock": __version__})
 
     async def _not_found(self, request: Request, _error: Exception) -> Response:
         slugs = ", ".join(f"/{slug}" for slug in self.double.catalog.providers)
@@ -176,9 +198,11 @@ def _no_such_endpoint(target: Target, scope: Scope) -> Response:
     provider = target.provider
     known = ", ".join(f"{endpoint.method} {endpoint.path}" for endpoint in provider.endpoints.values())
     asked = f"{scope['method']} {scope['path'][:200]}"
-    if target.endpoint is None:
+    if not target.endpoints:
         return _problem(404, f"{provider.name} has no {asked}; it has {known}")
-    return _problem(405, f"{provider.name} has no {asked}; it has {known}", {"Allow": target.endpoint.method})
+    return _problem(
+        405, f"{provider.name} has no {asked}; it has {known}", {"Allow": ", ".join(sorted(target.endpoints))}
+    )
 
 
 def _problem(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
@@ -196,9 +220,6 @@ async def _not_allowed(request: Request, error: Exception) -> Response:
 
 async def _broken(_request: Request, error: Exception) -> Response:
     return _problem(500, f"the double itself failed: {type(error).__name__}")
-
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(double: Double) -> Application:

@@ -26,8 +26,10 @@ def billing_log(provider: Provider, model: str, images: int, price: Decimal | No
     The quota is that of one image, rounded; the dollars are the quota of all of them (seed 000, 7.3 Billing Log
     Format, prints 12329 beside the dollars of two images).
     """
+    if price is None:
+        return {"note": f"the price is unknown: no document names one; --price {provider.slug}=AMOUNT sets one"}
     terms = provider.settings.get("billing_log")
-    if terms is None or price is None:
+    if terms is None:
         return None
     per_dollar = Decimal(terms["quota_per_usd"])
     quota = (price / Decimal(terms["cny_per_usd"]) * per_dollar).quantize(Decimal(1), ROUND_HALF_UP)

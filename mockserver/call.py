@@ -18,6 +18,8 @@ class Call:
 
     Attributes:
         headers: By lower-case name.
+        task_id: What stands in the path for a task's id.
+        query: The query string's values.
         base_url: Scheme and host that the call came to, which image URLs begin with.
         read: Returns the body.
 
@@ -32,6 +34,8 @@ class Call:
     path: str
     headers: Mapping[str, str]
     base_url: str
+    task_id: str
+    query: Mapping[str, str]
     read: Callable[[], Awaitable[bytes]]
 
 
@@ -59,6 +63,7 @@ class Trace:
     key: str = ""
     body: JSON = None
     job: Job | None = None
+    task_id: str = ""
     variant: str = ""
     advisories: list[str] = field(default_factory=list[str])
     applied: tuple[str, ...] = ()

@@ -63,6 +63,12 @@ def _serve_parser(commands: Any) -> None:
     add("--config", metavar="FILE", help="config file in TOML")
     add("--public-url", metavar="URL", help="what image URLs begin with (default: the address a request came to)")
     add("--strict", action="store_true", default=None, help="refuse fields that no document names")
+    add("--fetch-images", action="store_true", default=None, help="fetch input images from public addresses")
+    add(
+        "--allow-local-callbacks", action="store_true", default=None, help="let callbacks go to this machine, over http"
+    )
+    add("--callback-secret", metavar="SECRET", help="sign callbacks with whsec_…, as Standard Webhooks has it")
+    add("--state", metavar="PATH", help="file that accounts, charges and tasks outlive the process in")
     add("--price", metavar="SLUG=AMOUNT", action="append", help="price of one image, instead of the documents'")
     add("--journal-max", metavar="N", help=f"entries the journal holds (default {defaults.journal_max})")
     add("--admin-token", metavar="TOKEN", help="what the control API demands; needed when the host is not loopback")

@@ -27,6 +27,7 @@ class Double:
 
     Attributes:
         chance: The one source of randomness; seeded by `--seed`.
+        wake: Called when there is work for the courier.
         log: Told of each journal entry.
 
     """
@@ -38,12 +39,16 @@ class Double:
     chance: Random
     links: Links
     plan: Plan
+    wake: Callable[[], None] = lambda: None
     log: Callable[[Mapping[str, JSON]], None] = lambda _entry: None
 
     def __post_init__(self) -> None:
         self.dialects: dict[str, Dialect] = {provider.slug: dialect_of(provider) for provider in self.catalog}
         variants = [(provider.slug, variant) for provider in self.catalog for variant in provider.variants.values()]
-        self._validators = {(slug, v.name): BodyValidator(v.request) for slug, v in variants}
+        self._validators = {
+            (slug, v.name): BodyValidator(v.request, allow_local_callbacks=self.settings.allow_local_callbacks)
+            for slug, v in variants
+        }
         self._extractors = {(slug, v.name): extractor(v) for slug, v in variants}
 
     def validator(self, provider: Provider, variant: Variant) -> BodyValidator:
@@ -76,6 +81,6 @@ def create_double(settings: Settings | None = None, catalog: Catalog | None = No
         catalog = load() if settings.schemas is None else load(settings.schemas)
     settings.check(catalog)
     chance = Random(settings.seed)
-    store = SqliteStore(None, settings.journal_max)
+    store = SqliteStore(settings.state, settings.journal_max)
     secret = chance.getrandbits(SECRET_BITS).to_bytes(SECRET_BITS // 8, "big")
     return Double(settings, catalog, store, Clock(), chance, Links(secret, store), Plan(chance))

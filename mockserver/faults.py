@@ -30,6 +30,7 @@ class Wish:
         fail_images: How many of its images fail.
         fail_task: The error code that its task fails with.
         drop: Where the connection is cut.
+        callback: What goes wrong with its callback.
         applied: The preferences that were honoured, for `Preference-Applied`.
 
     """
@@ -39,6 +40,7 @@ class Wish:
     fail_images: int = 0
     fail_task: str | None = None
     drop: Literal["before", "mid-body"] | None = None
+    callback: str | None = None
     applied: tuple[str, ...] = ()
 
 
@@ -79,7 +81,7 @@ def _wished(wish: Wish, provider: Provider, name: str, value: str, applied: str 
         change = {"error": "refused"}
     elif name == "fail-images" and applied is None and _is_number(value):
         change = {"fail_images": int(value)}
-    elif name == "fail-task" and applied is None and re.fullmatch(r"[a-z_]{1,60}", value):
+    elif name == "fail-task" and applied is None and re.fullmatch(r"[A-Za-z_.]{1,60}", value):
         change = {"fail_task": value}
     if change and applied is not None:
         change["applied"] = (*wish.applied, applied)
@@ -114,6 +116,8 @@ class Fault:
     delay_ms: int = 0
     drop: Literal["before", "mid-body"] | None = None
     fail_images: int = 0
+    fail_task: str | None = None
+    callback: str | None = None
 
     def fits(self, job: Job, key: str) -> bool:
         """Tell whether a request is one of those it is for."""
@@ -122,6 +126,7 @@ class Fault:
         )
 
 
+CALLBACKS = ("duplicate", "late", "out-of-order", "lost")
 FIELDS = {
     "provider": str,
     "key": str,
@@ -132,6 +137,8 @@ FIELDS = {
     "delay_ms": int,
     "drop": str,
     "fail_images": int,
+    "fail_task": str,
+    "callback": str,
 }
 
 
@@ -157,6 +164,8 @@ def parse_fault(entry: JSON, providers: Mapping[str, Provider]) -> Fault:
     fault = Fault(**values)
     if fault.drop not in {None, "before", "mid-body"}:
         raise ValueError(f'drop is "before" or "mid-body", got {fault.drop!r}')
+    if fault.callback not in {None, *CALLBACKS}:
+        raise ValueError(f"callback is one of {', '.join(CALLBACKS)}, got {fault.callback!r}")
     if not 0 <= fault.probability <= 1:
         raise ValueError(f"probability is from 0 to 1, got {fault.probability}")
     if fault.provider is not None and fault.provider not in providers:
@@ -165,8 +174,9 @@ def parse_fault(entry: JSON, providers: Mapping[str, Provider]) -> Fault:
     if fault.status is not None and not any(kind_for(p, fault.status) for p in concerned):
         known = sorted({status for p in concerned for status in p.statuses} - {200})
         raise ValueError(f"no document names status {fault.status}; there are {', '.join(map(str, known))}")
-    if fault.status is None and fault.drop is None and not fault.delay_ms and not fault.fail_images:
-        raise ValueError("a fault needs a status, a drop, a delay_ms or fail_images")
+    effects = (fault.status, fault.drop, fault.fail_task, fault.callback)
+    if all(effect is None for effect in effects) and not fault.delay_ms and not fault.fail_images:
+        raise ValueError("a fault needs a status, a drop, a delay_ms, fail_images, fail_task or a callback")
     return fault
 
 
@@ -203,5 +213,7 @@ class Plan:
                 wait=wish.wait + fault.delay_ms / 1000,
                 fail_images=max(wish.fail_images, fault.fail_images),
                 drop=fault.drop,
+                fail_task=wish.fail_task or fault.fail_task,
+                callback=fault.callback,
             )
         return wish

@@ -1,12 +1,13 @@
 """The input images of a request: got at where they are here, and held to their limits.
 
-An address that leads elsewhere is not followed. One under the double's own address, for a picture it made or one
-that was uploaded to it, is resolved and checked like a data URL.
+An address that leads elsewhere is not followed, unless `--fetch-images` says so. One under
+the double's own address, for a picture it made or one that was uploaded to it, is resolved and checked like a data URL.
 """
 
 import hashlib
 from collections.abc import Mapping
 
+from qwenmock.mockserver import uploads
 from qwenmock.mockserver.call import Call, Trace
 from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.errors import ApiError
@@ -14,8 +15,13 @@ from qwenmock.mockserver.extraction import Asked
 from qwenmock.mockserver.files import BadLink, own_file
 from qwenmock.mockserver.inspection import Header, NotAnImage, decode_data_url, read_header
 from qwenmock.mockserver.job import Input
+from qwenmock.mockserver.outbound import Outbound, OutboundError
 from qwenmock.schemas.catalog import Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, subschema
+
+FETCH_SECONDS = 10.0
+RESOLVE = "x-dashscope-ossresourceresolve"
+"""The header that Model Studio demands beside an `oss://` address."""
 
 
 async def inspect(double: Double, call: Call, variant: Variant, asked: Asked, trace: Trace) -> tuple[Input, ...]:
@@ -59,12 +65,43 @@ async def _bytes_of(double: Double, call: Call, url: str, rules: Mapping[str, Ru
         longest: int = rules["maxBytes"].value
         data = decode_data_url(url, longest)
         if data is None or len(data) > longest:
-            raise _bad(rules["maxBytes"], f"image must have at most {longest} bytes")
+            raise _too_large(rules)
         return data
+    if url.startswith(uploads.SCHEME):
+        return await _uploaded(double, call, url, rules)
     try:
-        return await own_file(double, url, call.base_url)
+        found = await own_file(double, url, call.base_url)
     except BadLink as error:
         raise _bad(rules["schemes"], f"image cannot be downloaded: {error}") from error
+    if found is not None:
+        if len(found) > rules["maxBytes"].value:
+            raise _too_large(rules)
+        return found
+    return await _fetched(url, rules) if double.settings.fetch_images else None
+
+
+async def _uploaded(double: Double, call: Call, url: str, rules: Mapping[str, Rule]) -> bytes:
+    data = await double.store.kept(url)
+    if data is None or call.headers.get(RESOLVE, "").lower() != "enable":
+        reason = "nothing was uploaded there" if data is None else f"the header {RESOLVE}: enable is due"
+        raise _bad(rules["schemes"], f"image cannot be downloaded: {reason}")
+    if len(data) > rules["maxBytes"].value:
+        raise _too_large(rules)
+    return data
+
+
+async def _fetched(url: str, rules: Mapping[str, Rule]) -> bytes:
+    try:
+        data = await Outbound(allow_loopback=False).get(url, rules["maxBytes"].value, FETCH_SECONDS)
+    except OutboundError as error:
+        raise _bad(rules["schemes"], f"image cannot be downloaded: {error}") from error
+    if data is None:
+        raise _too_large(rules)
+    return data
+
+
+def _too_large(rules: Mapping[str, Rule]) -> ApiError:
+    return _bad(rules["maxBytes"], f"image must have at most {rules['maxBytes'].value} bytes")
 
 
 def _check(header: Header, spec: Mapping[str, JSON], rules: Mapping[str, Rule], trace: Trace) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from qwenmock.schemas.catalog import Provider, Variant
+from qwenmock.schemas.catalog import ErrorKind, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 
@@ -70,6 +70,86 @@ class Result:
     width: int
     height: int
     failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What a dialect needs to write a refusal.
+
+    Attributes:
+        message: The kind's text with its placeholders filled.
+        param: The member of the body that was wrong, "" where there is none.
+
+    """
+
+    kind: ErrorKind
+    message: str
+    request_id: str
+    param: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A piece of work that goes on after its request was answered. Its state follows from it and the clock.
+
+    Attributes:
+        endpoint: Name of the endpoint that created it.
+        created: Unix seconds; `starts` is when it leaves the queue, `ends` when it is done.
+        urls: One for each image that succeeds.
+        failed: How many images do not.
+        failure: The code that it fails with; None for one that succeeds.
+        cancelled: When it was cancelled; None for one that was not.
+        reserved: What is held for it.
+        settled: Whether it has ended and was billed or given back.
+        callback_fault: What goes wrong with its callback.
+
+    """
+
+    id: str
+    provider: str
+    endpoint: str
+    variant: str
+    key: str
+    request_id: str
+    model: str
+    prompt: str
+    prompt_extend: bool
+    created: float
+    starts: float
+    ends: float
+    urls: tuple[str, ...]
+    width: int
+    height: int
+    failed: int
+    failure: str | None
+    callback_url: str | None
+    callback_fault: str | None
+    reserved: Decimal
+    cancelled: float | None = None
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A callback to be made.
+
+    Attributes:
+        message_id: The same for each try, and for a duplicate.
+        due: Unix seconds of the next try, on the double's clock.
+        attempts: What was tried so far: `{attempt, at, status, error, milliseconds}`.
+        state: `waiting`, `held` (until another has gone out), `delivered`, `failed` or `lost`.
+
+    """
+
+    id: str
+    message_id: str
+    task_id: str
+    provider: str
+    key: str
+    url: str
+    due: float
+    state: str
+    attempts: tuple[dict[str, JSON], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

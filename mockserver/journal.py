@@ -56,6 +56,7 @@ def entry(
         "milliseconds": round(seconds * 1000, 3),
         "variant": trace.variant,
         "model": job.model if job else "",
+        "task": trace.task_id,
         "effective_prompt": brief(job.prompt) if job else "",
         "effective_negative_prompt": brief(job.negative_prompt) if job else "",
         "request": trace.body,

@@ -7,7 +7,8 @@ step takes plain values and raises `ApiError`; nothing is billed before its imag
 import asyncio
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import cast
 from urllib.parse import quote
 
@@ -21,9 +22,13 @@ from qwenmock.mockserver.errors import ApiError, Dropped, StoreError
 from qwenmock.mockserver.extraction import Asked
 from qwenmock.mockserver.faults import Wish, directives, preferences
 from qwenmock.mockserver.inputs import inspect
-from qwenmock.mockserver.job import Charge, Input, Job, Result
+from qwenmock.mockserver.job import Charge, Input, Job, Refused, Result, Task
 from qwenmock.mockserver.links import recipe_of
+from qwenmock.mockserver.queries import answer_query
 from qwenmock.mockserver.store import InsufficientBalance, Opening
+from qwenmock.mockserver.tasks import new_id as new_task_id
+from qwenmock.mockserver.tasks import settle_due
+from qwenmock.mockserver.tasks import times as task_times
 from qwenmock.mockserver.validation import spoken
 from qwenmock.schemas.catalog import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
@@ -33,8 +38,20 @@ RETRY_AFTER = 1
 """Seconds that a rate limit asks to wait for where no window says better."""
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A valid request that may be carried out: what is asked for, who pays, what it costs, what is to go wrong."""
+
+    job: Job
+    key: str
+    profile: Profile
+    opening: Opening
+    price: Decimal | None
+    wish: Wish
+
+
 async def serve(double: Double, call: Call) -> Answer:
-    """Answer a call to a create endpoint, and put it into the journal.
+    """Answer a call to a provider, and put it into the journal.
 
     Raises:
         Dropped: A fault cuts the connection.
@@ -45,14 +62,14 @@ async def serve(double: Double, call: Call) -> Answer:
     wish = preferences(call.provider, call.headers.get("prefer"))
     error: ApiError | None = None
     try:
-        result, wish = await create(double, call, trace, wish)
-        status, body = 200, double.dialects[call.provider.slug].success(result)
+        body, wish = await carry_out(double, call, trace, wish)
+        status = 200
     except ApiError as refusal:
         error = refusal
-        status, body = refused(double, call.provider, refusal, trace.request_id)
+        status, body = refused(double, call, refusal, trace)
     except StoreError as failure:
         error = ApiError("internal", f"the store failed: {failure}")
-        status, body = refused(double, call.provider, error, trace.request_id)
+        status, body = refused(double, call, error, trace)
     answer = Answer(status, orjson.dumps(body), _headers(trace, error))
     entry = journal.entry(call, trace, answer, body, error, time.perf_counter() - started)
     await record(double, entry, trace.key)
@@ -63,15 +80,31 @@ async def serve(double: Double, call: Call) -> Answer:
     return answer
 
 
-async def create(double: Double, call: Call, trace: Trace, wish: Wish) -> tuple[Result, Wish]:
-    """Take a request through every step and return what was generated, and what was asked to go wrong with it."""
-    provider = call.provider
+async def carry_out(double: Double, call: Call, trace: Trace, wish: Wish) -> tuple[JSON, Wish]:
+    """Return the body that answers a call, and what was asked to go wrong with it."""
     trace.applied = wish.applied
     if wish.wait:
         await asyncio.sleep(wish.wait)
         wish = replace(wish, wait=0.0)
     if wish.error is not None:
         raise ApiError(wish.error, "asked for by the Prefer header", headers=_retry_after(wish.error))
+    if not call.endpoint.variants:
+        return await answer_query(double, call, trace), wish
+    order = await take(double, call, trace, wish)
+    dialect = double.dialects[call.provider.slug]
+    try:
+        if call.endpoint.created is None:
+            return dialect.success(await make(double, call, order, trace)), order.wish
+        return dialect.created(call.provider, await schedule(double, call, order, trace)), order.wish
+    except BaseException:
+        trace.charge = None
+        await double.store.release(trace.request_id)
+        raise
+
+
+async def take(double: Double, call: Call, trace: Trace, wish: Wish) -> Order:
+    """Take a request through every step up to the reservation of what it may cost."""
+    provider = call.provider
     key, profile = authenticate(provider, call.headers.get("authorization"), double.settings.keys)
     trace.key = key
     opening = double.opening(provider, key, profile)
@@ -83,9 +116,11 @@ async def create(double: Double, call: Call, trace: Trace, wish: Wish) -> tuple[
     asked = double.asked(provider, variant, body)
     inputs = await inspect(double, call, variant, asked, trace)
     trace.job = job = _job(provider, variant, body["model"], asked, inputs)
-    permit(job, profile)
+    permit(call, job, profile)
     wish = double.plan.strike(job, key, directives(provider, job.prompt, wish))
     price = billing.unit_price(provider, job.model, double.settings.prices)
+    if call.endpoint.created is not None:
+        await settle_due(double)
     try:
         await double.store.reserve(opening, trace.request_id, billing.cost(price, job.n))
     except InsufficientBalance as error:
@@ -93,15 +128,89 @@ async def create(double: Double, call: Call, trace: Trace, wish: Wish) -> tuple[
         raise ApiError(
             "insufficient_balance", f"{cost:f} {provider.currency} are due, and the account has less"
         ) from error
-    try:
-        result = await generate(double, call, job, profile, wish, trace)
-        trace.charge = _charge(double, result, key)
-        await double.store.charge(trace.charge)
-    except BaseException:
-        trace.charge = None
-        await double.store.release(trace.request_id)
-        raise
-    return result, wish
+    return Order(job, key, profile, opening, price, wish)
+
+
+async def make(double: Double, call: Call, order: Order, trace: Trace) -> Result:
+    """Make the images at once, and charge for those that exist."""
+    delay = double.settings.latency.draw(double.chance) + order.wish.wait
+    if delay > 0:
+        await asyncio.sleep(delay)
+    check_failure(order)
+    job = order.job
+    failed = min(order.wish.fail_images, job.n)
+    if failed == job.n:
+        raise ApiError("internal", "every image failed, as a fault asked for")
+    now = double.clock.now()
+    urls, size = await generate(double, call, order, trace, now)
+    result = Result(job, trace.request_id, int(now), tuple(urls[: job.n - failed]), *size, failed)
+    trace.charge = _charge(double, result, order)
+    await double.store.charge(trace.charge)
+    return result
+
+
+async def schedule(double: Double, call: Call, order: Order, trace: Trace) -> Task:
+    """Begin a task; it is charged when it has succeeded."""
+    job, wish, tasks = order.job, order.wish, call.provider.tasks
+    assert tasks is not None, "an endpoint that creates tasks has a provider that describes them"
+    failure = wish.fail_task
+    if wish.error == "refused":
+        failure = tasks.meaning["refused"]
+    elif wish.fail_images >= job.n:
+        failure = failure or tasks.meaning["no_images"]
+    if wish.error != "refused":
+        check_failure(order)
+    now = double.clock.now()
+    starts, ends = task_times(double, now, wish.wait)
+    urls, size = await generate(double, call, order, trace, ends)
+    failed = min(wish.fail_images, job.n)
+    task = Task(
+        id=new_task_id(call.provider, now, double.chance),
+        provider=call.provider.slug,
+        endpoint=call.endpoint.name,
+        variant=job.variant.name,
+        key=order.key,
+        request_id=trace.request_id,
+        model=job.model,
+        prompt=job.prompt,
+        prompt_extend=job.prompt_extend,
+        created=now,
+        starts=starts,
+        ends=ends,
+        urls=tuple(urls if failure else urls[: job.n - failed]),
+        width=size[0],
+        height=size[1],
+        failed=0 if failure else failed,
+        failure=failure,
+        callback_url=job.callback_url,
+        callback_fault=wish.callback,
+        reserved=billing.cost(order.price, job.n),
+    )
+    trace.task_id = task.id
+    await double.store.add_task(task)
+    double.wake()
+    return task
+
+
+def check_failure(order: Order) -> None:
+    """Run into what a fault, a directive or the key itself asks for."""
+    kind = order.wish.error
+    if kind is not None:
+        raise ApiError(kind, "asked for by a directive or a fault", headers=_retry_after(kind))
+    if order.profile.always == "internal":
+        raise ApiError("internal", "this key always runs into an internal error")
+
+
+async def generate(
+    double: Double, call: Call, order: Order, trace: Trace, done: float
+) -> tuple[list[str], tuple[int, int]]:
+    """Draw what is left to chance; return the URLs under which the pictures will be rendered, and their size."""
+    job = order.job
+    seed = double.chance.getrandbits(SEED_BITS) if job.seed is None else job.seed
+    size = job.size or default_size(job)
+    recipe = recipe_of(job, seed, size, trace.request_id)
+    base_url = double.settings.public_url or call.base_url
+    return await double.links.make(recipe, base_url, int(done) + job.provider.link_lifetime), size
 
 
 async def limit(double: Double, opening: Opening, profile: Profile) -> None:
@@ -176,31 +285,17 @@ def validate(double: Double, call: Call, variant: Variant, body: JSON, trace: Tr
     trace.advisories.extend(f"{name} is no documented field" for name in unknown)
 
 
-def permit(job: Job, profile: Profile) -> None:
-    """Ask whether the key may use the model."""
+def permit(call: Call, job: Job, profile: Profile) -> None:
+    """Ask whether the key may use the model, and the model this way of calling."""
+    switch = call.endpoint.switch
+    if switch is not None and call.headers.get(switch[0], "").lower() != switch[1]:
+        raise ApiError("not_synchronous", f"the header {switch[0]}: {switch[1]} is due")
+    if switch is None and call.provider.has_switch:
+        for other in call.provider.endpoints.values():
+            if other.switch is not None and call.headers.get(other.switch[0], "").lower() == other.switch[1]:
+                raise ApiError("not_asynchronous", f"the header {other.switch[0]} is not for {call.path}")
     if profile.always == "forbidden":
         raise ApiError("forbidden", f"this key may not use {job.model}")
-
-
-async def generate(double: Double, call: Call, job: Job, profile: Profile, wish: Wish, trace: Trace) -> Result:
-    """Make the images: draw what is left to chance, and the URLs under which the pictures will be rendered."""
-    delay = double.settings.latency.draw(double.chance) + wish.wait
-    if delay > 0:
-        await asyncio.sleep(delay)
-    if wish.error is not None:
-        raise ApiError(wish.error, "asked for by a directive or a fault", headers=_retry_after(wish.error))
-    if profile.always == "internal":
-        raise ApiError("internal", "this key always runs into an internal error")
-    failed = min(wish.fail_images, job.n)
-    if failed == job.n:
-        raise ApiError("internal", "every image failed, as a fault asked for")
-    now = double.clock.now()
-    seed = double.chance.getrandbits(SEED_BITS) if job.seed is None else job.seed
-    size = job.size or default_size(job)
-    recipe = recipe_of(job, seed, size, trace.request_id)
-    base_url = double.settings.public_url or call.base_url
-    urls = await double.links.make(recipe, base_url, int(now) + job.provider.link_lifetime)
-    return Result(job, trace.request_id, int(now), tuple(urls[: job.n - failed]), *size, failed)
 
 
 def default_size(job: Job) -> tuple[int, int]:
@@ -223,11 +318,17 @@ async def record(double: Double, entry: dict[str, JSON], key: str) -> None:
     double.log(entry)
 
 
-def refused(double: Double, provider: Provider, error: ApiError, request_id: str) -> tuple[int, JSON]:
+def refused(double: Double, call: Call, error: ApiError, trace: Trace) -> tuple[int, JSON]:
     """Return status and body for a refusal, as the provider writes it."""
-    kind = provider.errors[error.kind]
-    message = kind.message.replace("{detail}", error.detail)
-    return kind.status, double.dialects[provider.slug].refusal(kind, message, request_id)
+    errors = call.provider.errors
+    kind = errors[error.kind] if call.endpoint.variants else errors.get(f"query_{error.kind}", errors[error.kind])
+    model = trace.job.model if trace.job else ""
+    message = kind.message.replace("{detail}", error.detail).replace("{model}", model)
+    param = (
+        ".".join(step for step in error.rule.path if step != "*") if error.rule and error.rule.variant != "http" else ""
+    )
+    answer = Refused(kind, message, trace.request_id, param)
+    return kind.status, double.dialects[call.provider.slug].refusal(answer)
 
 
 def _job(provider: Provider, variant: Variant, model: str, asked: Asked, inputs: tuple[Input, ...]) -> Job:
@@ -247,16 +348,15 @@ def _job(provider: Provider, variant: Variant, model: str, asked: Asked, inputs:
     )
 
 
-def _charge(double: Double, result: Result, key: str) -> Charge:
-    job = result.job
+def _charge(double: Double, result: Result, order: Order) -> Charge:
+    job, price = result.job, order.price
     images = len(result.urls)
-    price = billing.unit_price(job.provider, job.model, double.settings.prices)
     return Charge(
         id=double.new_id(),
         request_id=result.request_id,
         provider=job.provider.slug,
         model=job.model,
-        key=key,
+        key=order.key,
         images=images,
         unit_price=price,
         currency=job.provider.currency,
@@ -282,6 +382,7 @@ def _headers(trace: Trace, error: ApiError | None) -> dict[str, str]:
         headers["X-Qwenmock-Advisory"] = as_header("; ".join(trace.advisories)[:500])
     if error is not None:
         headers |= error.headers
+        headers["X-Qwenmock-Detail"] = as_header(error.detail.replace("\n", " ")[:500])
         if error.rule is not None:
             headers["X-Qwenmock-Rule"] = as_header(error.rule.id)
             headers["X-Qwenmock-Source"] = as_header(error.rule.source)

@@ -1,16 +1,27 @@
 """Which provider and endpoint a request is for: by slug, by production host, or at the root."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from qwenmock.schemas.catalog import Catalog, Endpoint, Provider
 
+TASK_ID = "{task_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A provider's endpoint, or None for a path that the provider does not have."""
+    """A provider's endpoint, or None for a path that the provider does not have.
+
+    Attributes:
+        endpoints: Those at the path, by method.
+        task_id: What stands at `{task_id}` in the path.
+
+    """
 
     provider: Provider
-    endpoint: Endpoint | None
+    endpoints: Mapping[str, Endpoint]
+    task_id: str = ""
 
 
 class Routes:
@@ -26,9 +37,7 @@ class Routes:
         self._catalog = catalog
         self._root = None if root is None else catalog[root]
         self._hosts = {provider.host: provider for provider in catalog}
-        self._endpoints = {
-            provider.slug: {endpoint.path: endpoint for endpoint in provider.endpoints.values()} for provider in catalog
-        }
+        self._tables = {provider.slug: _Table(provider) for provider in catalog}
 
     def find(self, path: str, host: str) -> Target | None:
         """Return the target; None for a path that belongs to no provider.
@@ -51,4 +60,30 @@ class Routes:
         return None
 
     def _in(self, provider: Provider, path: str) -> Target:
-        return Target(provider, self._endpoints[provider.slug].get(path))
+        return self._tables[provider.slug].find(path)
+
+
+class _Table:
+    """The paths of one provider: a dictionary for the plain ones, a pattern for each that holds a task's id."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        by_path: dict[str, dict[str, Endpoint]] = {}
+        for endpoint in provider.endpoints.values():
+            by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+        self._plain = {path: Target(provider, found) for path, found in by_path.items() if TASK_ID not in path}
+        self._patterns = [
+            (re.compile(re.escape(path).replace(re.escape(TASK_ID), "([^/]+)")), found)
+            for path, found in by_path.items()
+            if TASK_ID in path
+        ]
+
+    def find(self, path: str) -> Target:
+        target = self._plain.get(path)
+        if target is not None:
+            return target
+        for pattern, found in self._patterns:
+            match = pattern.fullmatch(path)
+            if match:
+                return Target(self._provider, found, match[1])
+        return Target(self._provider, {})

@@ -39,7 +39,7 @@ def uvicorn_server(double: Double) -> uvicorn.Server:
             log_config=None,
             log_level="critical",
             access_log=False,
-            lifespan="off",
+            lifespan="on",
             server_header=False,
             date_header=True,
             timeout_keep_alive=IDLE_SECONDS,

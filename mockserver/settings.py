@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 from qwenmock.mockserver.accounts import STARTING_BALANCE, Profile
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.money import amount
+from qwenmock.mockserver.signatures import key_of
 from qwenmock.schemas.catalog import Catalog
 
 ENVIRONMENT = "QWENMOCK_"
@@ -24,13 +25,14 @@ class Latency:
 
     least: float
     most: float
+    is_realistic: bool = False
 
     def draw(self, chance: random.Random) -> float:
         """Return one duration."""
         return self.least if self.least == self.most else chance.uniform(self.least, self.most)
 
 
-LATENCIES = {"instant": Latency(0.0, 0.0), "realistic": Latency(5.0, 15.0)}
+LATENCIES = {"instant": Latency(0.0, 0.0), "realistic": Latency(5.0, 15.0, is_realistic=True)}
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Settings:
         seed: Makes ids, images and faults reproducible.
         public_url: What image URLs begin with; None for the address that the request came to.
         strict: Refuse fields that no document names.
+        fetch_images: Fetch input images that are elsewhere, from public addresses only.
+        allow_local_callbacks: Let callbacks go to this machine, over http too.
+        callback_secret: Sign callbacks with it, as Standard Webhooks has it.
+        state: File that outlives the process; None for memory.
         prices: What one image costs, by slug, instead of the documents' price.
         journal_max: Entries that the journal holds.
         admin_token: What the control API demands; None for nothing.
@@ -62,6 +68,10 @@ class Settings:
     seed: int | None = None
     public_url: str | None = None
     strict: bool = False
+    fetch_images: bool = False
+    allow_local_callbacks: bool = False
+    callback_secret: str | None = None
+    state: str | None = None
     prices: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
     journal_max: int = 1000
     admin_token: str | None = None
@@ -238,6 +248,19 @@ def _keys(value: Any) -> dict[str, Profile]:
     return found
 
 
+def _secret(value: Any) -> str:
+    key_of(_text(value))
+    return value
+
+
+def _state(value: Any) -> str:
+    """Read a path, as it is or as `sqlite:///path`."""
+    text = _text(value).removeprefix("sqlite:///")
+    if "://" in text:
+        raise ValueError(f"a path or sqlite:///path is due, got {value!r}")
+    return text
+
+
 def _log_format(value: Any) -> str:
     if value not in {"text", "json"}:
         raise ValueError(f"text or json is due, got {value!r}")
@@ -253,6 +276,10 @@ _CONVERTERS: dict[str, Any] = {
     "seed": _whole(0, 2**63 - 1),
     "public_url": _url,
     "strict": _flag,
+    "fetch_images": _flag,
+    "allow_local_callbacks": _flag,
+    "callback_secret": _secret,
+    "state": _state,
     "prices": _prices,
     "journal_max": _whole(1, 1_000_000),
     "admin_token": _text,

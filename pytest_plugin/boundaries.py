@@ -205,6 +205,9 @@ def _min_length(owner: Schema, _rule: Rule) -> Values:
 
 def _max_length(owner: Schema, _rule: Rule) -> Values:
     most = owner["maxLength"]
+    if "x-callback" in owner:
+        start = "https://example.com/"
+        return [start.ljust(most, "a")], [start.ljust(most + 1, "a"), start.ljust(most * 2, "a")]
     return (
         ["a" * most, "猫" * most, WIDE * most, "e\N{COMBINING ACUTE ACCENT}" * (most // 2)],
         ["a" * (most + 1), "猫" * (most + 1), WIDE * (most + 1), "a" * (most * 2)],
@@ -272,12 +275,19 @@ def _schemes(owner: Schema, _rule: Rule) -> Values:
     return [urls[s] for s in known if s in urls], [*refused, *(url for s, url in urls.items() if s not in known)]
 
 
+def _sent(owner: Schema, *urls: str) -> list[JSON]:
+    """Return pictures as the place takes them: as data URLs, or as addresses."""
+    return [url if "data" in owner["x-image"]["schemes"] else images.hosted_url(url) for url in urls]
+
+
 def _media_types(owner: Schema, _rule: Rule) -> Values:
     known = owner["x-image"]["mediaTypes"]
     accepted = [images.picture_url(media_type) for media_type in known]
     # The bytes decide, not the label.
     accepted.append(images.data_url(images.picture("image/jpeg"), "image/png"))
     refused = [images.picture_url(other) for other in images.FORMATS if other not in known]
+    if "data" not in owner["x-image"]["schemes"]:
+        return _sent(owner, *accepted), _sent(owner, *refused)
     refused += [images.data_url(images.picture(other)) for other in images.FORMATS if other not in known]
     svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="512" height="512"/>'
     refused += [
@@ -297,13 +307,11 @@ def _side(owner: Schema, rule: Rule) -> Values:
     def pictures(side: int) -> list[JSON]:
         size = (side, other) if rule.keyword.endswith("Width") else (other, side)
         kinds = [kind for kind in spec["mediaTypes"] if side < 2048 or kind in {"image/png", "image/jpeg"}]
-        return [images.picture_url(kind, *size) for kind in kinds]
+        return _sent(owner, *(images.picture_url(kind, *size) for kind in kinds))
 
     far = 1 if rule.keyword.startswith("min") else 4 * limit
-    refused = [
-        *pictures(beyond),
-        images.picture_url("image/png", *((far, other) if rule.keyword.endswith("Width") else (other, far))),
-    ]
+    far_size = (far, other) if rule.keyword.endswith("Width") else (other, far)
+    refused = [*pictures(beyond), *_sent(owner, images.picture_url("image/png", *far_size))]
     if rule.keyword in owner["x-image"].get("advisory", ()):
         return [*pictures(limit), *refused], []
     return pictures(limit), refused
@@ -313,8 +321,8 @@ def _max_bytes(owner: Schema, rule: Rule) -> Values:
     most: int = rule.value
     accepted = {owner["x-image"].get("surelyAcceptedBytes", most), most}
     return (
-        [images.data_url(images.picture_of_length(length)) for length in sorted(accepted)],
-        [images.data_url(images.picture_of_length(most + 1))],
+        _sent(owner, *(images.data_url(images.picture_of_length(length)) for length in sorted(accepted))),
+        _sent(owner, images.data_url(images.picture_of_length(most + 1))),
     )
 
 
@@ -340,6 +348,8 @@ def _integrity(owner: Schema, _rule: Rule) -> Values:
         if kind in {"image/png", "image/jpeg", "image/webp", "image/bmp"}
     ]
     whole = {kind: images.picture(kind) for kind in kinds}
+    if "data" not in owner["x-image"]["schemes"]:
+        return _sent(owner, images.picture_url()), []  # nobody hosts half a picture for us
     return (
         [images.data_url(data, kind) for kind, data in whole.items()],
         [images.data_url(data[: len(data) * 2 // 3], kind) for kind, data in whole.items()],

@@ -1,5 +1,7 @@
 """Sends requests and judges the answers: status, body, pictures, billing."""
 
+import base64
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from qwenmock.pytest_plugin.bodies import example, put
 from qwenmock.pytest_plugin.boundaries import Edit, describe, edits_of
 from qwenmock.pytest_plugin.budget import Budget
+from qwenmock.pytest_plugin.images import HOSTED
 from qwenmock.pytest_plugin.judge import broken_rules
 from qwenmock.pytest_plugin.money import charge_of, log_mistakes, worst_case
 from qwenmock.pytest_plugin.relations import (
@@ -27,7 +30,7 @@ from qwenmock.pytest_plugin.relations import (
     role_values,
 )
 from qwenmock.pytest_plugin.target import Reply, Target, TargetError
-from qwenmock.schemas.catalog import Endpoint, ErrorKind, Provider, Rule, Variant
+from qwenmock.schemas.catalog import Document, Endpoint, ErrorKind, Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, subschema
 
 Verdict: TypeAlias = Literal["holds", "violated", "no verdict"]
@@ -35,6 +38,12 @@ UNSETTLED = frozenset({408, 425, 429, 502, 503, 504})
 """Statuses that say something of the moment, not of the request."""
 TRIES = 3
 LONGEST_WAIT = 60.0
+TASK_STEP = 0.15
+"""Seconds that a movable clock is moved between two looks at a task: its states are all seen."""
+POLL_SECONDS = 3.0
+LONGEST_TASK = 200
+"""Looks at a task before it is given up."""
+HOSTED_ADDRESS = re.compile(rb"https://pictures\.example\.com/[0-9a-f]{24}\.png")
 PROFILES: Mapping[str, tuple[int, int]] = {"smoke": (2, 10), "ci": (100, 50), "deep": (100, 1000)}
 """For each profile: edits of a rule on each side, and random examples of a test."""
 
@@ -87,24 +96,31 @@ class Examiner:
     tallies: dict[str, Tally] = field(default_factory=dict[str, Tally])
     statuses: dict[int, int] = field(default_factory=dict[int, int])
     request_ids: set[str] = field(default_factory=set[str])
+    hosted: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     sent: int = 0
     now: Callable[[], float] = time.time
 
     @property
     def create(self) -> Endpoint:
-        """The endpoint that makes images."""
+        """The endpoint that is called where no variant says which."""
         return self.provider.endpoints["create"]
 
     def call(
-        self, content: bytes, worst: Decimal, key: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        content: bytes,
+        worst: Decimal,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        endpoint: Endpoint | None = None,
     ) -> Reply:
-        """Send a body to the create endpoint.
+        """Send a body to an endpoint that makes images.
 
         Args:
             content: The body.
             worst: What it may cost.
             key: Instead of the key that pays.
             headers: Instead of authorization and content type.
+            endpoint: Instead of `create`.
 
         Raises:
             NotExaminable: There is no key.
@@ -114,12 +130,15 @@ class Examiner:
         """
         if headers is None:
             headers = {"Authorization": f"Bearer {key or self.paying_key()}", "Content-Type": "application/json"}
+        endpoint = endpoint or self.create
+        if endpoint.switch is not None:
+            headers = {**headers, endpoint.switch[0]: endpoint.switch[1]}
+        content = self._hosted(content)
         self.budget.reserve(worst)
         spent = worst
         try:
             if self.pace:
                 time.sleep(self.pace)
-            endpoint = self.create
             reply = self.target.send(endpoint.method, self.target.base_url + endpoint.path, headers, content)
             if reply.status != 200:
                 spent = Decimal(0)
@@ -128,6 +147,26 @@ class Examiner:
         self.sent += 1
         self.statuses[reply.status] = self.statuses.get(reply.status, 0) + 1
         return reply
+
+    def _hosted(self, content: bytes) -> bytes:
+        """Put real addresses in the place of those that stand for pictures.
+
+        Raises:
+            NotExaminable: The target cannot be given pictures to host.
+
+        """
+        for address in set(HOSTED_ADDRESS.findall(content)):
+            url = HOSTED.get(address.decode(), "")
+            if self.control is None:
+                raise NotExaminable("the target takes pictures by address only, and hosts none itself")
+            if address not in self.hosted:
+                data = base64.b64decode(url.partition(",")[2])
+                reply = self.target.send("POST", f"{self.control}/images", {"Content-Type": "image/png"}, data)
+                if reply.status != 200:
+                    raise NotExaminable(f"the target does not host this picture: {_shown(reply)}")
+                self.hosted[address] = reply.json()["url"].encode()
+            content = content.replace(address, self.hosted[address])
+        return content
 
     def paying_key(self) -> str:
         """Return the key.
@@ -199,7 +238,11 @@ class Examiner:
             self._judge(edit, "accept", [f"status {reply.status}: {_shown(reply)}"], body, "a 200")
             raise NotExaminable(f"status {reply.status} where 200 was due, by a rule that is only assumed")
         success = self._success(variant, body, reply)
-        mistakes = self.mistakes(success)
+        if self.provider.endpoint_of(variant).created is not None:
+            success, mistakes = self._completed(success)
+        else:
+            mistakes = []
+        mistakes += self.mistakes(success)
         self._judge(edit, "accept", mistakes, body, "a 200 as documented, billed once")
         return success
 
@@ -210,12 +253,12 @@ class Examiner:
             ContractViolation: It is not so.
 
         """
-        reply = self.settled(body, variant)
         kind = self.provider.errors[edit.rule.error]
+        reply = self.settled(body, variant, kind.status)
         self._judge(edit, "reject", self.refusal_mistakes(kind, reply), body, f"a {kind.status}: {kind.message}")
         return reply
 
-    def settled(self, body: JSON, variant: Variant | None) -> Reply:
+    def settled(self, body: JSON, variant: Variant | None, due: int = 200) -> Reply:
         """Send a body, again where the answer says only that this was not the moment.
 
         Raises:
@@ -224,14 +267,15 @@ class Examiner:
         """
         worst = worst_case(self.provider, variant, body)
         content = orjson.dumps(body)
+        endpoint = None if variant is None else self.provider.endpoint_of(variant)
         failure = ""
         for turn in range(TRIES):
             try:
-                reply = self.call(content, worst)
+                reply = self.call(content, worst, endpoint=endpoint)
             except TargetError as error:
                 failure, wait = str(error), float(turn)
             else:
-                if reply.status not in UNSETTLED:
+                if reply.status == due or reply.status not in UNSETTLED:
                     return reply
                 failure, wait = f"status {reply.status}", _retry_after(reply, float(turn))
             if turn < TRIES - 1:
@@ -403,7 +447,7 @@ class Examiner:
 
     def spent_on(self, success: Success) -> Decimal | None:
         """Return what the ledger has for a success; None where there is no ledger."""
-        charges = self.charges(success.values("request_id")[0])
+        charges = None if success.request_id is None else self.charges(success.request_id)
         return None if charges is None else sum((Decimal(charge["amount"]) for charge in charges), Decimal(0))
 
     # What comes back
@@ -413,15 +457,158 @@ class Examiner:
             body = reply.json()
         except ValueError:
             body = None
-        return Success(self.provider, variant, asked, reply, body, self.now())
+        return Success(self.provider, variant, asked, reply, body, self.now(), self._request_id(reply, body))
+
+    def _request_id(self, reply: Reply, body: JSON) -> str | None:
+        """Return what a request is called in the ledger: what the answer says, or its header."""
+        stated = [
+            value
+            for endpoint in self.provider.endpoints.values()
+            for document in (endpoint.created, *(variant.answer for variant in endpoint.variants))
+            if document is not None
+            for value in role_values(document, "request_id", body)
+        ]
+        return stated[0] if stated else reply.headers.get("x-request-id")
+
+    # Tasks
+
+    def _completed(self, created: Success) -> tuple[Success, list[str]]:
+        """Wait for a task and return its last answer as the success that it is, and what was wrong on the way."""
+        endpoint = self.provider.endpoint_of(created.variant)
+        assert endpoint.created is not None, "only called for tasks"
+        mistakes = [f"{rule.id} broken" for rule in self._checked(endpoint.created, created.body)]
+        ids = role_values(endpoint.created, "task_id", created.body)
+        if mistakes or not ids:
+            return created, mistakes
+        seen = self.follow(ids[0], created.variant)
+        mistakes += progress_mistakes(self.provider, created.variant, [body for _, body in seen])
+        reply, body = seen[-1]
+        success = Success(self.provider, created.variant, created.asked, reply, body, self.now(), created.request_id)
+        return success, mistakes
+
+    def _checked(self, document: Document, body: JSON) -> set[Rule]:
+        """Count a document's rules for an answer, and return those that it breaks."""
+        broken = broken_rules(document, body)
+        for rule in document.rules:
+            self.tally(rule, "accept", held=rule not in broken)
+        return {rule for rule in broken if self.asserted(rule, "accept")}
+
+    def _create_task(self, variant: Variant, body: JSON) -> tuple[str, Reply]:
+        """Create a task and return its id.
+
+        Raises:
+            NotExaminable: The variant makes its images at once.
+
+        """
+        document = self.provider.endpoint_of(variant).created
+        if document is None:
+            raise NotExaminable("this variant makes its images at once")
+        reply = self.settled(body, variant)
+        ids = _values_in(document, "task_id", reply)
+        if reply.status != 200 or not ids:
+            raise ContractViolation(self.report(None, [_shown(reply)], orjson.dumps(body), "a task"))
+        return ids[0], reply
+
+    def task_runs_its_course(self, variant: Variant) -> None:
+        """Follow a task to its end and beyond: it goes forward, and then does not change."""
+        body = example(variant)
+        task_id, _ = self._create_task(variant, body)
+        seen = self.follow(task_id, variant)
+        mistakes = progress_mistakes(self.provider, variant, [answer for _, answer in seen])
+        later = self.query(task_id)
+        ended, unchanged = (_without_ids(variant.answer, answer) for answer in (seen[-1][1], later.json()))
+        if ended != unchanged:
+            mistakes.append(f"an ended task that changes: {_shown(later)}")
+        if mistakes:
+            raise ContractViolation(
+                self.report(None, mistakes, orjson.dumps(body), "a task that goes forward and ends")
+            )
+
+    def refuse_foreign_task(self, variant: Variant) -> None:
+        """Ask for a task with another key: it must not be seen."""
+        other = self.key_for("other")
+        body = example(variant)
+        task_id, _ = self._create_task(variant, body)
+        reply = self.query(task_id, other)
+        self._hidden(reply, "task_forbidden", orjson.dumps(body))
+
+    def refuse_unknown_tasks(self) -> None:
+        """Ask for tasks that are not there."""
+        tasks = self.provider.tasks
+        if tasks is None:
+            raise NotExaminable("this provider has no tasks")
+        self._hidden(self.query(f"{tasks.prefix}0000000000-00000000"), "task_not_found", b"")
+        if tasks.prefix:
+            self._hidden(self.query("nonsense"), "task_id_invalid", b"")
+
+    def _hidden(self, reply: Reply, kind: str, content: bytes) -> None:
+        error = self.provider.errors.get(kind)
+        if error is not None:
+            mistakes = self.refusal_mistakes(error, reply)
+        else:
+            # Where there is no error for it, the task's state is one that has nothing to show.
+            found = reply.json() if reply.status == 200 else None
+            urls = [url for v in self.provider.variants.values() for url in role_values(v.answer, "image_url", found)]
+            mistakes = [] if reply.status == 200 and not urls else [f"status {reply.status}: {_shown(reply)}"]
+        if mistakes:
+            raise ContractViolation(self.report(None, mistakes, content, f"{kind} for a task of no concern"))
+
+    def fail_task(self, variant: Variant) -> None:
+        """Have a task fail: it says why, shows no image, and costs nothing.
+
+        Raises:
+            NotExaminable: No request makes this target's tasks fail.
+
+        """
+        if self.control is None:
+            raise NotExaminable("no client can make a task fail")
+        before = self.balance()
+        schema = variant.request.schema
+        body = put(schema, example(variant), variant.request.roles["prompt"][0], "a cat [[qwenmock: refuse]]")
+        task_id, _ = self._create_task(variant, body)
+        reply, last = self.follow(task_id, variant)[-1]
+        tasks = self.provider.tasks
+        document = tasks.states["failed"].document if tasks else None
+        mistakes = [] if document is None else [f"{rule.id} broken" for rule in self._checked(document, last)]
+        if self.balance() != before:
+            mistakes.append(f"a balance of {self.balance()} after {before}")
+        if mistakes:
+            raise ContractViolation(
+                self.report(None, [*mistakes, _shown(reply)], orjson.dumps(body), "a failed task, unbilled")
+            )
+
+    def query(self, task_id: str, key: str | None = None) -> Reply:
+        """Ask for a task; this costs nothing."""
+        path = self.provider.endpoints["task"].path.replace("{task_id}", task_id)
+        headers = {"Authorization": f"Bearer {key or self.paying_key()}"}
+        return self.target.send("GET", self.target.base_url + path, headers)
+
+    def follow(self, task_id: str, variant: Variant) -> list[tuple[Reply, JSON]]:
+        """Ask for a task until it has ended, and return all answers.
+
+        Raises:
+            NotExaminable: It did not end in time.
+
+        """
+        tasks = self.provider.tasks
+        assert tasks is not None, "only called for providers with tasks"
+        seen: list[tuple[Reply, JSON]] = []
+        for _ in range(LONGEST_TASK):
+            reply = self.query(task_id)
+            body = reply.json() if reply.status == 200 else None
+            seen.append((reply, body))
+            status = next(iter(role_values(variant.answer, "task_status", body)), None)
+            if reply.status != 200 or tasks.state_called(status) not in {"pending", "running"}:
+                return seen
+            if self.control is not None:
+                self.advance(TASK_STEP)
+            else:
+                time.sleep(POLL_SECONDS)
+        raise NotExaminable(f"the task had not ended after {LONGEST_TASK} looks")
 
     def mistakes(self, success: Success, *, pictures: bool = True) -> list[str]:
         """Return what is wrong with a success, in sentences that begin with the rule."""
-        document = success.variant.answer
-        broken = broken_rules(document, success.body)
-        findings = [Finding(rule, "broken") for rule in broken]
-        for rule in document.rules:
-            self.tally(rule, "accept", held=rule not in broken)
+        findings = [Finding(rule, "broken") for rule in self._checked(success.variant.answer, success.body)]
         if not findings:
             known = relations(self.provider, success.variant)
             names = dict(broken_relations(success))
@@ -450,34 +637,25 @@ class Examiner:
         """Return what is wrong with a refusal, in sentences."""
         if reply.status != kind.status:
             return [f"status {reply.status}: {_shown(reply)}"]
-        mistakes = self.error_mistakes(reply)
-        message = next(iter(self._error_values("message", reply)), None)
+        mistakes = self.error_mistakes(kind.document, reply)
+        message = next(iter(_values_in(kind.document, "message", reply)), None)
         begin, placeholder, _ = kind.message.partition("{detail}")
         as_documented = isinstance(message, str) and (message.startswith(begin) if placeholder else message == begin)
         if not mistakes and kind.text == "documented" and message is not None and not as_documented:
             mistakes.append(f"the message {message!r}, documented is {kind.message!r}")
         return mistakes + self.unbilled_mistakes(reply)
 
-    def error_mistakes(self, reply: Reply) -> list[str]:
+    def error_mistakes(self, document: Document, reply: Reply) -> list[str]:
         """Return what is wrong with an error's body, whatever its status."""
         try:
             body = reply.json()
         except ValueError:
             return [f"a body that is no JSON: {_shown(reply)}"]
-        broken = broken_rules(self.provider.error, body)
-        for rule in self.provider.error.rules:
-            self.tally(rule, "accept", held=rule not in broken)
-        mistakes = [f"{rule.id} broken: {_shown(reply)}" for rule in broken]
-        stated = self._error_values("http_status", reply)
+        mistakes = [f"{rule.id} broken: {_shown(reply)}" for rule in self._checked(document, body)]
+        stated = role_values(document, "http_status", body)
         mistakes += [f"{status} in the body of a {reply.status}" for status in stated if status != reply.status]
         content_type = reply.headers.get("content-type", "").partition(";")[0].strip()
         return mistakes + ([f"Content-Type: {content_type}"] if content_type != "application/json" else [])
-
-    def _error_values(self, role: str, reply: Reply) -> list[JSON]:
-        try:
-            return role_values(self.provider.error, role, reply.json())
-        except ValueError:
-            return []
 
     # Billing
 
@@ -492,8 +670,7 @@ class Examiner:
 
     def billing_mistakes(self, success: Success) -> list[str]:
         """Return what is wrong with the bill of a success."""
-        ids = success.values("request_id")
-        charges = self.charges(ids[0]) if ids else None
+        charges = None if success.request_id is None else self.charges(success.request_id)
         if charges is None:
             return []
         if len(charges) != 1:
@@ -550,6 +727,42 @@ class Examiner:
             f"-H 'Content-Type: application/json' -H \"Authorization: Bearer {variable}\" "
             f"--data-binary {shlex.quote(text)}"
         )
+
+
+def progress_mistakes(provider: Provider, variant: Variant, answers: list[JSON]) -> list[str]:
+    """Return what is wrong with the answers that a task gave on its way, in order."""
+    tasks = provider.tasks
+    assert tasks is not None, "only called for providers with tasks"
+    mistakes: list[str] = []
+    progress = [value for body in answers for value in role_values(variant.answer, "progress", body)]
+    if progress != sorted(progress):
+        mistakes.append(f"progress falls: {progress}")
+    states = [
+        tasks.state_called(value) for body in answers for value in role_values(variant.answer, "task_status", body)
+    ]
+    order = ["pending", "running", "succeeded"]
+    places = [order.index(state) if state in order else len(order) for state in states]
+    if places != sorted(places):
+        mistakes.append(f"states go back: {states}")
+    if not states or states[-1] != "succeeded":
+        mistakes.append(f"the task ends as {states[-1:] or 'nothing'}, not as {tasks.states['succeeded'].name}")
+    for body, state in zip(answers, states, strict=False):
+        document = tasks.states[state].document if state is not None else None
+        if document is not None:
+            mistakes += [f"{rule.id} broken" for rule in broken_rules(document, body)]
+    return mistakes
+
+
+def _without_ids(document: Document, body: JSON) -> JSON:
+    """Return an answer without the id of the request that it answers, which is another each time."""
+    return [role_values(document, role, body) for role in sorted(document.roles) if role != "request_id"]
+
+
+def _values_in(document: Document, role: str, reply: Reply) -> list[JSON]:
+    try:
+        return role_values(document, role, reply.json())
+    except ValueError:
+        return []
 
 
 def _shown(reply: Reply) -> str:

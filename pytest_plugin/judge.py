@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
-from qwenmock.pytest_plugin.images import FORMATS
+from qwenmock.pytest_plugin.images import FORMATS, HOSTED
 from qwenmock.schemas.catalog import Document, Rule
 from qwenmock.schemas.vocabulary import JSON, Path, Schema
 
@@ -128,6 +128,8 @@ def _image(spec: dict[str, JSON], value: str) -> Iterator[str]:
         yield "schemes"
     elif scheme == "data":
         yield from _bytes(_Frozen(spec), value)
+    elif value in HOSTED:
+        yield from _bytes(_Frozen(spec), HOSTED[value])
     elif scheme in {"http", "https"} and "urlPattern" in spec and not _search(spec["urlPattern"], value):
         yield "urlPattern"
 

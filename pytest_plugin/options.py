@@ -9,7 +9,7 @@ from typing import Any
 
 PROFILES = ("smoke", "ci", "deep")
 SCHEMAS = "QWENMOCK_SCHEMAS"
-PURPOSES = ("expired", "empty", "forbidden", "limited", "throttled", "broken")
+PURPOSES = ("expired", "empty", "forbidden", "limited", "throttled", "broken", "other")
 
 
 class OptionError(Exception):

@@ -22,6 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options; what is wrong with them ends the run before it begins."""
+    config.addinivalue_line(
+        "markers", "contract_tasks: a contract test of tasks, for providers and variants that have them"
+    )
     try:
         config.stash[OPTIONS] = read_options(vars(config.option))
     except OptionError as error:
@@ -60,10 +63,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
     elif "contract_variant" in names:
         pairs = [(p, variant) for p in _providers(metafunc.config) for variant in p.variants.values()]
+        if metafunc.definition.get_closest_marker("contract_tasks"):
+            pairs = [(p, variant) for p, variant in pairs if p.endpoint_of(variant).created is not None]
         ids = [f"{provider.slug}/{variant.name}" for provider, variant in pairs]
         metafunc.parametrize(("contract_provider", "contract_variant"), pairs, ids=ids, scope="session")
     elif "contract_provider" in names:
         providers = _providers(metafunc.config)
+        if metafunc.definition.get_closest_marker("contract_tasks"):
+            providers = [provider for provider in providers if provider.tasks is not None]
         metafunc.parametrize("contract_provider", providers, ids=[p.slug for p in providers], scope="session")
 
 

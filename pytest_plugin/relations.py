@@ -41,6 +41,7 @@ class Success:
         asked: The body that was sent.
         body: The answer.
         now: Unix seconds when it came.
+        request_id: What the request is called in the ledger; None where nothing tells.
 
     """
 
@@ -50,6 +51,7 @@ class Success:
     reply: Reply
     body: JSON
     now: float
+    request_id: str | None
 
     def values(self, role: str) -> list[JSON]:
         """Return the answer's values of a role, in order."""

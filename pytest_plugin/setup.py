@@ -55,7 +55,7 @@ def _embedded(provider: Provider, options: Options) -> Examiner:
         provider=provider,
         target=EmbeddedTarget(create_app(double), provider.slug),
         key=EMBEDDED_KEY,
-        keys={purpose: f"sk-mock-{purpose}" for purpose in PURPOSES},
+        keys={purpose: f"sk-mock-{purpose}" for purpose in PURPOSES} | {"other": "sk-mock.other"},
         budget=Budget(None, provider.currency),
         ledger=LEDGER,
         control=CONTROL,

@@ -129,7 +129,11 @@ class EmbeddedTarget:
         return Reply(status, received, b"".join(chunks), time.perf_counter() - started)
 
     def close(self) -> None:
-        """End the loop that the application ran on."""
+        """End what the application left running, and the loop that it ran on."""
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
 
 

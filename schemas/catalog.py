@@ -61,36 +61,6 @@ class Rule:
         return hash(self.id)
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorKind:
-    """A kind of refusal.
-
-    Attributes:
-        message: Its text; where `{detail}` stands in it, what exactly was wrong is put.
-        text: How certain the wording is.
-        certainty: How certain the status is.
-        extra: What only the provider's dialect reads.
-
-    """
-
-    name: str
-    status: int
-    message: str
-    text: Certainty
-    source: str
-    certainty: Certainty
-    extra: Mapping[str, JSON]
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What one image costs in the provider's currency; `amount` is None where no document names a price."""
-
-    amount: Decimal | None
-    source: str
-    certainty: Certainty
-
-
 @dataclass(frozen=True)
 class Document:
     """One schema file with its references put in, and the rules it states.
@@ -117,6 +87,38 @@ class Document:
         return {(rule.path, rule.keyword): rule for rule in self.rules}
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """A kind of refusal.
+
+    Attributes:
+        message: Its text; where `{detail}` stands in it, what exactly was wrong is put.
+        text: How certain the wording is.
+        certainty: How certain the status is.
+        document: What its body must be.
+        fields: What the provider's dialect puts into the body besides.
+
+    """
+
+    name: str
+    status: int
+    message: str
+    text: Certainty
+    source: str
+    certainty: Certainty
+    document: Document = field(repr=False)
+    fields: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one image costs in the provider's currency; `amount` is None where no document names a price."""
+
+    amount: Decimal | None
+    source: str
+    certainty: Certainty
+
+
 @dataclass(frozen=True)
 class Variant:
     """One form of a request, and the answer it gets.
@@ -141,12 +143,23 @@ class Variant:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A method and a path, and the variants it takes, in the order of the provider's file."""
+    """A method and a path, and the variants it takes, in the order of the provider's file.
+
+    Attributes:
+        path: May hold `{task_id}`.
+        switch: Name and value of the header it must be called with; None for one that must be called without.
+        created: What the creation of a task answers; None where the answer holds the images.
+        answer: What it answers where it takes no variant.
+
+    """
 
     name: str
     method: str
     path: str
     variants: tuple[Variant, ...]
+    switch: tuple[str, str] | None = None
+    created: Document | None = None
+    answer: Document | None = None
 
     @cached_property
     def by_model(self) -> Mapping[str, tuple[Variant, ...]]:
@@ -164,6 +177,38 @@ class Endpoint:
             if variant.when is None or variant.when in body:
                 return variant
         return candidates[-1] if candidates else None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """The provider's name for a state of its tasks, and what a query answers in it; None for the variant's answer."""
+
+    name: str
+    document: Document | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """How a provider's tasks go.
+
+    Attributes:
+        prefix: What every task's id begins with.
+        estimated_seconds: How long the provider says that one takes.
+        states: By `pending`, `running`, `succeeded`, `failed`, `cancelled`.
+        failures: Text by code.
+        meaning: The codes for `refused`, `no_images` and `internal`.
+
+    """
+
+    prefix: str
+    estimated_seconds: int
+    states: Mapping[str, TaskState]
+    failures: Mapping[str, str]
+    meaning: Mapping[str, str]
+
+    def state_called(self, name: object) -> str | None:
+        """Return which state the provider calls so."""
+        return next((state for state, known in self.states.items() if known.name == name), None)
 
 
 @dataclass(frozen=True)
@@ -184,6 +229,7 @@ class Provider:
     error: Document
     errors: Mapping[str, ErrorKind]
     billing_log: Document | None
+    tasks: Tasks | None
     link_lifetime: int
     settings: Mapping[str, JSON] = field(repr=False)
     rules: tuple[Rule, ...] = field(repr=False)
@@ -197,6 +243,15 @@ class Provider:
     def statuses(self) -> frozenset[int]:
         """Every HTTP status that the documents name."""
         return frozenset({200, *(kind.status for kind in self.errors.values())})
+
+    def endpoint_of(self, variant: Variant) -> Endpoint:
+        """Return the endpoint that takes a variant."""
+        return next(endpoint for endpoint in self.endpoints.values() if variant in endpoint.variants)
+
+    @property
+    def has_switch(self) -> bool:
+        """Whether a header tells some endpoints from others."""
+        return any(endpoint.switch for endpoint in self.endpoints.values())
 
     def price_of(self, model: str) -> Price:
         """Return what one image of the model costs."""
@@ -277,11 +332,14 @@ class _Loader:
 
     def provider(self) -> Provider:
         table = self._table()
-        self.errors = {name: _error_kind(name, entry) for name, entry in table["errors"].items()}
+        self.kinds = frozenset(table["errors"])
+        self.documents: dict[str, Document] = {}
+        error = self._document("error", table["error"]["schema"])
+        errors = {name: self._error_kind(name, entry, error) for name, entry in table["errors"].items()}
         price = _price(table["price"])
         variants = {name: self._variant(name, entry) for name, entry in table["variants"].items()}
         billing_log = table.get("billing_log")
-        self._http_rules(table["authentication"])
+        self._http_rules(errors, table["authentication"])
         provider = Provider(
             slug=self.slug,
             name=table["name"],
@@ -296,9 +354,10 @@ class _Loader:
             },
             endpoints={name: self._endpoint(name, entry, variants) for name, entry in table["endpoints"].items()},
             variants=variants,
-            error=self._document("error", table["error"]["schema"]),
-            errors=self.errors,
+            error=error,
+            errors=errors,
             billing_log=None if billing_log is None else self._document("billing-log", billing_log["schema"]),
+            tasks=self._tasks(table["tasks"]) if "tasks" in table else None,
             link_lifetime=table["links"]["lifetime_seconds"],
             settings=MappingProxyType(table),
             rules=tuple(self.rules),
@@ -370,6 +429,35 @@ class _Loader:
         self.rules.extend(rules)
         return Document(name, schema, rules)
 
+    def _shared(self, file: str) -> Document:
+        """Return the document of a file that several places name, called after the file."""
+        if file not in self.documents:
+            self.documents[file] = self._document(file.removesuffix(".schema.json"), file)
+        return self.documents[file]
+
+    def _tasks(self, entry: dict[str, Any]) -> Tasks:
+        states: dict[str, TaskState] = {}
+        for state in ("pending", "running", "succeeded", "failed", "cancelled"):
+            name, *file = entry[state]
+            # The answer of a success is its variant's, and has its rules there.
+            states[state] = TaskState(name, self._shared(file[0]) if file and state != "succeeded" else None)
+        unknown = set(entry["meaning"].values()) - set(entry["failures"])
+        if unknown:
+            raise CatalogError(self.toml_file, "/tasks/meaning", f"{sorted(unknown)[0]!r} is none of the failures")
+        return Tasks(entry.get("prefix", ""), entry["estimated_seconds"], states, entry["failures"], entry["meaning"])
+
+    def _error_kind(self, name: str, entry: dict[str, Any], error: Document) -> ErrorKind:
+        return ErrorKind(
+            name=name,
+            status=entry["status"],
+            message=entry["message"],
+            text=entry.get("text", "assumed"),
+            source=entry["source"],
+            certainty=entry["certainty"],
+            document=self._shared(entry["schema"]) if "schema" in entry else error,
+            fields=MappingProxyType(entry.get("fields", {})),
+        )
+
     def _check_overrides(self, file: str, path: Path, node: Schema) -> None:
         own = {c.keyword for c in constraints({k: v for k, v in node.items() if k not in {"properties", "items"}})}
         unknown = node.get("x-rules", {}).keys() - own
@@ -384,9 +472,9 @@ class _Loader:
         own = constraint.owner.get("x-rules", {}).get(constraint.keyword, {})
         certainty = own.get("certainty", constraint.owner["x-certainty"])
         error = own.get("error", "invalid")
-        if error not in self.errors:
+        if error not in self.kinds:
             raise CatalogError(
-                self.folder / file, "/" + "/".join(constraint.path), f"{error!r} is none of {sorted(self.errors)}"
+                self.folder / file, "/" + "/".join(constraint.path), f"{error!r} is none of {sorted(self.kinds)}"
             )
         return Rule(
             id="/".join((self.slug, name, *constraint.path, constraint.keyword)),
@@ -412,16 +500,26 @@ class _Loader:
         return Variant(name, entry["title"], tuple(models[0]["enum"]), entry.get("when"), request, answer)
 
     def _endpoint(self, name: str, entry: dict[str, Any], variants: Mapping[str, Variant]) -> Endpoint:
-        for variant in entry["variants"]:
+        taken = entry.get("variants", ())
+        for variant in taken:
             if variant not in variants:
                 raise CatalogError(
                     self.toml_file, f"/endpoints/{name}/variants", f"{variant!r} is none of {sorted(variants)}"
                 )
-        return Endpoint(name, entry["method"], entry["path"], tuple(variants[v] for v in entry["variants"]))
+        header, _, value = entry.get("switch", "").partition(": ")
+        return Endpoint(
+            name=name,
+            method=entry["method"],
+            path=entry["path"],
+            variants=tuple(variants[v] for v in taken),
+            switch=(header.lower(), value) if header else None,
+            created=self._shared(entry["created"]) if "created" in entry else None,
+            answer=self._shared(entry["answer"]) if "answer" in entry else None,
+        )
 
-    def _http_rules(self, authentication: dict[str, str]) -> None:
+    def _http_rules(self, errors: Mapping[str, ErrorKind], authentication: dict[str, str]) -> None:
         for path, keyword, error in HTTP_RULES:
-            kind = self.errors[error]
+            kind = errors[error]
             known = authentication if error == "unauthorized" else {"source": kind.source, "certainty": kind.certainty}
             certainty = cast(Certainty, known["certainty"])
             self.rules.append(
@@ -454,19 +552,6 @@ class _Loader:
             if rule.id in seen:
                 raise CatalogError(self.folder, "", f"two rules are called {rule.id}")
             seen.add(rule.id)
-
-
-def _error_kind(name: str, entry: dict[str, Any]) -> ErrorKind:
-    standard = {"status", "message", "text", "source", "certainty"}
-    return ErrorKind(
-        name=name,
-        status=entry["status"],
-        message=entry["message"],
-        text=entry.get("text", "assumed"),
-        source=entry["source"],
-        certainty=entry["certainty"],
-        extra=MappingProxyType({key: value for key, value in entry.items() if key not in standard}),
-    )
 
 
 def _price(entry: dict[str, Any]) -> Price:

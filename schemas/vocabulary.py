@@ -47,9 +47,6 @@ IMAGE_LIMITS = (
 )
 """The members of `x-image` that are a rule each."""
 
-IMAGE_BYTES = ("encoding", "integrity")
-"""The rules that every image has of which the bytes can be sent: base64 that decodes, a picture that is whole."""
-
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
@@ -96,9 +93,10 @@ def _composed(owner: Schema) -> Iterator[tuple[str, JSON]]:
     for keyword in IMAGE_LIMITS:
         if keyword in image:
             yield keyword, image[keyword]
+    if "mediaTypes" in image:
+        yield "integrity", True
     if "data" in image.get("schemes", ()):
-        for keyword in IMAGE_BYTES:
-            yield keyword, True
+        yield "encoding", True
     for member, counts in cast(dict[str, dict[str, JSON]], owner.get("x-parts", {})).items():
         for keyword, value in counts.items():
             yield f"{member}.{keyword}", value

@@ -1,7 +1,7 @@
 """The calls of the control API. They are never journaled, delayed or charged."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, cast
 
 import orjson
@@ -16,9 +16,11 @@ from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.faults import describe, parse_fault
 from qwenmock.mockserver.files import upload
 from qwenmock.mockserver.inspection import NotAnImage
-from qwenmock.mockserver.job import Account, Charge
+from qwenmock.mockserver.job import Account, Charge, Task
 from qwenmock.mockserver.money import amount
 from qwenmock.mockserver.store import Selection
+from qwenmock.mockserver.tasks import cancel, settle_due
+from qwenmock.mockserver.tasks import describe as describe_task
 from qwenmock.schemas.vocabulary import JSON
 
 LARGEST_BODY = 16 * 2**20
@@ -49,6 +51,10 @@ def control_routes(double: Double) -> list[Route]:
         ("POST", "/reset", api.reset),
         ("POST", "/reset/{what}", api.reset),
         ("POST", "/images", api.upload),
+        ("GET", "/tasks", api.tasks),
+        ("GET", "/tasks/{task_id}", api.task),
+        ("POST", "/tasks/{task_id}/cancel", api.cancel_task),
+        ("POST", "/callbacks/{id}/resend", api.resend),
     ]
     return [Route(path, _answered(handler), methods=[method]) for method, path, handler in table]
 
@@ -97,6 +103,7 @@ class ControlApi:
 
     async def ledger(self, request: Request) -> JSON:
         """Return accounts and charges."""
+        await settle_due(self.double)
         selection = self._selection(request, 1000)
         return {
             "accounts": [_account(account) for account in await self.double.store.accounts(selection)],
@@ -152,6 +159,9 @@ class ControlApi:
             now = self.double.clock.advance(seconds)
         except ValueError as error:
             raise ControlError(400, str(error)) from error
+        await settle_due(self.double)
+        if await self.double.store.has_work():
+            self.double.wake()
         return {"now": now, "offset": self.double.clock.offset}
 
     async def reset(self, request: Request) -> JSON:
@@ -163,7 +173,7 @@ class ControlApi:
             self.double.plan.set([])
         if what in {"all", "clock"}:
             self.double.clock.offset = 0.0
-        if what in {"all", "journal", "ledger", "limits"}:
+        if what in {"all", "journal", "ledger", "tasks", "limits"}:
             await self.double.store.reset(what)
         return {"reset": what}
 
@@ -176,6 +186,46 @@ class ControlApi:
         except NotAnImage as error:
             raise ControlError(400, f"send the bytes of an image: {error.reason}") from error
         return {"url": url, "media_type": header.media_type, "width": header.width, "height": header.height}
+
+    async def tasks(self, request: Request) -> JSON:
+        """List tasks, newest first."""
+        found = await self.double.store.tasks(self._selection(request, 1000))
+        return [await self._described(task) for task in found]
+
+    async def task(self, request: Request) -> JSON:
+        """Return a task and its callbacks."""
+        return await self._described(await self._task(request.path_params["task_id"]))
+
+    async def cancel_task(self, request: Request) -> JSON:
+        """Cancel a task that has not ended, also where its provider has no call for that."""
+        task = await self._task(request.path_params["task_id"])
+        cancelled = await cancel(self.double, task)
+        if cancelled is None:
+            raise ControlError(409, f"task {task.id} has ended")
+        self.double.wake()
+        return await self._described(cancelled)
+
+    async def resend(self, request: Request) -> JSON:
+        """Make a callback once more: one by its own id, or that of a task."""
+        asked = request.path_params["id"]
+        known = await self.double.store.deliveries(None)
+        found = next((delivery for delivery in reversed(known) if asked in {delivery.id, delivery.task_id}), None)
+        if found is None:
+            raise ControlError(404, f"there is no callback {asked[:100]!r}, nor a task with one")
+        again = replace(found, id=self.double.new_id(), due=self.double.clock.now(), state="waiting", attempts=())
+        await self.double.store.set_delivery(again)
+        self.double.wake()
+        return {"id": again.id, "task_id": again.task_id, "url": again.url}
+
+    async def _task(self, task_id: str) -> Task:
+        await settle_due(self.double)
+        task = await self.double.store.task(task_id)
+        if task is None:
+            raise ControlError(404, f"there is no task {task_id[:100]!r}")
+        return task
+
+    async def _described(self, task: Task) -> JSON:
+        return describe_task(task, self.double.clock.now(), await self.double.store.deliveries(task.id))
 
     def _provider(self, slug: JSON) -> Any:
         if slug not in self.double.catalog.providers:

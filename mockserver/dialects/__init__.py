@@ -2,11 +2,14 @@
 
 import importlib
 from collections.abc import Mapping
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from qwenmock.mockserver.job import Result
-from qwenmock.schemas.catalog import ErrorKind, Provider
+from qwenmock.mockserver.job import Account, Refused, Result, Task
+from qwenmock.schemas.catalog import Provider
 from qwenmock.schemas.vocabulary import JSON
+
+if TYPE_CHECKING:
+    from qwenmock.mockserver.tasks import View
 
 
 class Dialect(Protocol):
@@ -16,8 +19,28 @@ class Dialect(Protocol):
         """Return the body that answers a synchronous request."""
         ...
 
-    def refusal(self, error: ErrorKind, message: str, request_id: str) -> Mapping[str, JSON]:
+    def refusal(self, refused: Refused) -> Mapping[str, JSON]:
         """Return the body of a refusal or failure."""
+        ...
+
+    def created(self, provider: Provider, task: Task) -> Mapping[str, JSON]:
+        """Return the body that answers the creation of a task. Only for providers with tasks, as all below."""
+        ...
+
+    def task(self, provider: Provider, task: Task, seen: "View", request_id: str) -> Mapping[str, JSON]:
+        """Return the body that answers the query of a task."""
+        ...
+
+    def unknown_task(self, task_id: str, request_id: str) -> Mapping[str, JSON]:
+        """Return the body for a task that is not there, where that is no error."""
+        ...
+
+    def cancelled(self, request_id: str) -> Mapping[str, JSON]:
+        """Return the body that answers a cancellation."""
+        ...
+
+    def remaining(self, account: Account, used: float) -> Mapping[str, JSON]:
+        """Return the body that tells what is left."""
         ...
 
 

@@ -1,8 +1,7 @@
 """Nebula wraps the upstream's answer in `{code, msg, data}`."""
 
 from qwenmock.mockserver.dialects import upstream
-from qwenmock.mockserver.job import Result
-from qwenmock.schemas.catalog import ErrorKind
+from qwenmock.mockserver.job import Refused, Result
 from qwenmock.schemas.vocabulary import JSON
 
 
@@ -12,6 +11,6 @@ def success(result: Result) -> dict[str, JSON]:
     return {"code": 200, "msg": "Operation successful", "data": data}
 
 
-def refusal(error: ErrorKind, message: str, request_id: str) -> dict[str, JSON]:  # noqa: ARG001, not in this body
+def refusal(refused: Refused) -> dict[str, JSON]:
     """Return the error envelope; its code is the HTTP status."""
-    return {"code": error.status, "msg": message, "data": None}
+    return {"code": refused.kind.status, "msg": refused.message, "data": None}

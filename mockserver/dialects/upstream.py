@@ -1,13 +1,13 @@
 """The body that Model Studio answers with, which its resellers pass on or wrap."""
 
-from qwenmock.mockserver.job import Result
+from qwenmock.mockserver.job import Refused, Result
 from qwenmock.schemas.vocabulary import JSON
 
 
 def body(result: Result) -> dict[str, JSON]:
     """Return `output`, `usage` and `request_id` for a result; text to image also counts its sub-tasks."""
-    message = {"role": "assistant", "content": [{"image": url} for url in result.urls]}
-    output: dict[str, JSON] = {"choices": [{"finish_reason": "stop", "message": message}]}
+    spoken = {"role": "assistant", "content": [{"image": url} for url in result.urls]}
+    output: dict[str, JSON] = {"choices": [{"finish_reason": "stop", "message": spoken}]}
     if not result.job.inputs:
         succeeded = len(result.urls)
         total = succeeded + result.failed
@@ -22,3 +22,8 @@ def body(result: Result) -> dict[str, JSON]:
 def data(result: Result) -> list[dict[str, JSON]]:
     """Return the list of images in the form that OpenAI-like gateways use."""
     return [{"url": url, "b64_json": "", "revised_prompt": ""} for url in result.urls]
+
+
+def refusal(refused: Refused) -> dict[str, JSON]:
+    """Return the upstream's error."""
+    return {"code": refused.kind.fields["code"], "message": refused.message, "request_id": refused.request_id}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from qwenmock.mockserver.job import Account, Charge
+from qwenmock.mockserver.job import Account, Charge, Delivery, Task
 from qwenmock.schemas.vocabulary import JSON
 
 
@@ -72,6 +72,49 @@ class Store(Protocol):
         """Book the charge against what is held for its request, and give the rest back."""
         ...
 
+    async def add_task(self, task: Task) -> None:
+        """Keep a new task."""
+        ...
+
+    async def task(self, task_id: str) -> Task | None:
+        """Return a task."""
+        ...
+
+    async def tasks(self, selection: Selection) -> Sequence[Task]:
+        """Return tasks, newest first."""
+        ...
+
+    async def due_tasks(self, now: float) -> Sequence[Task]:
+        """Return the tasks that have ended and were not settled."""
+        ...
+
+    async def finish_task(self, task: Task, charge: Charge | None, deliveries: Sequence[Delivery]) -> bool:
+        """Settle a task, once: book its charge or give back what is held, and set its callbacks up.
+
+        Returns False, having changed nothing, where somebody else has settled it already.
+        """
+        ...
+
+    async def claim_delivery(self, now: float, lease: float) -> Delivery | None:
+        """Return a callback that is due, and keep others from it until the lease (real unix seconds) ends."""
+        ...
+
+    async def set_delivery(self, delivery: Delivery) -> None:
+        """Keep a callback's new state, and end the claim to it."""
+        ...
+
+    async def deliveries(self, task_id: str | None) -> Sequence[Delivery]:
+        """Return the callbacks of a task, or all, oldest first."""
+        ...
+
+    async def release_held(self, key: str, now: float) -> None:
+        """Let the callbacks of a key go that were held until another had gone out."""
+        ...
+
+    async def has_work(self) -> bool:
+        """Tell whether a task or a callback is still under way."""
+        ...
+
     async def accounts(self, selection: Selection) -> Sequence[Account]:
         """Return the accounts, oldest first."""
         ...
@@ -97,7 +140,7 @@ class Store(Protocol):
         ...
 
     async def reset(self, what: str) -> None:
-        """Forget `journal`, `ledger` (accounts begin anew), `limits` or `all`."""
+        """Forget `journal`, `ledger` (accounts begin anew), `tasks`, `limits` or `all`."""
         ...
 
     async def setting(self, name: str, default: str) -> str:

@@ -5,14 +5,16 @@ it to a thread. Amounts are whole billionths, so that sums are exact.
 """
 
 import sqlite3
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from decimal import Decimal
 
 import orjson
 
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.job import Account, Charge
+from qwenmock.mockserver.job import Account, Charge, Delivery, Task
 from qwenmock.mockserver.money import from_units, to_units
 from qwenmock.mockserver.store import InsufficientBalance, Opening, Selection
 from qwenmock.schemas.vocabulary import JSON
@@ -37,6 +39,16 @@ CREATE INDEX IF NOT EXISTS hits_of ON hits (provider, key, at);
 CREATE TABLE IF NOT EXISTS journal (
     seq INTEGER PRIMARY KEY, provider TEXT NOT NULL, key TEXT NOT NULL, status INTEGER NOT NULL, entry BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS tasks (
+    id TEXT PRIMARY KEY, provider TEXT NOT NULL, key TEXT NOT NULL, ends REAL NOT NULL, settled INTEGER NOT NULL,
+    task BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS tasks_due ON tasks (ends) WHERE settled = 0;
+CREATE TABLE IF NOT EXISTS deliveries (
+    id TEXT PRIMARY KEY, task_id TEXT NOT NULL, key TEXT NOT NULL, due REAL NOT NULL, state TEXT NOT NULL,
+    lease REAL NOT NULL, delivery BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (due) WHERE state IN ('waiting', 'held');
 CREATE TABLE IF NOT EXISTS kept (
     digest TEXT PRIMARY KEY, data BLOB NOT NULL, size INTEGER NOT NULL, used INTEGER NOT NULL
 );
@@ -170,26 +182,109 @@ class SqliteStore:
 
     async def charge(self, charge: Charge) -> None:
         """Book the charge against what is held for its request, and give the rest back."""
-        units = to_units(charge.amount)
         with self._transaction() as db:
-            if not self._settle(db, charge.request_id, units):
-                raise StoreError(f"nothing is held for request {charge.request_id}")
-            db.execute(
-                f"INSERT INTO charges ({CHARGE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    charge.id,
-                    charge.request_id,
-                    charge.provider,
-                    charge.model,
-                    charge.key,
-                    charge.images,
-                    None if charge.unit_price is None else to_units(charge.unit_price),
-                    charge.currency,
-                    units,
-                    charge.created,
-                    orjson.dumps(charge.log),
-                ),
-            )
+            self._book(db, charge)
+
+    def _book(self, db: sqlite3.Connection, charge: Charge) -> None:
+        units = to_units(charge.amount)
+        if not self._settle(db, charge.request_id, units):
+            raise StoreError(f"nothing is held for request {charge.request_id}")
+        db.execute(
+            f"INSERT INTO charges ({CHARGE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                charge.id,
+                charge.request_id,
+                charge.provider,
+                charge.model,
+                charge.key,
+                charge.images,
+                None if charge.unit_price is None else to_units(charge.unit_price),
+                charge.currency,
+                units,
+                charge.created,
+                orjson.dumps(charge.log),
+            ),
+        )
+
+    async def add_task(self, task: Task) -> None:
+        """Keep a new task."""
+        with self._transaction() as db:
+            values = (task.id, task.provider, task.key, task.ends, 0, _dump(task))
+            db.execute("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    async def task(self, task_id: str) -> Task | None:
+        """Return a task."""
+        row = self._db.execute("SELECT task FROM tasks WHERE id = ?", (task_id,)).fetchone()
+        return None if row is None else _task(row[0])
+
+    async def tasks(self, selection: Selection) -> Sequence[Task]:
+        """Return tasks, newest first."""
+        where, values = _where(selection, ("provider", "key"))
+        rows = self._db.execute(
+            f"SELECT task FROM tasks{where} ORDER BY rowid DESC LIMIT ?", (*values, selection.limit)
+        )
+        return [_task(row[0]) for row in rows]
+
+    async def due_tasks(self, now: float) -> Sequence[Task]:
+        """Return the tasks that have ended and were not settled."""
+        rows = self._db.execute("SELECT task FROM tasks WHERE settled = 0 AND ends <= ? ORDER BY ends", (now,))
+        return [_task(row[0]) for row in rows]
+
+    async def finish_task(self, task: Task, charge: Charge | None, deliveries: Sequence[Delivery]) -> bool:
+        """Settle a task, once."""
+        with self._transaction() as db:
+            update = "UPDATE tasks SET settled = 1, task = ? WHERE id = ? AND settled = 0"
+            if not db.execute(update, (_dump(replace(task, settled=True)), task.id)).rowcount:
+                return False
+            if charge is None:
+                self._settle(db, task.request_id, 0)
+            else:
+                self._book(db, charge)
+            for delivery in deliveries:
+                self._put_delivery(db, delivery)
+        return True
+
+    def _put_delivery(self, db: sqlite3.Connection, delivery: Delivery) -> None:
+        values = (delivery.id, delivery.task_id, delivery.key, delivery.due, delivery.state, 0.0, _dump(delivery))
+        db.execute("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+    async def claim_delivery(self, now: float, lease: float) -> Delivery | None:
+        """Return a callback that is due, and keep others from it until the lease ends."""
+        with self._transaction() as db:
+            row = db.execute(
+                "SELECT id, delivery FROM deliveries WHERE state IN ('waiting', 'held') AND due <= ? AND lease < ? "
+                "ORDER BY due LIMIT 1",
+                (now, time.time()),
+            ).fetchone()
+            if row is None:
+                return None
+            db.execute("UPDATE deliveries SET lease = ? WHERE id = ?", (lease, row[0]))
+        return _delivery(row[1])
+
+    async def set_delivery(self, delivery: Delivery) -> None:
+        """Keep a callback's new state, and end the claim to it."""
+        with self._transaction() as db:
+            self._put_delivery(db, delivery)
+
+    async def deliveries(self, task_id: str | None) -> Sequence[Delivery]:
+        """Return the callbacks of a task, or all, oldest first."""
+        query = "SELECT delivery FROM deliveries WHERE ? IS NULL OR task_id = ? ORDER BY rowid"
+        return [_delivery(row[0]) for row in self._db.execute(query, (task_id, task_id))]
+
+    async def release_held(self, key: str, now: float) -> None:
+        """Let the callbacks of a key go that were held until another had gone out."""
+        with self._transaction() as db:
+            rows = db.execute("SELECT delivery FROM deliveries WHERE state = 'held' AND key = ?", (key,)).fetchall()
+            for row in rows:
+                self._put_delivery(db, replace(_delivery(row[0]), state="waiting", due=now))
+
+    async def has_work(self) -> bool:
+        """Tell whether a task or a callback is still under way."""
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM tasks WHERE settled = 0) "
+            "OR EXISTS (SELECT 1 FROM deliveries WHERE state IN ('waiting', 'held'))"
+        )
+        return bool(self._db.execute(query).fetchone()[0])
 
     async def accounts(self, selection: Selection) -> Sequence[Account]:
         """Return the accounts, oldest first."""
@@ -262,6 +357,7 @@ class SqliteStore:
         tables = {
             "journal": ("journal",),
             "ledger": ("charges", "holds", "accounts"),
+            "tasks": ("tasks", "deliveries"),
             "limits": ("hits",),
         }
         names = [name for group in tables.values() for name in group] if what == "all" else tables[what]
@@ -289,6 +385,22 @@ def _where(selection: Selection, columns: tuple[str, ...]) -> tuple[str, tuple[J
     asked = [(column, getattr(selection, column)) for column in columns if getattr(selection, column) is not None]
     clause = " AND ".join(f"{column} = ?" for column, _ in asked)
     return (f" WHERE {clause}" if clause else ""), tuple(value for _, value in asked)
+
+
+def _dump(value: Task | Delivery) -> bytes:
+    return orjson.dumps(asdict(value), default=str)
+
+
+def _task(data: bytes) -> Task:
+    values: dict[str, JSON] = orjson.loads(data)
+    values |= {"urls": tuple(values["urls"]), "reserved": Decimal(values["reserved"])}
+    return Task(**values)
+
+
+def _delivery(data: bytes) -> Delivery:
+    values: dict[str, JSON] = orjson.loads(data)
+    values["attempts"] = tuple(values["attempts"])
+    return Delivery(**values)
 
 
 def _account(

@@ -1,0 +1,28 @@
+"""Tasks: how they go, who sees them, how they end. Only providers that have some are examined."""
+
+import pytest
+
+from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.schemas.catalog import Variant
+
+pytestmark = pytest.mark.contract_tasks
+
+
+def test_task_goes_forward_and_stays_ended(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """States come in order, progress never falls, and what has ended does not change any more."""
+    contract_examiner.task_runs_its_course(contract_variant)
+
+
+def test_task_is_seen_by_its_own_key_only(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """Another key gets the documented refusal."""
+    contract_examiner.refuse_foreign_task(contract_variant)
+
+
+def test_task_that_is_not_there_is_told_so(contract_examiner: Examiner) -> None:
+    """An unknown id, and one that is no id, get what is documented for them."""
+    contract_examiner.refuse_unknown_tasks()
+
+
+def test_failed_task_is_not_billed(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """What was reserved for a task that fails is given back."""
+    contract_examiner.fail_task(contract_variant)
