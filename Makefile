@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: serve test lint types bench clean
+.PHONY: serve test lint types sdks bench clean
 
 serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
@@ -16,6 +16,10 @@ lint: .venv/test.stamp
 
 types: .venv/test.stamp
 	$(BIN)/pyright
+
+# The npm clients that tests/sdks runs; without them those tests are skipped.
+sdks:
+	cd tests/sdks && npm install --no-audit --no-fund --no-package-lock
 
 bench: .venv/test.stamp
 	$(BIN)/python -m benchmarks

@@ -2,17 +2,22 @@
 
 import argparse
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from qwenmock.mockserver import __version__
+import uvicorn
+
+from qwenmock.mockserver import __version__, signatures
 from qwenmock.mockserver.accounts import PROFILES
+from qwenmock.mockserver.app import create_app
 from qwenmock.mockserver.double import Double, create_double
 from qwenmock.mockserver.errors import SettingsError, StoreError
+from qwenmock.mockserver.listen import create_listener, print_line
 from qwenmock.mockserver.requestlog import RequestLog
 from qwenmock.mockserver.server import listen, uvicorn_server
-from qwenmock.mockserver.settings import Settings, read
+from qwenmock.mockserver.settings import Settings, read, whole_number
 from qwenmock.schemas.errors import CatalogError
 
 COULD_NOT_RUN = 2
@@ -37,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"qwenmock {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _serve_parser(commands)
+    _listen_parser(commands)
     return parser
 
 
@@ -75,20 +81,54 @@ def _serve_parser(commands: Any) -> None:
     add("--log-format", metavar="text|json", help="how each request is logged on stderr (default text)")
 
 
+def _listen_parser(commands: Any) -> None:
+    listen_parser = commands.add_parser(
+        "listen",
+        help="receive callbacks, verify and print them",
+        description="Receive callbacks, verify their Standard Webhooks signatures and print them.",
+    )
+    listen_parser.set_defaults(run=listen_command)
+    add = listen_parser.add_argument
+    add("--host", metavar="ADDRESS", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    add("--port", metavar="PORT", default="4011", help="port; 0 takes a free one (default 4011)")
+    add("--secret", metavar="SECRET", help="whsec_… that callbacks must be signed with; others get a 401")
+    add("--fail", metavar="N", default="0", help="answer the first N callbacks with a 500")
+
+
+def listen_command(options: dict[str, Any]) -> int:
+    """Receive callbacks until told to stop."""
+    if options["secret"] is not None:
+        try:
+            signatures.key_of(options["secret"])
+        except ValueError as error:
+            raise SettingsError(f"--secret: {error}") from error
+    port, fail = (whole_number(f"--{name}", options[name], 65535) for name in ("port", "fail"))
+    listener = listen(options["host"], port)
+    host, bound = listener.getsockname()[:2]
+    print_line(f"listening for callbacks on http://{host}:{bound}/")
+    run_until_stopped(uvicorn_server(create_listener(options["secret"], fail, print_line)), listener)
+    return 0
+
+
 def serve_command(options: dict[str, object]) -> int:
     """Run the double until it is told to stop."""
     double = create_double(read(options))
     listener = listen(double.settings.host, double.settings.port)
-    server = uvicorn_server(double)
+    server = uvicorn_server(create_app(double))
     double.log = RequestLog(double.settings.log_format, sys.stderr)
     print(start_text(double, listener.getsockname()[1]), flush=True)
+    run_until_stopped(server, listener)
+    return 0
+
+
+def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Run a server until a signal, and say so."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn stops cleanly on these, then passes them on to whoever had them before.
         signal.signal(number, _ignore)
     server.run(sockets=[listener])
     listener.close()
     print("stopped", flush=True)
-    return 0
 
 
 def _ignore(_number: int, _frame: object) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from qwenmock.mockserver.app import create_app
 from qwenmock.mockserver.double import Double, create_double
@@ -31,11 +32,11 @@ def listen(host: str, port: int) -> socket.socket:
         raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
 
 
-def uvicorn_server(double: Double) -> uvicorn.Server:
-    """Return the uvicorn server for a double; it says nothing by itself."""
+def uvicorn_server(app: ASGIApp) -> uvicorn.Server:
+    """Return the uvicorn server for an application; it says nothing by itself."""
     return uvicorn.Server(
         uvicorn.Config(
-            create_app(double),
+            app,
             log_config=None,
             log_level="critical",
             access_log=False,
@@ -81,7 +82,7 @@ def running(settings: Settings | None = None) -> Generator[RunningServer]:
     """
     double = create_double(settings or Settings(port=0))
     listener = listen(double.settings.host, double.settings.port)
-    server = uvicorn_server(double)
+    server = uvicorn_server(create_app(double))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

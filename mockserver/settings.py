@@ -170,6 +170,19 @@ def _whole(least: int, most: int) -> Any:
     return convert
 
 
+def whole_number(option: str, value: Any, most: int) -> int:
+    """Read an option's whole number, from 0.
+
+    Raises:
+        SettingsError: It is none.
+
+    """
+    try:
+        return _whole(0, most)(value)
+    except ValueError as error:
+        raise SettingsError(f"{option}: {error}") from error
+
+
 def _flag(value: Any) -> bool:
     words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     found = value if isinstance(value, bool) else words.get(str(value).lower())

@@ -7,7 +7,8 @@ import base64
 import hmac
 
 import orjson
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from qwenmock.mockserver.call import Call
@@ -50,14 +51,20 @@ async def store_upload(double: Double, request: Request) -> tuple[int, str]:
     if not length.isdecimal() or int(length) > MAX_BYTES:
         return 400, f"EntityTooLarge: at most {MAX_BYTES} bytes are taken"
     try:
-        form = await request.form(max_files=1, max_fields=20)
-    except (ValueError, KeyError, ClientDisconnect) as error:
+        async with request.form(max_files=1, max_fields=20) as form:
+            return await _stored(double, form)
+    except (HTTPException, ClientDisconnect) as error:
         return 400, f"MalformedPOSTRequest: {error}"
+
+
+async def _stored(double: Double, form: FormData) -> tuple[int, str]:
     text, key, file = form.get("policy"), form.get("key"), form.get("file")
     if not isinstance(text, str) or not isinstance(key, str) or not isinstance(file, UploadFile):
         return 400, "InvalidArgument: policy, key and file are due"
     signature = form.get("Signature")
-    if not isinstance(signature, str) or not hmac.compare_digest(signature, double.links.sign("upload", text)):
+    if not isinstance(signature, str) or not hmac.compare_digest(
+        signature.encode(), double.links.sign("upload", text).encode()
+    ):
         return 403, "SignatureDoesNotMatch"
     terms = orjson.loads(base64.b64decode(text))
     if not key.startswith(terms["dir"] + "/") or double.clock.now() > terms["expires"]:

@@ -65,7 +65,7 @@ def _kinds(value: JSON) -> set[str]:
         return {"integer", "number"}
     if isinstance(value, float):
         return {"integer", "number"} if value.is_integer() else {"number"}
-    return {{str: "string", list: "array", dict: "object"}[type(value)]}
+    return {"string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"}
 
 
 def _same(value: JSON, other: JSON) -> bool:

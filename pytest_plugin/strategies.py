@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from qwenmock.pytest_plugin import images
 from qwenmock.pytest_plugin.bodies import CALLBACK
-from qwenmock.pytest_plugin.boundaries import Edit, edits_of
+from qwenmock.pytest_plugin.boundaries import Edit, describe, edits_of
 from qwenmock.pytest_plugin.judge import broken_rules
 from qwenmock.schemas.catalog import Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, Schema
@@ -26,12 +26,16 @@ UNKNOWN_MEMBERS = st.dictionaries(
 )
 
 
+class Body(dict[str, JSON]):
+    """A body that is shown in short: with its images it would fill pages, and a failure prints it as `curl`."""
+
+    def __repr__(self) -> str:
+        return describe(dict(self))
+
+
 def bodies(variant: Variant) -> st.SearchStrategy[dict[str, JSON]]:
     """Return a strategy for valid bodies of a variant."""
-    return cast(
-        "st.SearchStrategy[dict[str, JSON]]",
-        values(variant.request.schema).filter(lambda body: not broken_rules(variant.request, body)),
-    )
+    return values(variant.request.schema).filter(lambda body: not broken_rules(variant.request, body)).map(Body)
 
 
 def values(schema: Schema) -> st.SearchStrategy[JSON]:
@@ -139,7 +143,8 @@ def mutants(variant: Variant) -> st.SearchStrategy[tuple[Edit, dict[str, JSON]]]
     def mutant(draw: Callable[[Any], Any]) -> tuple[Edit, dict[str, JSON]]:
         rule = cast(Rule, draw(st.sampled_from(rules)))
         edit = cast(Edit, draw(st.sampled_from(rejecting[rule])))
-        return edit, edit.change(draw(bodies(variant)))
+        body = edit.change(draw(bodies(variant)))
+        return edit, Body(cast(dict[str, JSON], body)) if isinstance(body, dict) else body
 
     return mutant().filter(lambda drawn: broken_rules(variant.request, drawn[1]) == {drawn[0].rule})
 

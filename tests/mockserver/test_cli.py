@@ -8,11 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+
+from qwenmock.mockserver import signatures
 
 COMMAND = [sys.executable, "-m", "qwenmock.mockserver", "serve"]
 BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
@@ -130,3 +133,33 @@ def test_latency_is_waited_for() -> None:
             f"{origin}/nebula/v1/images/generations", json=BODY, headers={"Authorization": "Bearer sk-mock"}
         )
         assert answer.elapsed.total_seconds() >= 0.3
+
+
+def test_listen_prints_and_verifies_callbacks() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "qwenmock.mockserver",
+        "listen",
+        "--port",
+        "0",
+        "--fail",
+        "1",
+        "--secret",
+        "whsec_YWJj",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().rpartition(" ")[2].strip()
+        body = b'{"id": "task-unified-1"}'
+        signed = signatures.headers("whsec_YWJj", "msg_1", int(time.time()), body)
+        assert httpx.post(url, content=body, headers=signed).status_code == 500
+        assert httpx.post(url, content=body, headers=signed).status_code == 200
+        assert httpx.post(url, content=body).status_code == 401
+        process.terminate()
+        out = process.stdout.read()
+    assert out.count("task-unified-1") == 3
+    assert "signature right, answered 200" in out
+    assert "signature it is not signed, answered 401" in out
+    done = subprocess.run([*command[:4], "--secret", "x"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)

@@ -343,7 +343,7 @@ def test_charge_is_in_the_ledger(
 
 
 def test_last_money_is_spent_and_not_more(nebula: httpx.Client, control: httpx.Client) -> None:
-    control.patch("/accounts/sk-mock.poor", json={"balance": "0.36"}).raise_for_status()
+    control.patch("/accounts/sk-mock.poor", json={"balance": "0.36", "provider": "nebula"}).raise_for_status()
     headers = {"Authorization": "Bearer sk-mock.poor"}
     assert nebula.post(PATH, json=edit_body(n=3), headers=headers).status_code == 403
     assert nebula.post(PATH, json=edit_body(n=2), headers=headers).status_code == 200

@@ -33,7 +33,7 @@ def test_at_the_default_budget_nothing_is_billed(server: RunningServer, control:
 
 
 def test_with_a_budget_no_more_than_that_is_spent(server: RunningServer, control: httpx.Client) -> None:
-    control.patch("/accounts/sk-mock", json={"balance": "1000"})
+    control.patch("/accounts/sk-mock", json={"balance": "1000", "provider": "nebula"})
     done = examine(server, "--live-budget", "2", "-k", "n/maximum or smallest", QWENMOCK_NEBULA_KEY="sk-mock")
     assert done.returncode == 0, done.stdout
     [account] = control.get("/ledger").json()["accounts"]
