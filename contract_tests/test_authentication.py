@@ -2,13 +2,14 @@
 
 import pytest
 
+from qwenmock.pytest_plugin.checks import refuse_authorization, refuse_key
 from qwenmock.pytest_plugin.examiner import Examiner
 from qwenmock.schemas.catalog import Provider
 
-FORMS = {
+FORMS: dict[str, list[str | None]] = {
     "required": [None],
-    "scheme": ["", "Basic c2stbW9jazo=", "{key}", "Token {key}", "Bearer", "Bearer{key}"],
-    "known": ["Bearer sk-mock-unknown-key", "Bearer {key}x", "Bearer nonsense", "Bearer "],
+    "scheme": ["", "Basic c2stbW9jazo=", "{key}", "Token {key}", "Bearer{key}"],
+    "known": ["Bearer sk-mock-unknown-key", "Bearer {key}x", "Bearer nonsense", "Bearer"],
 }
 
 
@@ -19,19 +20,19 @@ def test_call_without_a_valid_key_is_refused(
     """Every form of a missing or wrong key gets the documented error, whatever the body."""
     rule = contract_provider.rule(f"{contract_provider.slug}/http/authorization/{keyword}")
     for form in FORMS[keyword]:
-        contract_examiner.refuse_authorization(rule, form)
+        refuse_authorization(contract_examiner, rule, form)
 
 
 def test_expired_key_is_refused(contract_examiner: Examiner) -> None:
     """A key that was valid once is as good as none."""
-    contract_examiner.refuse_key("expired", "unauthorized")
+    refuse_key(contract_examiner, "expired", "unauthorized")
 
 
 def test_key_without_permission_is_refused(contract_examiner: Examiner) -> None:
     """A key that may not use the model is told so, and is not billed."""
-    contract_examiner.refuse_key("forbidden", "forbidden")
+    refuse_key(contract_examiner, "forbidden", "forbidden")
 
 
 def test_key_without_money_is_refused(contract_examiner: Examiner) -> None:
     """An empty account is told so, and no image is made."""
-    contract_examiner.refuse_key("empty", "insufficient_balance")
+    refuse_key(contract_examiner, "empty", "insufficient_balance")

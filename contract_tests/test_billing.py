@@ -1,29 +1,25 @@
-"""Billing arithmetic, read back from the ledger."""
+"""Billing arithmetic, read back from the ledger, the account, or the provider's own word."""
 
-from decimal import Decimal
+import pytest
 
+from qwenmock.pytest_plugin.checks import bill_every_count, bill_nothing_for_refusals
 from qwenmock.pytest_plugin.examiner import Examiner
-from qwenmock.pytest_plugin.money import charge_of
-from qwenmock.pytest_plugin.relations import image_counts
+from qwenmock.pytest_plugin.taskchecks import credits_follow
 from qwenmock.schemas.catalog import Variant
 
 
+@pytest.mark.contract_costly
 def test_every_count_of_images_is_billed_exactly(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """For each number of images that may be asked for: as many charges, images and units of money as documented."""
-    for body in contract_examiner.bodies_by_count(contract_variant):
-        success = contract_examiner.accept(contract_variant, body)
-        made = image_counts(success)[0]
-        spent = contract_examiner.spent_on(success)
-        assert spent in {None, charge_of(contract_examiner.provider, body["model"], made)}
+    bill_every_count(contract_examiner, contract_variant)
 
 
 def test_refused_requests_cost_nothing(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """The account's balance is the same before and after refusals, and falls by a success's price."""
-    contract_examiner.accept(contract_variant, contract_examiner.example(contract_variant))
-    before = contract_examiner.balance()
-    contract_examiner.refuse_content(b"{")
-    assert contract_examiner.balance() == before
-    body = contract_examiner.example(contract_variant)
-    success = contract_examiner.accept(contract_variant, body)
-    price = charge_of(contract_examiner.provider, body["model"], image_counts(success)[0])
-    assert before - contract_examiner.balance() == Decimal(price)
+    bill_nothing_for_refusals(contract_examiner, contract_variant)
+
+
+@pytest.mark.contract_tasks
+def test_credits_fall_by_the_price_of_a_task(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """What the provider says is left falls with a task that succeeds, and with nothing else."""
+    credits_follow(contract_examiner, contract_variant)

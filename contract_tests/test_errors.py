@@ -1,28 +1,29 @@
 """Statuses that a client does not provoke by a wrong body: 429 and 500; and the order of checks."""
 
+from qwenmock.pytest_plugin.checks import exhaust, refuse_content_type, refuse_key
 from qwenmock.pytest_plugin.examiner import Examiner
 
 
 def test_too_many_requests_are_refused(contract_examiner: Examiner) -> None:
     """A key over its limit gets the documented error."""
-    contract_examiner.refuse_key("throttled", "rate_limited")
+    refuse_key(contract_examiner, "throttled", "rate_limited")
 
 
 def test_limit_begins_after_some_requests(contract_examiner: Examiner) -> None:
     """A limited key works at first, and is refused once it has used up its requests."""
-    contract_examiner.exhaust("limited")
+    exhaust(contract_examiner, "limited")
 
 
 def test_internal_error_is_reported(contract_examiner: Examiner) -> None:
     """A failure inside is told in the documented form, and is not billed."""
-    contract_examiner.refuse_key("broken", "internal")
+    refuse_key(contract_examiner, "broken", "internal")
 
 
 def test_wrong_key_is_told_before_a_wrong_body(contract_examiner: Examiner) -> None:
     """Who has no key learns nothing about the body."""
-    contract_examiner.refuse_key("expired", "unauthorized", content=b"{")
+    refuse_key(contract_examiner, "expired", "unauthorized", content=b"{")
 
 
 def test_wrong_content_type_is_refused(contract_examiner: Examiner) -> None:
     """A body that is not called JSON is not taken for it."""
-    contract_examiner.refuse_content_type("text/plain")
+    refuse_content_type(contract_examiner, "text/plain")

@@ -1,21 +1,24 @@
 """Requests that nobody listed: drawn from the schemas at random."""
 
+import pytest
 from hypothesis import given
 
 from qwenmock.pytest_plugin.boundaries import Edit
+from qwenmock.pytest_plugin.checks import accept, refuse_content, reject
 from qwenmock.pytest_plugin.examiner import Examiner
 from qwenmock.pytest_plugin.strategies import bodies, mutants, unparsable
 from qwenmock.schemas.catalog import Variant
 from qwenmock.schemas.vocabulary import JSON
 
 
+@pytest.mark.contract_costly
 def test_random_valid_requests_succeed(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """Whatever the schema allows is answered as documented and billed exactly."""
 
     @contract_examiner.hypothesis_settings()
     @given(bodies(contract_variant))
     def check(body: dict[str, JSON]) -> None:
-        contract_examiner.accept(contract_variant, body)
+        accept(contract_examiner, contract_variant, body)
 
     check()
 
@@ -27,7 +30,7 @@ def test_random_single_violations_are_refused(contract_examiner: Examiner, contr
     @given(mutants(contract_variant))
     def check(mutant: tuple[Edit, dict[str, JSON]]) -> None:
         edit, body = mutant
-        contract_examiner.reject(contract_variant, body, edit)
+        reject(contract_examiner, contract_variant, body, edit)
 
     check()
 
@@ -38,6 +41,6 @@ def test_bodies_that_are_no_json_are_refused(contract_examiner: Examiner) -> Non
     @contract_examiner.hypothesis_settings()
     @given(unparsable())
     def check(content: bytes) -> None:
-        contract_examiner.refuse_content(content)
+        refuse_content(contract_examiner, content)
 
     check()

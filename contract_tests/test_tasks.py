@@ -3,6 +3,12 @@
 import pytest
 
 from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.pytest_plugin.taskchecks import (
+    give_back_on_failure,
+    refuse_foreign_task,
+    refuse_unknown_tasks,
+    runs_its_course,
+)
 from qwenmock.schemas.catalog import Variant
 
 pytestmark = pytest.mark.contract_tasks
@@ -10,19 +16,19 @@ pytestmark = pytest.mark.contract_tasks
 
 def test_task_goes_forward_and_stays_ended(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """States come in order, progress never falls, and what has ended does not change any more."""
-    contract_examiner.task_runs_its_course(contract_variant)
+    runs_its_course(contract_examiner, contract_variant)
 
 
 def test_task_is_seen_by_its_own_key_only(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """Another key gets the documented refusal."""
-    contract_examiner.refuse_foreign_task(contract_variant)
+    refuse_foreign_task(contract_examiner, contract_variant)
 
 
 def test_task_that_is_not_there_is_told_so(contract_examiner: Examiner) -> None:
     """An unknown id, and one that is no id, get what is documented for them."""
-    contract_examiner.refuse_unknown_tasks()
+    refuse_unknown_tasks(contract_examiner)
 
 
 def test_failed_task_is_not_billed(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """What was reserved for a task that fails is given back."""
-    contract_examiner.fail_task(contract_variant)
+    give_back_on_failure(contract_examiner, contract_variant)

@@ -18,6 +18,7 @@ from qwenmock.mockserver.listen import create_listener, print_line
 from qwenmock.mockserver.requestlog import RequestLog
 from qwenmock.mockserver.server import listen, uvicorn_server
 from qwenmock.mockserver.settings import Settings, read, whole_number
+from qwenmock.pytest_plugin.options import OptionError, add_options
 from qwenmock.schemas.errors import CatalogError
 
 COULD_NOT_RUN = 2
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _serve_parser(commands)
     _listen_parser(commands)
+    _check_parser(commands)
     return parser
 
 
@@ -108,6 +110,29 @@ def listen_command(options: dict[str, Any]) -> int:
     print_line(f"listening for callbacks on http://{host}:{bound}/")
     run_until_stopped(uvicorn_server(create_listener(options["secret"], fail, print_line)), listener)
     return 0
+
+
+def _check_parser(commands: Any) -> None:
+    check_parser = commands.add_parser(
+        "check",
+        help="examine a server",
+        description="Examine whether a server keeps its provider's contract: the double in this process, or with URL "
+        "or --live any other. Exit code 0: it does; 1: it does not; 2: nothing could be examined.",
+    )
+    check_parser.set_defaults(run=check_command)
+    check_parser.add_argument("url", metavar="URL", nargs="?", help="what stands in for the provider's base URL")
+    add_options(check_parser.add_argument, with_url=False)
+
+
+def check_command(options: dict[str, Any]) -> int:
+    """Examine a server."""
+    from qwenmock.pytest_plugin.check import check, fail
+    from qwenmock.pytest_plugin.verdicts import CouldNotRun
+
+    try:
+        return check(options)
+    except (OptionError, CouldNotRun) as error:
+        return fail(str(error))
 
 
 def serve_command(options: dict[str, object]) -> int:

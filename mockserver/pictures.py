@@ -20,7 +20,7 @@ SHADES = 13
 """Colours of the background; with ink, paper and faint they make the sixteen of a 4-bit picture."""
 CUBE = 16
 """Where the 6x6x6 colours for the inputs begin in an 8-bit picture."""
-LONGEST_TEXT = 600
+LONGEST_TEXT = 240
 """Characters of the prompt that are drawn; all of it is in the text chunk."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

@@ -1,6 +1,7 @@
 """What a run may spend, asked before each request that could be billed."""
 
-from dataclasses import dataclass
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 
 
@@ -19,25 +20,49 @@ class OverBudget(Exception):  # noqa: N818, a reason to skip, no failure
         self.left = left
 
 
-@dataclass
 class Budget:
-    """Money that may be spent; None for a target that costs nothing.
+    """Money that may be spent.
 
-    Attributes:
-        reserved: The worst case of requests under way.
-        spent: What answers say was spent.
+    Args:
+        limit: None for a target that costs nothing.
+        currency: What amounts are in.
+        shared: File of the account, where several processes spend from one budget.
+        name: What it is for, in that file.
 
     """
 
-    limit: Decimal | None
-    currency: str
-    reserved: Decimal = Decimal(0)
-    spent: Decimal = Decimal(0)
+    def __init__(self, limit: Decimal | None, currency: str, shared: str | None = None, name: str = "") -> None:
+        self.limit = limit
+        self.currency = currency
+        self._name = name
+        self._db = sqlite3.connect(shared or ":memory:", isolation_level=None, timeout=60, check_same_thread=False)
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS budget (name TEXT PRIMARY KEY, reserved TEXT, spent TEXT, worst TEXT)"
+        )
+        self._db.execute("INSERT OR IGNORE INTO budget VALUES (?, '0', '0', '0')", (name,))
+
+    def _read(self) -> tuple[Decimal, Decimal, Decimal]:
+        with closing(
+            self._db.execute("SELECT reserved, spent, worst FROM budget WHERE name = ?", (self._name,))
+        ) as rows:
+            reserved, spent, worst = rows.fetchone()
+        return Decimal(reserved), Decimal(spent), Decimal(worst)
 
     @property
     def left(self) -> Decimal:
         """What may still be spent."""
-        return (self.limit or Decimal(0)) - self.reserved - self.spent
+        reserved, spent, _ = self._read()
+        return (self.limit or Decimal(0)) - reserved - spent
+
+    @property
+    def spent(self) -> Decimal:
+        """What answers say was spent."""
+        return self._read()[1]
+
+    @property
+    def worst(self) -> Decimal:
+        """The sum of what all requests could have cost."""
+        return self._read()[2]
 
     def reserve(self, worst: Decimal) -> None:
         """Set the worst case aside.
@@ -46,11 +71,22 @@ class Budget:
             OverBudget: It does not fit.
 
         """
-        if self.limit is not None and worst > self.left:
-            raise OverBudget(worst, self.left, self.currency)
-        self.reserved += worst
+        self._change(worst, Decimal(0), worst)
 
     def settle(self, worst: Decimal, spent: Decimal) -> None:
         """Put what was really spent in the place of the worst case."""
-        self.reserved -= worst
-        self.spent += spent
+        self._change(-worst, spent, Decimal(0))
+
+    def _change(self, reserve: Decimal, spend: Decimal, worst: Decimal) -> None:
+        if not reserve and not spend:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            reserved, spent, all_worst = self._read()
+            left = (self.limit or Decimal(0)) - reserved - spent
+            if self.limit is not None and reserve > 0 and reserve > left:
+                raise OverBudget(reserve, left, self.currency)
+            values = (str(reserved + reserve), str(spent + spend), str(all_worst + worst), self._name)
+            self._db.execute("UPDATE budget SET reserved = ?, spent = ?, worst = ? WHERE name = ?", values)
+        finally:
+            self._db.execute("COMMIT")

@@ -101,3 +101,9 @@ def size_of(url: str) -> tuple[int, int]:
     """Return width and height of a data URL's picture."""
     with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
         return image.size
+
+
+def png_text(data: bytes) -> dict[str, str]:
+    """Return the text chunks of a PNG that decodes."""
+    with Image.open(io.BytesIO(data)) as image:
+        return {str(name): text for name, text in image.info.items() if isinstance(text, str)}

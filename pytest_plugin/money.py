@@ -33,8 +33,8 @@ def charge_of(provider: Provider, model: str, images: int) -> Decimal:
     return (provider.models[model].amount or Decimal(0)) * images
 
 
-def log_mistakes(provider: Provider, model: str, images: int, log: JSON) -> list[str]:
-    """Return what is wrong with the billing record of a charge, in sentences."""
+def log_mistakes(provider: Provider, model: str, images: int, log: JSON, *, with_dollars: bool) -> list[str]:
+    """Return what is wrong with the billing record of a charge, in sentences; `quotaDollar` only if asked."""
     terms = provider.settings["billing_log"]
     price = provider.models[model].amount or Decimal(0)
     per_dollar = Decimal(terms["quota_per_usd"])
@@ -49,4 +49,9 @@ def log_mistakes(provider: Provider, model: str, images: int, log: JSON) -> list
         "quota": int(quota),
         "quotaDollar": f"{quota * images / per_dollar:.6f}",
     }
-    return [f"{name} is {log.get(name)!r}, {value!r} is due" for name, value in due.items() if log.get(name) != value]
+    if not with_dollars:
+        del due["quotaDollar"]
+    stated: dict[str, JSON] = cast(dict[str, JSON], log) if isinstance(log, dict) else {}
+    return [
+        f"{name} is {stated.get(name)!r}, {value!r} is due" for name, value in due.items() if stated.get(name) != value
+    ]

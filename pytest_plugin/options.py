@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 PROFILES = ("smoke", "ci", "deep")
+REPORTS = (".json", ".html", ".md")
+ALLOWED = ("rate-limit",)
+DEEP_SECONDS = "600"
 SCHEMAS = "QWENMOCK_SCHEMAS"
 PURPOSES = ("expired", "empty", "forbidden", "limited", "throttled", "broken", "other")
 
@@ -25,7 +28,11 @@ class Options:
         url: What to examine; None for the double in this process, "" for each provider's production endpoint.
         budget: What may be spent on a live target, in the provider's currency.
         ledger: Where a live target's billing record of a request is, with `{request_id}` in it.
+        allow: What may be done that could disturb an account.
         pace: Seconds between requests.
+        timeout: Seconds that an answer may take.
+        reports: Where to write reports, by their endings `.json`, `.html` or `.md`.
+        seconds: How long the run may take; None for as long as it needs.
         profile: How much is tried.
         schemas: Folder of the catalogue; None for the one that ships.
 
@@ -35,7 +42,11 @@ class Options:
     url: str | None = None
     budget: Decimal = Decimal(0)
     ledger: str | None = None
+    allow: frozenset[str] = frozenset()
     pace: float = 0.0
+    timeout: float = 45.0
+    reports: tuple[Path, ...] = ()
+    seconds: float | None = None
     profile: str = "ci"
     schemas: Path | None = None
 
@@ -45,10 +56,11 @@ class Options:
         return self.url is not None
 
 
-def add_options(add: Any) -> None:
+def add_options(add: Any, *, with_url: bool = True) -> None:
     """Declare the options with `add(name, **settings)`, which pytest's groups and argparse both have."""
     add("--live", action="store_true", default=False, help="examine the provider's production endpoint")
-    add("--live-url", metavar="URL", default=None, help="examine this endpoint, which speaks --provider")
+    if with_url:
+        add("--live-url", metavar="URL", default=None, help="examine this endpoint, which speaks --provider")
     add("--provider", metavar="SLUG", action="append", default=None, help="examine this provider (repeatable)")
     add(
         "--live-budget",
@@ -57,8 +69,20 @@ def add_options(add: Any) -> None:
         help="what may be spent, in the provider's currency (default 0: no request that could be billed is sent)",
     )
     add("--live-ledger", metavar="URL", default=None, help="where a request's billing record is; holds {request_id}")
+    add(
+        "--live-allow", action="append", choices=ALLOWED, default=None, help="what may be done that disturbs an account"
+    )
+    add("--live-timeout", metavar="SECONDS", default="45", help="how long an answer may take (default 45)")
     add("--live-pace", metavar="SECONDS", default="0", help="pause between requests")
     add("--contract-profile", choices=PROFILES, default="ci", help="how much is tried (default ci)")
+    add("--contract-seconds", metavar="SECONDS", default=None, help="stop after this long (default 600 for deep)")
+    add(
+        "--contract-report",
+        metavar="PATH",
+        action="append",
+        default=None,
+        help="write a report; its ending decides: .json, .html or .md (repeatable)",
+    )
 
 
 def read_options(values: Mapping[str, Any]) -> Options:
@@ -79,13 +103,24 @@ def read_options(values: Mapping[str, Any]) -> Options:
             raise OptionError("--live-url needs exactly one --provider: the contract that the endpoint is held to")
     if values["live_ledger"] is not None and "{request_id}" not in values["live_ledger"]:
         raise OptionError("--live-ledger must hold {request_id}")
+    reports = tuple(Path(text) for text in values["contract_report"] or ())
+    for path in reports:
+        if path.suffix not in REPORTS:
+            raise OptionError(f"--contract-report: {path} must end in {', '.join(REPORTS)}")
+        if not path.absolute().parent.is_dir():
+            raise OptionError(f"--contract-report: there is no folder {path.absolute().parent}")
+    seconds = values["contract_seconds"] or (DEEP_SECONDS if values["contract_profile"] == "deep" else None)
     schemas = os.environ.get(SCHEMAS)
     return Options(
         providers=providers,
         url=url,
         budget=_number("--live-budget", values["live_budget"]),
         ledger=values["live_ledger"],
+        allow=frozenset(values["live_allow"] or ()),
         pace=float(_number("--live-pace", values["live_pace"])),
+        timeout=float(_number("--live-timeout", values["live_timeout"])),
+        reports=reports,
+        seconds=None if seconds is None else float(_number("--contract-seconds", seconds)),
         profile=values["contract_profile"],
         schemas=Path(schemas) if schemas else None,
     )

@@ -1,7 +1,10 @@
 """The pytest plugin: hooks and fixtures only. What it does is in the modules beside it, and works without pytest."""
 
+import json
+import tempfile
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -9,10 +12,14 @@ from qwenmock.pytest_plugin.options import OptionError, Options, add_options, re
 
 if TYPE_CHECKING:
     from qwenmock.pytest_plugin.examiner import Examiner
+    from qwenmock.pytest_plugin.report import Run
     from qwenmock.schemas.catalog import Provider, Rule, Variant
 
 OPTIONS = pytest.StashKey[Options]()
 PROVIDERS = pytest.StashKey["list[Provider]"]()
+RUNS: "pytest.StashKey[dict[str, Run]]" = pytest.StashKey()
+BUDGET = pytest.StashKey[str]()
+ARGUMENTS = ("contract_provider", "contract_variant", "contract_rule")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,13 +29,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options; what is wrong with them ends the run before it begins."""
-    config.addinivalue_line(
-        "markers", "contract_tasks: a contract test of tasks, for providers and variants that have them"
-    )
+    for marker in ("contract_tasks: for providers and variants with tasks", "contract_costly: run after the others"):
+        config.addinivalue_line("markers", marker)
     try:
         config.stash[OPTIONS] = read_options(vars(config.option))
     except OptionError as error:
         raise pytest.UsageError(str(error)) from error
+    config.stash[RUNS] = {}
     if config.stash[OPTIONS].providers:
         _providers(config)
 
@@ -47,31 +54,20 @@ def _providers(config: pytest.Config) -> "list[Provider]":
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test for each provider, variant or rule where a test asks for one."""
-    names = set(metafunc.fixturenames)
-    if "contract_rule" in names:
-        entries = [
-            (provider, variant, rule)
-            for provider in _providers(metafunc.config)
-            for variant in provider.variants.values()
-            for rule in variant.request.rules
-        ]
-        metafunc.parametrize(
-            ("contract_provider", "contract_variant", "contract_rule"),
-            entries,
-            ids=[rule.id for _, _, rule in entries],
-            scope="session",
-        )
-    elif "contract_variant" in names:
-        pairs = [(p, variant) for p in _providers(metafunc.config) for variant in p.variants.values()]
-        if metafunc.definition.get_closest_marker("contract_tasks"):
-            pairs = [(p, variant) for p, variant in pairs if p.endpoint_of(variant).created is not None]
-        ids = [f"{provider.slug}/{variant.name}" for provider, variant in pairs]
-        metafunc.parametrize(("contract_provider", "contract_variant"), pairs, ids=ids, scope="session")
-    elif "contract_provider" in names:
-        providers = _providers(metafunc.config)
-        if metafunc.definition.get_closest_marker("contract_tasks"):
-            providers = [provider for provider in providers if provider.tasks is not None]
-        metafunc.parametrize("contract_provider", providers, ids=[p.slug for p in providers], scope="session")
+    if not {"contract_examiner", *ARGUMENTS} & set(metafunc.fixturenames):
+        return
+    from qwenmock.pytest_plugin.runner import arguments, label
+
+    marks = [mark.name for mark in metafunc.definition.iter_markers()]
+    rows = [row for p in _providers(metafunc.config) for row in arguments(p, metafunc.fixturenames, marks)]
+    asked = [name for name in ARGUMENTS if name in metafunc.fixturenames or name == "contract_provider"]
+    values = [[row[name] for name in asked] for row in rows]
+    metafunc.parametrize(asked, values, ids=[label(row) for row in rows], scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the contract tests that cost most and say least after the others."""
+    items.sort(key=lambda item: item.get_closest_marker("contract_costly") is not None)
 
 
 @pytest.fixture(scope="session")
@@ -94,12 +90,27 @@ def contract_rule(request: pytest.FixtureRequest) -> "Rule":
 
 @pytest.fixture(scope="session")
 def contract_examiners(pytestconfig: pytest.Config) -> "Generator[dict[str, Examiner]]":
-    """Return the examiners of the run, by slug."""
-    from qwenmock.pytest_plugin.setup import create_examiner
+    """Return the examiners of the run, by slug.
 
-    examiners = {p.slug: create_examiner(p, pytestconfig.stash[OPTIONS]) for p in _providers(pytestconfig)}
+    A target that cannot be examined at all ends the run here, with exit code 2.
+    """
+    from qwenmock.pytest_plugin import report
+    from qwenmock.pytest_plugin.setup import create_examiner
+    from qwenmock.pytest_plugin.verdicts import CouldNotRun
+
+    options = pytestconfig.stash[OPTIONS]
+    shared = getattr(pytestconfig, "workerinput", {}).get("qwenmock_budget")
+    examiners = {p.slug: create_examiner(p, options, shared) for p in _providers(pytestconfig)}
+    try:
+        for examiner in examiners.values() if options.live else ():
+            examiner.preflight()
+    except CouldNotRun as reason:
+        pytest.exit(f"qwenmock: {reason}", returncode=2)
+    runs = pytestconfig.stash[RUNS]
+    runs |= {slug: report.begin(examiner) for slug, examiner in examiners.items()}
     yield examiners
-    for examiner in examiners.values():
+    for slug, examiner in examiners.items():
+        runs[slug].finish(examiner)
         examiner.target.close()
 
 
@@ -115,12 +126,78 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     if "contract_examiner" not in pyfuncitem.fixturenames:
         return (yield)
     from qwenmock.pytest_plugin.budget import OverBudget
-    from qwenmock.pytest_plugin.examiner import ContractViolation, NotExaminable
+    from qwenmock.pytest_plugin.target import TargetError
+    from qwenmock.pytest_plugin.verdicts import ContractViolation, NotExaminable
 
     try:
         return (yield)
     except ContractViolation as violation:
         failure = pytest.fail.Exception(str(violation), pytrace=False)
-    except (NotExaminable, OverBudget) as reason:
+        result = "failed"
+    except (NotExaminable, OverBudget, TargetError) as reason:
         failure = pytest.skip.Exception(str(reason))
+        result = "skipped"
+    provider = cast("Provider", pyfuncitem.callspec.params["contract_provider"])
+    pyfuncitem.config.stash[RUNS][provider.slug].count(pyfuncitem.name, result, str(failure))
     raise failure
+
+
+# Several processes: one budget, one report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the budget of all is kept."""
+    if BUDGET not in node.config.stash:
+        folder = Path(tempfile.mkdtemp(prefix="qwenmock-"))
+        node.config.stash[BUDGET] = str(folder / "budget.db")
+    node.workerinput["qwenmock_budget"] = node.config.stash[BUDGET]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take in what a worker found."""
+    from qwenmock.pytest_plugin.report import Run
+
+    runs = node.config.stash[RUNS]
+    for values in json.loads(getattr(node, "workeroutput", {}).get("qwenmock_runs", "[]")):
+        run = Run.load(values)
+        if run.provider in runs:
+            runs[run.provider].add(run)
+        else:
+            runs[run.provider] = run
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand a worker's part on, or write the reports."""
+    config = session.config
+    runs = config.stash[RUNS] if RUNS in config.stash else dict[str, Any]()
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["qwenmock_runs"] = json.dumps([run.dump() for run in runs.values()])  # pyright: ignore
+        return
+    if runs and config.stash[OPTIONS].reports:
+        from qwenmock.pytest_plugin import report
+
+        known = {provider.slug: provider for provider in _providers(config)}
+        reports = [report.as_json(run, known[slug]) for slug, run in runs.items()]
+        for path in config.stash[OPTIONS].reports:
+            report.write(path, reports)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what a contract run came to, and what it spent."""
+    runs = config.stash[RUNS] if RUNS in config.stash else dict[str, Any]()
+    if not runs:
+        return
+    from qwenmock.pytest_plugin import report
+
+    known = {provider.slug: provider for provider in _providers(config)}
+    terminalreporter.section("contract")
+    for slug, run in runs.items():
+        shown = report.as_json(run, known[slug])
+        for line in (report.headline(shown), report.budget_line(shown)):
+            if line:
+                terminalreporter.write_line(line)
+    for path in config.stash[OPTIONS].reports:
+        terminalreporter.write_line(f"report: {path}")

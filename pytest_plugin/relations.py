@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from qwenmock.pytest_plugin import images
 from qwenmock.pytest_plugin.target import Reply
 from qwenmock.schemas.catalog import Certainty, Document, Provider, Rule, Variant
-from qwenmock.schemas.vocabulary import JSON, select
+from qwenmock.schemas.vocabulary import JSON, select, subschema
 
 RECENT_SECONDS = 300
 """How far `created` may be from the examiner's clock."""
@@ -86,9 +86,10 @@ RELATIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("picture-type", ("image_url",), "links to image/png"),
     ("picture-format", ("image_url",), "links to PNGs that decode"),
     ("picture-size", ("image_url", "width"), "states width and height of the pictures it links to"),
+    ("effective-prompt", ("image_url",), "is made from the prompt, cut where that is too long"),
 )
 """Name, the roles that an answer must have for it, and the promise in words."""
-OF_PICTURES = frozenset({"picture-type", "picture-format", "picture-size"})
+OF_PICTURES = frozenset({"picture-type", "picture-format", "picture-size", "effective-prompt"})
 
 
 def relations(provider: Provider, variant: Variant) -> dict[str, Rule]:
@@ -113,6 +114,8 @@ def relations(provider: Provider, variant: Variant) -> dict[str, Rule]:
 
 
 def _certainty(provider: Provider, document: Document, name: str) -> Certainty:
+    if name == "effective-prompt":
+        return "assumed"  # that it can be read in the picture is a promise of the double alone
     if name == "link-lifetime":
         return provider.settings["links"]["certainty"]
     if name == "default-size":
@@ -202,6 +205,15 @@ def default_size(success: Success) -> tuple[int, int] | None:
     return width, height
 
 
+def effective_prompt(success: Success) -> str:
+    """Return the prompt that a request's pictures are made from."""
+    document = success.variant.request
+    for path in document.roles.get("prompt", ()):
+        for prompt in select(success.asked, path):
+            return prompt[: subschema(document.schema, path).get("x-truncate")]
+    return ""
+
+
 def broken_pictures(success: Success, pictures: list[Reply]) -> Iterator[tuple[str, str]]:
     """Yield what the pictures behind an answer's links break."""
     widths, heights = success.values("width"), success.values("height")
@@ -217,5 +229,8 @@ def broken_pictures(success: Success, pictures: list[Reply]) -> Iterator[tuple[s
         except ValueError as error:
             yield "picture-format", str(error)
             continue
+        drawn = images.png_text(reply.body).get("prompt")
+        if drawn is not None and drawn != effective_prompt(success):
+            yield "effective-prompt", f"a picture made from {drawn[:80]!r}, of {len(drawn)} characters"
         if widths and heights and size != (widths[0], heights[0]):
             yield "picture-size", f"a picture of {size[0]}x{size[1]} under a statement of {widths[0]}x{heights[0]}"

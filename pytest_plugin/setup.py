@@ -1,6 +1,7 @@
 """From options to examiners."""
 
 import os
+import time
 
 from qwenmock.mockserver.app import create_app
 from qwenmock.mockserver.double import create_double
@@ -31,19 +32,30 @@ def chosen(options: Options) -> list[Provider]:
     return [catalog[slug] for slug in options.providers or catalog.providers]
 
 
-def create_examiner(provider: Provider, options: Options) -> Examiner:
-    """Return the examiner for a provider, with what it examines."""
-    if options.url is None:
-        return _embedded(provider, options)
+def create_examiner(provider: Provider, options: Options, shared: str | None = None) -> Examiner:
+    """Return the examiner for a provider, with what it examines.
+
+    Args:
+        shared: File of the budget, where several processes spend it.
+
+    """
+    examiner = _embedded(provider, options) if options.url is None else _live(provider, options, shared)
+    if options.seconds is not None:
+        examiner.deadline = time.monotonic() + options.seconds
+    return examiner
+
+
+def _live(provider: Provider, options: Options, shared: str | None) -> Examiner:
     key, special = keys_of(provider.slug, os.environ)
     return Examiner(
         provider=provider,
-        target=HttpTarget(options.url or provider.base_url),
+        target=HttpTarget(options.url or provider.base_url, options.timeout),
         key=key,
         keys=special,
-        budget=Budget(options.budget, provider.currency),
+        budget=Budget(options.budget, provider.currency, shared, provider.slug),
         ledger=options.ledger,
         live=True,
+        allow=options.allow,
         pace=options.pace,
         profile=options.profile,
     )

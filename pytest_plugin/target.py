@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message
 
 from qwenmock.schemas.vocabulary import JSON
 
-TIMEOUT_SECONDS = 120.0
+TIMEOUT_SECONDS = 45.0
+WHOLE_SECONDS = 10.0
 ORIGIN = "http://127.0.0.1:4010"
 """Where the embedded double believes it is; nothing listens there."""
 
@@ -141,19 +142,28 @@ class EmbeddedTarget:
 class HttpTarget:
     """A server at a URL."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, timeout: float = TIMEOUT_SECONDS) -> None:
         self.name = base_url
         self.base_url = base_url.rstrip("/")
-        self._client = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=True)
+        self._timeout = timeout
+        self._client = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=True)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
-        """Send one request."""
+        """Send one request; an answer that has begun must be whole within some seconds."""
+        where = f"{method} {url.partition('?')[0][:200]}"
         started = time.perf_counter()
         try:
-            response = self._client.request(method, url, headers=dict(headers), content=content)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise TargetError(f"{method} {url.partition('?')[0]}: {type(error).__name__}: {error}") from error
-        return Reply(response.status_code, dict(response.headers), response.content, time.perf_counter() - started)
+            with self._client.stream(method, url, headers=dict(headers), content=content) as response:
+                begun = time.perf_counter()
+                chunks: list[bytes] = []
+                for chunk in response.iter_bytes():
+                    chunks.append(chunk)
+                    if time.perf_counter() - begun > WHOLE_SECONDS:
+                        raise TargetError(f"{where}: the answer is not whole {WHOLE_SECONDS:g} s after it began")
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
+            raise TargetError(f"{where}: {type(error).__name__}: {error}") from error
+        seconds = time.perf_counter() - started
+        return Reply(response.status_code, dict(response.headers), b"".join(chunks), seconds)
 
     def close(self) -> None:
         """Close the connections."""
