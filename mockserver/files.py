@@ -83,8 +83,11 @@ async def own_file(double: Double, url: str, base_url: str) -> bytes | None:
     return data
 
 
-async def upload(double: Double, data: bytes, base_url: str) -> tuple[str, Header]:
+async def upload(double: Double, data: bytes, base_url: str, suffix: str | None = None) -> tuple[str, Header]:
     """Keep a picture and return a link to it that works as an input image, and what it is.
+
+    Args:
+        suffix: What the link is to end in, instead of what fits the picture.
 
     Raises:
         NotAnImage: The bytes are no image.
@@ -95,4 +98,4 @@ async def upload(double: Double, data: bytes, base_url: str) -> tuple[str, Heade
     await double.store.keep(digest, data)
     expires = str(int(double.clock.now()) + max(provider.link_lifetime for provider in double.catalog))
     base = double.settings.public_url or base_url
-    return base + double.links.path(UPLOAD + digest, "0", SUFFIXES[header.media_type], expires), header
+    return base + double.links.path(UPLOAD + digest, "0", suffix or SUFFIXES[header.media_type], expires), header

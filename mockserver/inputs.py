@@ -43,7 +43,7 @@ async def _inspected(
     double: Double, call: Call, url: str, spec: Mapping[str, JSON], rules: Mapping[str, Rule], trace: Trace
 ) -> Input:
     try:
-        data = await _bytes_of(double, call, url, rules)
+        data = await _bytes_of(double, call, url, spec, rules)
         if data is None:
             picture = call.provider.settings["picture"]
             return Input("", url, "", picture["unseen_width"], picture["unseen_height"])
@@ -59,40 +59,42 @@ async def _inspected(
     return Input(digest, "" if is_data else url, header.media_type, header.width, header.height)
 
 
-async def _bytes_of(double: Double, call: Call, url: str, rules: Mapping[str, Rule]) -> bytes | None:
+async def _bytes_of(
+    double: Double, call: Call, url: str, spec: Mapping[str, JSON], rules: Mapping[str, Rule]
+) -> bytes | None:
     """Return an image's bytes; None for an address that leads elsewhere."""
+    longest: int = spec["maxBytes"]
     if url[:5].lower() == "data:":
-        longest: int = rules["maxBytes"].value
         data = decode_data_url(url, longest)
         if data is None or len(data) > longest:
             raise _too_large(rules)
         return data
     if url.startswith(uploads.SCHEME):
-        return await _uploaded(double, call, url, rules)
+        return await _uploaded(double, call, url, longest, rules)
     try:
         found = await own_file(double, url, call.base_url)
     except BadLink as error:
         raise _bad(rules["schemes"], f"image cannot be downloaded: {error}") from error
     if found is not None:
-        if len(found) > rules["maxBytes"].value:
+        if len(found) > longest:
             raise _too_large(rules)
         return found
-    return await _fetched(url, rules) if double.settings.fetch_images else None
+    return await _fetched(url, longest, rules) if double.settings.fetch_images else None
 
 
-async def _uploaded(double: Double, call: Call, url: str, rules: Mapping[str, Rule]) -> bytes:
+async def _uploaded(double: Double, call: Call, url: str, longest: int, rules: Mapping[str, Rule]) -> bytes:
     data = await double.store.kept(url)
     if data is None or call.headers.get(RESOLVE, "").lower() != "enable":
         reason = "nothing was uploaded there" if data is None else f"the header {RESOLVE}: enable is due"
         raise _bad(rules["schemes"], f"image cannot be downloaded: {reason}")
-    if len(data) > rules["maxBytes"].value:
+    if len(data) > longest:
         raise _too_large(rules)
     return data
 
 
-async def _fetched(url: str, rules: Mapping[str, Rule]) -> bytes:
+async def _fetched(url: str, longest: int, rules: Mapping[str, Rule]) -> bytes:
     try:
-        data = await Outbound(allow_loopback=False).get(url, rules["maxBytes"].value, FETCH_SECONDS)
+        data = await Outbound(allow_loopback=False).get(url, longest, FETCH_SECONDS)
     except OutboundError as error:
         raise _bad(rules["schemes"], f"image cannot be downloaded: {error}") from error
     if data is None:

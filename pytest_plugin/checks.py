@@ -186,7 +186,7 @@ def _refused(
     except TargetError as error:
         if not examiner.is_answering(with_key=False):
             raise NotExaminable(f"no verdict: {error}") from error
-        mistakes = [f"no answer: {error}"]
+        raise examiner.left_without_answer(str(error), content) from error
     examiner.conclude(edit, "reject", mistakes, content, f"a {kind.status}: {kind.message}")
 
 
@@ -256,8 +256,13 @@ def bill_every_count(examiner: Examiner, variant: Variant) -> None:
     """
     fell_short: list[bool] = []
     body: dict[str, JSON] = {}
+    unaffordable: OverBudget | None = None
     for body in bodies_by_count(variant):
-        success = accept(examiner, variant, body)
+        try:
+            success = accept(examiner, variant, body)
+        except OverBudget as error:
+            unaffordable = error
+            break
         made = image_counts(success)[0]
         spent = spent_on(examiner, success)
         due = charge_of(examiner.provider, body["model"], made)
@@ -269,6 +274,8 @@ def bill_every_count(examiner: Examiner, variant: Variant) -> None:
     if len(fell_short) > 1 and all(fell_short):
         promise = "as many images as were asked for"
         raise ContractViolation(examiner.report(None, ["fewer, each time"], orjson.dumps(body), promise))
+    if unaffordable is not None:
+        raise unaffordable
 
 
 def spent_on(examiner: Examiner, success: Success) -> Decimal | None:

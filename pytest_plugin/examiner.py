@@ -45,6 +45,8 @@ class Examiner:
         allow: What may be done that could disturb an account: `rate-limit`.
         pace: Seconds between requests.
         deadline: When to stop, on the monotonic clock; None for never.
+        lasting: Doubtful statuses that were seen to stay, and are answers from then on.
+        silent: Why no more requests are sent; "" as long as they are.
         answers: Successes by request, so that a paid one is asked for once.
 
     """
@@ -67,6 +69,7 @@ class Examiner:
     hosted: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     answers: dict[bytes, Success] = field(default_factory=dict[bytes, Success])
     sent: int = 0
+    lasting: set[int] = field(default_factory=set[int])
     silent: str = ""
     now: Callable[[], float] = time.time
 
@@ -102,6 +105,8 @@ class Examiner:
         """
         if self.deadline is not None and time.monotonic() > self.deadline:
             raise NotExaminable("the time that --contract-seconds gives is over")
+        if self.silent:
+            raise NotExaminable(self.silent)
         if headers is None:
             headers = {"Authorization": f"Bearer {key or self.paying_key()}", "Content-Type": "application/json"}
         endpoint = endpoint or self.create
@@ -136,7 +141,9 @@ class Examiner:
                 raise NotExaminable("the target takes pictures by address only, and hosts none itself")
             if address not in self.hosted:
                 data = base64.b64decode(url.partition(",")[2])
-                reply = self.target.send("POST", f"{self.control}/images", {"Content-Type": "image/png"}, data)
+                reply = self.target.send(
+                    "POST", f"{self.control}/images?suffix=png", {"Content-Type": "image/png"}, data
+                )
                 if reply.status != 200:
                     raise NotExaminable(f"the target does not host this picture: {shown(reply)}")
                 self.hosted[address] = reply.json()["url"].encode()
@@ -157,8 +164,6 @@ class Examiner:
         worst = worst_case(self.provider, variant, body)
         content = orjson.dumps(body)
         endpoint = None if variant is None else self.provider.endpoint_of(variant)
-        if self.silent:
-            raise NotExaminable(self.silent)
         reply: Reply | None = None
         failure = ""
         for turn in range(TRIES if self.live else 1):
@@ -169,7 +174,7 @@ class Examiner:
                 if turn == 1:
                     break
             else:
-                if reply.status == due or not _is_doubtful(reply.status):
+                if reply.status in {due, *self.lasting} or not _is_doubtful(reply.status):
                     return reply
                 wait = _retry_after(reply, float(turn))
             if self.live and turn < TRIES - 1:
@@ -184,10 +189,15 @@ class Examiner:
         if not self.is_answering(with_key=reply is not None and reply.status == 401):
             raise NotExaminable(f"no verdict: {failure or f'status {reply.status if reply else 0}'}, also elsewhere")
         if reply is not None:
+            self.lasting.add(reply.status)
             return reply
+        raise self.left_without_answer(failure, content)
+
+    def left_without_answer(self, failure: str, content: bytes) -> ContractViolation:
+        """Return what is told of a target that leaves a request without an answer, and send it no more."""
         if self.live:
             self.silent = "the target left a request without an answer, which is told; no more are sent"
-        raise ContractViolation(self.report(None, [f"no answer: {failure}"], content, "an answer that arrives whole"))
+        return ContractViolation(self.report(None, [f"no answer: {failure}"], content, "an answer that arrives whole"))
 
     def is_answering(self, *, with_key: bool) -> bool:
         """Tell, at no cost, whether the target answers other requests: one without a key, or one without a body."""

@@ -67,7 +67,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the contract tests that cost most and say least after the others."""
-    items.sort(key=lambda item: item.get_closest_marker("contract_costly") is not None)
+    if not any(item.get_closest_marker("contract_costly") for item in items):
+        return
+    from qwenmock.pytest_plugin.runner import rank
+
+    def turn(item: pytest.Item) -> tuple[bool, int]:
+        costly = item.get_closest_marker("contract_costly") is not None
+        return costly, rank(item.path.stem) if costly else 0
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")

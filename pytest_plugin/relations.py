@@ -205,10 +205,10 @@ def default_size(success: Success) -> tuple[int, int] | None:
     return width, height
 
 
-def effective_prompt(success: Success) -> str:
-    """Return the prompt that a request's pictures are made from."""
+def effective_text(success: Success, role: str) -> str:
+    """Return the prompt, or the negative one, that a request's pictures are made from."""
     document = success.variant.request
-    for path in document.roles.get("prompt", ()):
+    for path in document.roles.get(role, ()):
         for prompt in select(success.asked, path):
             return prompt[: subschema(document.schema, path).get("x-truncate")]
     return ""
@@ -229,8 +229,10 @@ def broken_pictures(success: Success, pictures: list[Reply]) -> Iterator[tuple[s
         except ValueError as error:
             yield "picture-format", str(error)
             continue
-        drawn = images.png_text(reply.body).get("prompt")
-        if drawn is not None and drawn != effective_prompt(success):
-            yield "effective-prompt", f"a picture made from {drawn[:80]!r}, of {len(drawn)} characters"
+        texts = images.png_text(reply.body)
+        for role in ("prompt", "negative_prompt"):
+            drawn = texts.get(role)
+            if drawn is not None and drawn != effective_text(success, role):
+                yield "effective-prompt", f"a picture made from the {role} {drawn[:80]!r}, of {len(drawn)} characters"
         if widths and heights and size != (widths[0], heights[0]):
             yield "picture-size", f"a picture of {size[0]}x{size[1]} under a statement of {widths[0]}x{heights[0]}"

@@ -181,8 +181,11 @@ class ControlApi:
         """Keep a picture and answer with a URL that the providers accept."""
         data = await _read(request)
         scheme_and_host = f"{request.url.scheme}://{request.url.netloc}"
+        suffix = request.query_params.get("suffix")
+        if suffix is not None and not (suffix.isalnum() and suffix.isascii() and len(suffix) < 10):
+            raise ControlError(400, f"suffix must be a few letters, got {suffix[:40]!r}")
         try:
-            url, header = await upload(self.double, data, scheme_and_host)
+            url, header = await upload(self.double, data, scheme_and_host, suffix)
         except NotAnImage as error:
             raise ControlError(400, f"send the bytes of an image: {error.reason}") from error
         return {"url": url, "media_type": header.media_type, "width": header.width, "height": header.height}

@@ -1,0 +1,312 @@
+"""`qwenmock check` and live runs: against real servers, right, wrong, and none at all."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from wrong_servers.faults import NEBULA, Fault
+
+from qwenmock.mockserver.server import RunningServer, listen, uvicorn_server
+from qwenmock.schemas.catalog import load
+
+COMMAND = [sys.executable, "-m", "qwenmock.mockserver", "check"]
+KEYS = {
+    "QWENMOCK_NEBULA_KEY": "sk-mock",
+    "QWENMOCK_NEBULA_KEY_EXPIRED": "sk-mock-expired",
+    "QWENMOCK_NEBULA_KEY_EMPTY": "sk-mock-empty",
+    "QWENMOCK_NEBULA_KEY_FORBIDDEN": "sk-mock-forbidden",
+    "QWENMOCK_NEBULA_KEY_BROKEN": "sk-mock-broken",
+    "QWENMOCK_NEBULA_KEY_THROTTLED": "sk-mock-throttled",
+}
+
+
+def check(*options: str, keys: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("QWENMOCK_")}
+    environment = {**clean, "COLUMNS": "200", **(KEYS if keys is None else keys)}
+    return subprocess.run(
+        [*COMMAND, *options], capture_output=True, text=True, env=environment, timeout=240, check=False
+    )
+
+
+@contextlib.contextmanager
+def serving(app: Any) -> Iterator[str]:
+    listener = listen("127.0.0.1", 0)
+    server: uvicorn.Server = uvicorn_server(app)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@contextlib.contextmanager
+def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Serve what a function writes to each connection."""
+    listener = listen("127.0.0.1", 0)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=run, args=(connection,), daemon=True).start()
+
+    def run(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            answer(connection)
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()
+
+
+def test_embedded_double_conforms(tmp_path: Path) -> None:
+    paths = [tmp_path / f"report.{suffix}" for suffix in ("json", "html", "md")]
+    options = [part for path in paths for part in ("--contract-report", str(path))]
+    done = check("--contract-profile", "smoke", *options, keys={})
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("conforms") >= 5
+    reports = json.loads(paths[0].read_text("utf-8"))
+    assert [report["provider"] for report in reports] == list(load().providers)
+    nebula = next(report for report in reports if report["provider"] == "nebula")
+    rule = next(row for row in nebula["rules"] if row["id"] == "nebula/contents/parameters/n/maximum")
+    assert rule["status"] == "pass"
+    assert rule["accept"]["passed"] >= 1
+    assert rule["reject"]["tried"] == rule["reject"]["passed"] >= 1
+    assert (nebula["requests"], nebula["spent"]) == (sum(nebula["statuses"].values()), "0")
+    page = paths[1].read_text("utf-8")
+    assert "nebula/contents/parameters/n/maximum" in page
+    assert "<script" not in page
+    assert "http-equiv" not in page
+    assert paths[2].read_text("utf-8").startswith("# Contract report")
+
+
+def test_live_double_conforms_within_its_budget(server: RunningServer, control: httpx.Client, tmp_path: Path) -> None:
+    control.patch("/accounts/sk-mock", json={"balance": "20", "provider": "nebula"})
+    path = tmp_path / "r.json"
+    done = check(server.url("nebula"), "--provider", "nebula", "--live-budget", "20", "--contract-report", str(path))
+    assert done.returncode == 0, done.stdout
+    assert "sk-mock" not in done.stdout + path.read_text("utf-8")
+    report = json.loads(path.read_text("utf-8"))
+    spent = 20 - float(control.get("/ledger?key=sk-mock&provider=nebula").json()["accounts"][0]["balance"])
+    assert 0 < spent <= 20
+    assert float(report["budget"]["spent"]) >= round(spent, 2)
+
+
+def test_at_budget_zero_not_one_billable_request_is_sent(server: RunningServer, control: httpx.Client) -> None:
+    """Every request that leaves is one that a right server refuses, and none could be billed by its worst case."""
+    done = check(server.url("nebula"), "--provider", "nebula", "--live-allow", "rate-limit")
+    assert done.returncode == 0, done.stdout
+    journal = control.get("/journal?limit=1000").json()
+    assert journal
+    assert {entry["status"] for entry in journal} <= {400, 401}
+    assert control.get("/ledger").json()["charges"] == []
+    assert all(not isinstance(entry["request"], dict) or not entry["request"].get("model") for entry in journal)
+
+
+def test_ledger_of_a_live_target_is_read(server: RunningServer) -> None:
+    ledger = f"{server.origin}/__mock__/ledger?request_id={{request_id}}"
+    done = check(server.url("nebula"), "--provider", "nebula", "--live-budget", "10", "--live-ledger", ledger)
+    assert done.returncode == 0, done.stdout
+
+
+SHOWN = [
+    "answers 201",
+    "refuses with 422",
+    "refuses with 500",
+    "refuses with an HTML page",
+    "states one image too many",
+    "always makes one image",
+    "repeats its request id",
+    "serves a smaller picture",
+    "takes an expired key",
+    "fails with an HTML page",
+    "answers half its JSON",
+]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_wrong_server_is_found_over_http(name: str) -> None:
+    fault: Fault = next(fault for fault in NEBULA if fault.name == name)
+    app, _ = fault.server(load()["nebula"])
+    with serving(app) as origin:
+        done = check(f"{origin}/nebula", "--provider", "nebula", "--live-budget", "12", "--contract-profile", "smoke")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "curl -sS" in done.stdout
+    assert "$QWENMOCK_NEBULA_KEY" in done.stdout
+    assert "sk-mock" not in done.stdout
+
+
+def test_printed_curl_reproduces(tmp_path: Path) -> None:
+    fault = next(fault for fault in NEBULA if fault.name == "refuses with 422")
+    app, _ = fault.server(load()["nebula"])
+    with serving(app) as origin:
+        done = check(f"{origin}/nebula", "--provider", "nebula", "--contract-profile", "smoke")
+        curl = next(line for line in done.stdout.splitlines() if line.startswith("curl "))
+        again = subprocess.run(
+            ["bash", "-c", curl + " -o /dev/null -w '%{http_code}'"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **KEYS},
+            check=True,
+        )
+    assert again.stdout == "422"
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+
+
+def read_request(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(
+        (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+    )
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head
+
+
+def refuse(connection: socket.socket) -> None:
+    body = b'{"code":401,"msg":"no","data":null}'
+    head = f"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    connection.sendall(head.encode() + b"Connection: close\r\n\r\n" + body)
+
+
+def cutting(connection: socket.socket) -> None:
+    if b"sk-mock" in read_request(connection):
+        connection.sendall(HEAD + b'{"code"')
+    else:
+        refuse(connection)
+
+
+def dripping(connection: socket.socket) -> None:
+    if b"sk-mock" not in read_request(connection):
+        refuse(connection)
+        return
+    connection.sendall(HEAD)
+    for _ in range(300):
+        connection.sendall(b" ")
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("answer", [cutting, dripping])
+def test_answer_that_does_not_arrive_whole_is_found(answer: Callable[[socket.socket], None]) -> None:
+    with raw_server(answer) as origin:
+        done = check(origin, "--provider", "nebula", "--live-budget", "5", "--contract-profile", "smoke")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "arrives whole" in done.stdout
+
+
+def html(connection: socket.socket) -> None:
+    read_request(connection)
+    connection.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>"
+    )
+
+
+def noise(connection: socket.socket) -> None:
+    connection.sendall(b"\x00\xff\x00 hello\r\n\r\n")
+
+
+def redirect(connection: socket.socket) -> None:
+    read_request(connection)
+    connection.sendall(
+        b"HTTP/1.1 301 Moved\r\nLocation: https://example.com/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"), [(html, "does not speak"), (noise, "cannot be examined"), (redirect, "redirects")]
+)
+def test_target_that_speaks_something_else_is_one_line_and_exit_2(
+    answer: Callable[[socket.socket], None], named: str
+) -> None:
+    with raw_server(answer) as origin:
+        done = check(origin, "--provider", "nebula")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert named in done.stderr
+
+
+def test_target_that_is_not_there_or_has_no_certificate_is_exit_2(server: RunningServer) -> None:
+    closed = check("http://127.0.0.1:9", "--provider", "nebula")
+    no_tls = check(server.origin.replace("http:", "https:"), "--provider", "nebula")
+    for done in (closed, no_tls):
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+@pytest.mark.parametrize("budget", ["0", "5"])
+def test_wrong_key_is_never_a_green_run(server: RunningServer, budget: str) -> None:
+    keys = {"QWENMOCK_NEBULA_KEY": "sk-nobody-at-all"}
+    done = check(server.url("nebula"), "--provider", "nebula", "--live-budget", budget, keys=keys)
+    assert done.returncode == 2
+    assert "QWENMOCK_NEBULA_KEY" in done.stderr
+    assert "nobody" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["http://127.0.0.1:9", "--provider", "nebula"], "QWENMOCK_NEBULA_KEY"),
+        (["http://127.0.0.1:9"], "--provider"),
+        (["--provider", "acme"], "acme"),
+        (["--contract-report", "r.txt"], ".html"),
+        (["--contract-report", "/nowhere/at/all/r.md"], "no folder"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line_and_exit_2(options: list[str], named: str) -> None:
+    done = check(*options, keys={})
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert named in done.stderr
+
+
+def test_xdist_has_one_report_and_one_budget(server: RunningServer, control: httpx.Client, tmp_path: Path) -> None:
+    pytest.importorskip("xdist")
+    path = tmp_path / "r.json"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--pyargs",
+        "qwenmock.contract_tests",
+        "-q",
+        "-n",
+        "2",
+        "-p",
+        "no:cacheprovider",
+    ]
+    options = [
+        "--live-url",
+        server.url("nebula"),
+        "--provider",
+        "nebula",
+        "--live-budget",
+        "6",
+        "--contract-report",
+        str(path),
+    ]
+    environment = {**os.environ, **KEYS}
+    done = subprocess.run([*command, *options], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout
+    [account] = control.get("/ledger?key=sk-mock&provider=nebula").json()["accounts"]
+    assert 1_000_000 - 6 <= float(account["balance"]) < 1_000_000
+    report = json.loads(path.read_text("utf-8"))
+    tried = [row for row in report["rules"] if row["reject"]["tried"]]
+    assert len(tried) > 50
+    assert float(report["spent"]) <= 6
+    assert "nebula: spent" in done.stdout

@@ -1,0 +1,91 @@
+"""Every wrong server is found, and a right one is never accused."""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+
+import orjson
+import pytest
+from wrong_servers.faults import AI302, DASHSCOPE, EVOLINK, NEBULA, Fault, changed_checks, tampered_answers
+
+from qwenmock.mockserver.app import create_app
+from qwenmock.mockserver.double import create_double
+from qwenmock.mockserver.settings import Settings
+from qwenmock.pytest_plugin.bodies import example
+from qwenmock.pytest_plugin.budget import Budget
+from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.pytest_plugin.options import PURPOSES
+from qwenmock.pytest_plugin.runner import Check, checks_of, run_checks
+from qwenmock.pytest_plugin.setup import CONTROL, EMBEDDED_KEY, LEDGER
+from qwenmock.pytest_plugin.target import EmbeddedTarget
+from qwenmock.schemas.catalog import Catalog, Provider, load
+
+CATALOG = load()
+SEEDS = int(os.environ.get("QWENMOCK_TEST_SEEDS", "4"))
+"""For each provider; `.ci/run` takes twenty."""
+
+
+def answer_of(provider: Provider, key: str) -> object:
+    """Return what a right server answers to the smallest request."""
+    target = EmbeddedTarget(create_app(create_double(Settings(), Catalog({provider.slug: provider}))), provider.slug)
+    endpoint = provider.endpoints["create"]
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    reply = target.send("POST", target.base_url + endpoint.path, headers, orjson.dumps(example(endpoint.variants[0])))
+    target.close()
+    return reply.json()
+
+
+def every_fault() -> Iterator[Fault]:
+    yield from (*NEBULA, *EVOLINK, *DASHSCOPE, *AI302)
+    for provider in CATALOG:
+        yield from changed_checks(provider)
+        yield from tampered_answers(provider, answer_of(provider, "sk-mock"), answer_of(provider, "nobody"))  # type: ignore[arg-type]
+
+
+FAULTS = {f"{fault.slug}: {fault.name}": fault for fault in every_fault()}
+
+
+@cache
+def checks(slug: str) -> list[Check]:
+    return checks_of(CATALOG[slug])
+
+
+def examiner_of(fault: Fault | None, slug: str, seed: int = 0, profile: str = "ci") -> Examiner:
+    provider = CATALOG[slug]
+    right = Fault("right", slug)
+    app, double = (fault or right).server(provider, seed)
+    keys = {purpose: f"sk-mock-{purpose}" for purpose in PURPOSES} | {"other": "sk-mock.other"}
+    target = EmbeddedTarget(app, slug)
+    budget = Budget(None, provider.currency)
+    examiner = Examiner(provider, target, EMBEDDED_KEY, keys, budget, LEDGER, CONTROL, profile=profile)
+    examiner.now = double.clock.now
+    return examiner
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_wrong_server_is_found(name: str) -> None:
+    """The checks that concern the place come first, which finds the same and saves time."""
+    fault = FAULTS[name]
+    place = f"{fault.slug}/{fault.name.partition(': ')[0]}".rstrip("/")
+    ordered = sorted(checks(fault.slug), key=lambda check: place not in check.name)
+    examiner = examiner_of(fault, fault.slug)
+    try:
+        found = next((o for o in run_checks(examiner, ordered) if o.result == "failed"), None)
+    finally:
+        examiner.target.close()
+    assert found is not None
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(FAULTS) >= 80
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("slug", CATALOG.providers)
+def test_right_server_is_not_accused(slug: str, seed: int) -> None:
+    examiner = examiner_of(None, slug, seed, "smoke")
+    try:
+        accused = [outcome.text for outcome in run_checks(examiner, checks(slug)) if outcome.result == "failed"]
+    finally:
+        examiner.target.close()
+    assert accused == []
