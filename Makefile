@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: serve test lint types sdks bench clean
+.PHONY: serve test lint types sdks bench bench-detection clean
 
 serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
@@ -37,5 +37,13 @@ bench: .venv/test.stamp
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@ .venv/serve.stamp
 
+# Schemathesis has a virtual environment of its own: it is a peer, not a dependency.
+bench-detection: .venv/test.stamp .venv-bench/bin/schemathesis
+	$(BIN)/python -m benchmarks.detection
+
+.venv-bench/bin/schemathesis: | .venv/bin/python
+	$(BIN)/python -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet "schemathesis>=4.32"
+
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench build dist .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,7 @@
 """The command `qwenmock`."""
 
 import argparse
+import json
 import signal
 import socket
 import sys
@@ -12,6 +13,7 @@ import uvicorn
 from qwenmock.mockserver import __version__, signatures
 from qwenmock.mockserver.accounts import PROFILES
 from qwenmock.mockserver.app import create_app
+from qwenmock.mockserver.control.openapi import openapi
 from qwenmock.mockserver.double import Double, create_double
 from qwenmock.mockserver.errors import SettingsError, StoreError
 from qwenmock.mockserver.listen import create_listener, print_line
@@ -19,6 +21,7 @@ from qwenmock.mockserver.requestlog import RequestLog
 from qwenmock.mockserver.server import listen, uvicorn_server
 from qwenmock.mockserver.settings import Settings, read, whole_number
 from qwenmock.pytest_plugin.options import OptionError, add_options
+from qwenmock.schemas.catalog import load
 from qwenmock.schemas.errors import CatalogError
 
 COULD_NOT_RUN = 2
@@ -45,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     _serve_parser(commands)
     _listen_parser(commands)
     _check_parser(commands)
+    _openapi_parser(commands)
     return parser
 
 
@@ -133,6 +137,25 @@ def check_command(options: dict[str, Any]) -> int:
         return check(options)
     except (OptionError, CouldNotRun) as error:
         return fail(str(error))
+
+
+def _openapi_parser(commands: Any) -> None:
+    openapi_parser = commands.add_parser(
+        "openapi", help="print a provider's contract as OpenAPI 3.1", description="Print a contract as OpenAPI 3.1."
+    )
+    openapi_parser.set_defaults(run=openapi_command)
+    openapi_parser.add_argument("provider", metavar="SLUG", help="whose contract")
+    openapi_parser.add_argument("--server", metavar="URL", help="where it is served (default: the production base URL)")
+
+
+def openapi_command(options: dict[str, Any]) -> int:
+    """Print a contract."""
+    catalog = load()
+    if options["provider"] not in catalog.providers:
+        raise SettingsError(f"there is no provider {options['provider']!r}; there are {', '.join(catalog.providers)}")
+    document = openapi(catalog[options["provider"]], options["server"])
+    print(json.dumps(document, ensure_ascii=False, indent=2))
+    return 0
 
 
 def serve_command(options: dict[str, object]) -> int:

@@ -82,8 +82,13 @@ def witnesses(
     return found["accept"], found["reject"]
 
 
-def accept(examiner: Examiner, variant: Variant, body: JSON, edit: Edit | None = None) -> Success:
+def accept(
+    examiner: Examiner, variant: Variant, body: JSON, edit: Edit | None = None, *, pictures: int | None = None
+) -> Success:
     """Send a valid body: it must succeed, as documented, and be billed exactly.
+
+    Args:
+        pictures: How many of the answer's pictures are looked at; None for all.
 
     Raises:
         ContractViolation: It is not so.
@@ -103,7 +108,7 @@ def accept(examiner: Examiner, variant: Variant, body: JSON, edit: Edit | None =
     mistakes: list[str] = []
     if examiner.provider.endpoint_of(variant).created is not None:
         success, mistakes = taskchecks.completed(examiner, success)
-    mistakes += success_mistakes(examiner, success)
+    mistakes += success_mistakes(examiner, success, pictures)
     examiner.conclude(edit, "accept", mistakes, content, promise)
     if mistakes:
         raise NotExaminable("an answer that breaks a rule which is only assumed")

@@ -22,21 +22,25 @@ from qwenmock.schemas.catalog import Document, ErrorKind, Rule
 from qwenmock.schemas.vocabulary import JSON
 
 
-def success_mistakes(examiner: Examiner, success: Success) -> list[str]:
-    """Return what is wrong with a success, in sentences that begin with the rule."""
+def success_mistakes(examiner: Examiner, success: Success, most: int | None) -> list[str]:
+    """Return what is wrong with a success, in sentences that begin with the rule.
+
+    Args:
+        most: How many of its pictures are looked at; None for all.
+
+    """
     broken = checked(examiner, success.variant.answer, success.body)
     if broken:
         return [f"{rule.id} is broken: {shown(success.reply)}" for rule in broken] + billing_mistakes(examiner, success)
     known = relations(examiner.provider, success.variant)
     found = dict(broken_relations(success)) | _repeated(examiner, success.variant.answer, success.body)
+    looked = most != 0
     try:
-        found |= dict(broken_pictures(success, pictures(examiner, success)))
-        looked = True
+        found |= dict(broken_pictures(success, pictures(examiner, success, most))) if looked else {}
     except TargetError as error:
         if not examiner.is_answering(with_key=False):
             raise NotExaminable(f"no verdict on the pictures: {error}") from error
         found["picture-format"] = str(error)
-        looked = True
     for name, rule in known.items():
         if looked or name not in OF_PICTURES:
             examiner.tally(rule, "accept", held=name not in found, detail=found.get(name, ""))
@@ -63,10 +67,10 @@ def _repeated(examiner: Examiner, document: Document, body: JSON) -> dict[str, s
     return {"request-id": f"{sorted(again)[0]} again"} if again else {}
 
 
-def pictures(examiner: Examiner, success: Success) -> list[Reply]:
-    """Fetch the pictures of an answer; they cost nothing, and need no key."""
+def pictures(examiner: Examiner, success: Success, most: int | None) -> list[Reply]:
+    """Fetch the pictures of an answer, or the first ones of them; they cost nothing, and need no key."""
     urls = [url for group in success.groups("image_url")[:1] for url in group]
-    return [examiner.target.send("GET", url, {}) for url in urls]
+    return [examiner.target.send("GET", url, {}) for url in urls[:most]]
 
 
 def refusal_mistakes(examiner: Examiner, kind: ErrorKind, reply: Reply) -> list[str]:

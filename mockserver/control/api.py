@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from qwenmock.mockserver import __version__
 from qwenmock.mockserver.accounts import profile_of
+from qwenmock.mockserver.control.openapi import openapi
 from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.faults import describe, parse_fault
@@ -41,6 +42,7 @@ def control_routes(double: Double) -> list[Route]:
     table: list[tuple[str, str, Callable[[Request], Awaitable[JSON]]]] = [
         ("GET", "/health", api.health),
         ("GET", "/providers", api.providers),
+        ("GET", "/openapi/{provider}.json", api.openapi),
         ("GET", "/journal", api.journal),
         ("GET", "/ledger", api.ledger),
         ("PATCH", "/accounts/{key}", api.change_account),
@@ -96,6 +98,11 @@ class ControlApi:
             }
             for provider in self.double.catalog
         ]
+
+    async def openapi(self, request: Request) -> JSON:
+        """Return a provider's contract as OpenAPI, served from here."""
+        provider = self._provider(request.path_params["provider"])
+        return openapi(provider, f"{request.url.scheme}://{request.url.netloc}/{provider.slug}")
 
     async def journal(self, request: Request) -> JSON:
         """Return journal entries, newest first."""

@@ -1,0 +1,117 @@
+"""How many wrong servers the examiner finds, and how fast, beside the best general tool on our exported OpenAPI.
+
+`make bench-detection` runs it; `--sample N` takes every Nth of Nebula's wrong servers, `--schemathesis PATH` names the
+tool's executable. A server counts as found by the tool when its kinds of findings differ from those on the right one.
+"""
+
+import argparse
+import contextlib
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from wrong_servers.faults import NEBULA, Fault, changed_checks
+
+from qwenmock.mockserver.server import listen, uvicorn_server
+from qwenmock.pytest_plugin.budget import Budget
+from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.pytest_plugin.options import PURPOSES
+from qwenmock.pytest_plugin.runner import checks_of, run_checks
+from qwenmock.pytest_plugin.target import HttpTarget
+from qwenmock.schemas.catalog import load
+
+PROVIDER = load()["nebula"]
+
+
+@contextlib.contextmanager
+def serving(app: ASGIApp) -> Iterator[str]:
+    listener = listen("127.0.0.1", 0)
+    server = uvicorn_server(app)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def ours(origin: str) -> str | None:
+    """Return the first check that fails; the ledger is read, as the tool could not."""
+    keys = {purpose: f"sk-mock-{purpose}" for purpose in PURPOSES}
+    examiner = Examiner(
+        PROVIDER,
+        HttpTarget(f"{origin}/nebula"),
+        "sk-mock",
+        keys,
+        Budget(None, PROVIDER.currency),
+        ledger=f"{origin}/__mock__/ledger?request_id={{request_id}}",
+        control=f"{origin}/__mock__",
+    )
+    examiner.now = lambda: time.time() + examiner_offset(examiner)
+    try:
+        return next((o.check.name for o in run_checks(examiner, checks_of(PROVIDER)) if o.result == "failed"), None)
+    finally:
+        examiner.target.close()
+
+
+def examiner_offset(examiner: Examiner) -> float:
+    """Return how far the target's clock was moved."""
+    return examiner.target.send("GET", f"{examiner.control}/health", {}).json()["now"] - time.time()
+
+
+def theirs(origin: str, tool: str) -> frozenset[str]:
+    """Return the kinds of findings that the tool has."""
+    command = [tool, "run", f"{origin}/__mock__/openapi/nebula.json", "--header", "Authorization: Bearer sk-mock"]
+    done = subprocess.run(
+        [*command, "--seed", "1", "--continue-on-failure", "--no-color"], capture_output=True, text=True, check=False
+    )
+    return frozenset(re.findall(r"^- (.+)$", done.stdout, re.MULTILINE))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample", type=int, default=8, help="take every Nth wrong server (default 8)")
+    parser.add_argument("--schemathesis", default=".venv-bench/bin/schemathesis")
+    options = parser.parse_args()
+    tool = options.schemathesis if Path(options.schemathesis).exists() else None
+    if tool is None:
+        print(f"Schemathesis is skipped: there is no {options.schemathesis}; `make bench-detection` installs it")
+    right = Fault("right", "nebula")
+    with serving(right.server(PROVIDER)[0]) as origin:
+        print(f"right server: {ours(origin) or 'not accused'}")
+        baseline = theirs(origin, tool) if tool else frozenset()
+        if tool:
+            print(f"right server, Schemathesis: {sorted(baseline) or 'not accused'}")
+    faults = [*NEBULA, *changed_checks(PROVIDER)][:: options.sample]
+    found = {"qwenmock": 0, "Schemathesis": 0}
+    seconds = {"qwenmock": 0.0, "Schemathesis": 0.0}
+    for fault in faults:
+        with serving(fault.server(PROVIDER)[0]) as origin:
+            started = time.perf_counter()
+            check = ours(origin)
+            seconds["qwenmock"] += time.perf_counter() - started
+            found["qwenmock"] += check is not None
+            line = f"{fault.name:70} qwenmock {'found' if check else 'MISSED'}"
+            if tool:
+                started = time.perf_counter()
+                differs = theirs(origin, tool) != baseline
+                seconds["Schemathesis"] += time.perf_counter() - started
+                found["Schemathesis"] += differs
+                line += f"   Schemathesis {'found' if differs else 'missed'}"
+            print(line, flush=True)
+    for name in found if tool else ("qwenmock",):
+        print(f"{name:13} {found[name]:3} of {len(faults)}, {seconds[name] / len(faults):.2f} s each")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The contract as OpenAPI 3.1, for tools that read that."""
+
+from collections.abc import Iterable
+from typing import cast
+
+from qwenmock.fixtures import exchanges
+from qwenmock.mockserver import __version__
+from qwenmock.mockserver.validation import standard
+from qwenmock.schemas.catalog import Document, Endpoint, ErrorKind, Provider
+from qwenmock.schemas.vocabulary import JSON
+
+BEARER = "bearer"
+JSON_TYPE = "application/json"
+
+
+def openapi(provider: Provider, server: str | None = None) -> dict[str, JSON]:
+    """Return the document.
+
+    Args:
+        provider: Whose contract.
+        server: Where it is served; the production base URL by default.
+
+    """
+    paths: dict[str, dict[str, JSON]] = {}
+    for endpoint in provider.endpoints.values():
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(provider, endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"{provider.name} image API",
+            "version": __version__,
+            "description": "Written from the contract catalogue of qwenmock; x-source and x-certainty say where each "
+            "limit was read, and how sure it is.",
+        },
+        "servers": [{"url": server or provider.base_url}],
+        "security": [{BEARER: []}],
+        "paths": paths,
+        "components": {"securitySchemes": {BEARER: {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _operation(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
+    operation: dict[str, JSON] = {"operationId": endpoint.name, "responses": _responses(provider, endpoint)}
+    parameters: list[JSON] = []
+    if "{task_id}" in endpoint.path:
+        parameters.append({"name": "task_id", "in": "path", "required": True, "schema": {"type": "string"}})
+    if endpoint.switch is not None:
+        name, value = endpoint.switch
+        parameters.append({"name": name, "in": "header", "required": True, "schema": {"const": value}})
+    if parameters:
+        operation["parameters"] = parameters
+    if endpoint.variants:
+        operation["requestBody"] = {"required": True, "content": {JSON_TYPE: _bodies(provider, endpoint)}}
+    if endpoint.created is not None and "callbacks" in provider.settings:
+        operation["callbacks"] = {"ended": {"{$request.body#/callback_url}": {"post": _callback(provider)}}}
+    return operation
+
+
+def _bodies(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
+    examples = {
+        f"{variant.name}-{number}": {"summary": exchange.source, "value": exchange.request}
+        for variant in endpoint.variants
+        for number, exchange in enumerate(exchanges(provider.slug, variant.name), start=1)
+    }
+    content: dict[str, JSON] = {"schema": _any_of(variant.request for variant in endpoint.variants)}
+    return {**content, "examples": examples} if examples else content
+
+
+def _responses(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
+    found: dict[str, JSON] = {"200": _response("success", _any_of(_answers(provider, endpoint)))}
+    by_status: dict[int, list[ErrorKind]] = {}
+    for kind in provider.errors.values():
+        by_status.setdefault(kind.status, []).append(kind)
+    for status, kinds in sorted(by_status.items()):
+        documents = {kind.document.name: kind.document for kind in kinds}
+        names = ", ".join(sorted(kind.name.replace("_", " ") for kind in kinds))
+        found[str(status)] = _response(names, _any_of(documents.values()))
+    return found
+
+
+def _answers(provider: Provider, endpoint: Endpoint) -> list[Document]:
+    if endpoint.created is not None:
+        return [endpoint.created]
+    if endpoint.variants:
+        return list({variant.answer.name: variant.answer for variant in endpoint.variants}.values())
+    if endpoint.answer is not None:
+        return [endpoint.answer]
+    return _task_states(provider) if endpoint.name == "task" else []
+
+
+def _task_states(provider: Provider) -> list[Document]:
+    if provider.tasks is None:
+        return []
+    states = [state.document for state in provider.tasks.states.values() if state.document is not None]
+    ended = [v.answer for v in provider.variants.values() if provider.endpoint_of(v).created is not None]
+    return list({document.name: document for document in (*states, *ended)}.values())
+
+
+def _callback(provider: Provider) -> dict[str, JSON]:
+    content = {JSON_TYPE: {"schema": _any_of(_task_states(provider))}}
+    return {
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": {"description": "taken; any other than 2xx is tried again"}},
+    }
+
+
+def _response(description: str, schema: JSON) -> dict[str, JSON]:
+    return {"description": description, "content": {JSON_TYPE: {"schema": schema}}}
+
+
+def _any_of(documents: Iterable[Document]) -> JSON:
+    """Return one schema for all, each once, with its sources kept."""
+    schemas: list[JSON] = []
+    for document in documents:
+        schema = _published(document.schema)
+        if schema not in schemas:
+            schemas.append(schema)
+    return (schemas[0] if len(schemas) == 1 else {"anyOf": schemas}) if schemas else True
+
+
+def _published(schema: dict[str, JSON]) -> dict[str, JSON]:
+    """Return the schema in plain JSON Schema beside the project's own keywords, which are extensions there."""
+    plain = standard(schema)
+    plain |= {key: value for key, value in schema.items() if key.startswith("x-") and key != "x-rules"}
+    for name, member in cast(dict[str, dict[str, JSON]], schema.get("properties", {})).items():
+        plain["properties"][name] = _published(member)
+    if "items" in schema:
+        plain["items"] = _published(schema["items"])
+    if "x-size" in schema:
+        plain["pattern"] = r"^[1-9][0-9]{0,5}\*[1-9][0-9]{0,5}$"
+    return plain
