@@ -5,22 +5,17 @@ tool's executable. A server counts as found by the tool when its kinds of findin
 """
 
 import argparse
-import contextlib
 import re
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-from starlette.types import ASGIApp
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from wrong_servers.faults import NEBULA, Fault, changed_checks
 
-from qwenmock.mockserver.server import listen, uvicorn_server
+from qwenmock.mockserver.server import serving
 from qwenmock.pytest_plugin.budget import Budget
 from qwenmock.pytest_plugin.examiner import Examiner
 from qwenmock.pytest_plugin.options import PURPOSES
@@ -29,20 +24,6 @@ from qwenmock.pytest_plugin.target import HttpTarget
 from qwenmock.schemas.catalog import load
 
 PROVIDER = load()["nebula"]
-
-
-@contextlib.contextmanager
-def serving(app: ASGIApp) -> Iterator[str]:
-    listener = listen("127.0.0.1", 0)
-    server = uvicorn_server(app)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
 
 
 def ours(origin: str) -> str | None:
@@ -87,7 +68,8 @@ def main() -> None:
     if tool is None:
         print(f"Schemathesis is skipped: there is no {options.schemathesis}; `make bench-detection` installs it")
     right = Fault("right", "nebula")
-    with serving(right.server(PROVIDER)[0]) as origin:
+    with serving(right.server(PROVIDER)[0]) as port:
+        origin = f"http://127.0.0.1:{port}"
         print(f"right server: {ours(origin) or 'not accused'}")
         baseline = theirs(origin, tool) if tool else frozenset()
         if tool:
@@ -96,7 +78,8 @@ def main() -> None:
     found = {"qwenmock": 0, "Schemathesis": 0}
     seconds = {"qwenmock": 0.0, "Schemathesis": 0.0}
     for fault in faults:
-        with serving(fault.server(PROVIDER)[0]) as origin:
+        with serving(fault.server(PROVIDER)[0]) as port:
+            origin = f"http://127.0.0.1:{port}"
             started = time.perf_counter()
             check = ours(origin)
             seconds["qwenmock"] += time.perf_counter() - started

@@ -210,7 +210,8 @@ def _problem(status: int, text: str, headers: dict[str, str] | None = None) -> R
 
 
 async def _healthy(_request: Request) -> Response:
-    return Response(orjson.dumps({"status": "ok", "version": __version__}), media_type="application/json")
+    body = orjson.dumps({"status": "ok", "version": __version__})
+    return Response(body, 200, {"X-Qwenmock": __version__}, "application/json")
 
 
 async def _not_allowed(request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ step takes plain values and raises `ApiError`; nothing is billed before its imag
 """
 
 import asyncio
+import logging
 import math
 import time
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from qwenmock.mockserver.validation import spoken
 from qwenmock.schemas.catalog import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
+logger = logging.getLogger("qwenmock")
 SEED_BITS = 31
 RETRY_AFTER = 1
 """Seconds that a rate limit asks to wait for where no window says better."""
@@ -69,6 +71,11 @@ async def serve(double: Double, call: Call) -> Answer:
         status, body = refused(double, call, refusal, trace)
     except StoreError as failure:
         error = ApiError("internal", f"the store failed: {failure}")
+        status, body = refused(double, call, error, trace)
+    except Exception as failure:
+        # A mistake of our own: the client gets the documented 500, and whoever runs the double reads what it was.
+        error = ApiError("internal", f"the double itself failed: {type(failure).__name__}: {failure}")
+        logger.exception("the double itself failed")
         status, body = refused(double, call, error, trace)
     answer = Answer(status, orjson.dumps(body), _headers(trace, error))
     entry = journal.entry(call, trace, answer, body, error, time.perf_counter() - started)

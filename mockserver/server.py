@@ -73,6 +73,27 @@ class RunningServer:
 
 
 @contextmanager
+def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Generator[int]:
+    """Serve an application in a thread until the block ends, and give its port.
+
+    Raises:
+        SettingsError: The port is taken.
+
+    """
+    listener = listen(host, port)
+    server = uvicorn_server(app)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        # The socket listens already: what is sent now is answered as soon as the loop runs.
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@contextmanager
 def running(settings: Settings | None = None) -> Generator[RunningServer]:
     """Run a double in a thread, on a free port unless the settings name one, until the block ends.
 
@@ -81,14 +102,5 @@ def running(settings: Settings | None = None) -> Generator[RunningServer]:
 
     """
     double = create_double(settings or Settings(port=0))
-    listener = listen(double.settings.host, double.settings.port)
-    server = uvicorn_server(create_app(double))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        # The socket listens already: what is sent now is answered as soon as the loop runs.
-        yield RunningServer(double, listener.getsockname()[1])
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
+    with serving(create_app(double), double.settings.host, double.settings.port) as port:
+        yield RunningServer(double, port)

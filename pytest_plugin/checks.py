@@ -37,6 +37,7 @@ def examine(examiner: Examiner, variant: Variant, rule: Rule) -> None:
     if not accepted and not refused:
         raise NotExaminable("no request keeps or breaks only this rule")
     unaffordable: OverBudget | None = None
+    undecided: NotExaminable | None = None
     tried = False
     for edit, body in accepted[:1]:
         try:
@@ -44,12 +45,17 @@ def examine(examiner: Examiner, variant: Variant, rule: Rule) -> None:
             tried = True
         except OverBudget as error:
             unaffordable = error
+        except NotExaminable as error:
+            # Without its twin a refusal proves nothing; that a wrong body is taken is wrong all the same.
+            undecided = error
     for edit, body in refused:
         try:
             reject(examiner, variant, body, edit)
             tried = True
         except OverBudget as error:
             unaffordable = error
+    if undecided is not None:
+        raise undecided
     if unaffordable is not None and not tried:
         raise unaffordable
 

@@ -75,6 +75,9 @@ def pictures(examiner: Examiner, success: Success, most: int | None) -> list[Rep
 
 def refusal_mistakes(examiner: Examiner, kind: ErrorKind, reply: Reply) -> list[str]:
     """Return what is wrong with a refusal, in sentences."""
+    if examiner.live and kind.certainty == "assumed" and 400 <= reply.status < 500:
+        # How this is refused nobody says; that it is, counts.
+        return unbilled_mistakes(examiner, kind.document, reply)
     if reply.status != kind.status:
         return [f"status {reply.status}: {shown(reply)}", *unbilled_mistakes(examiner, kind.document, reply)]
     mistakes = error_mistakes(examiner, kind.document, reply)

@@ -135,7 +135,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         return (yield)
     from qwenmock.pytest_plugin.budget import OverBudget
     from qwenmock.pytest_plugin.target import TargetError
-    from qwenmock.pytest_plugin.verdicts import ContractViolation, NotExaminable
+    from qwenmock.pytest_plugin.verdicts import UNREADABLE, ContractViolation, NotExaminable, unreadable
 
     try:
         return (yield)
@@ -144,6 +144,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         result = "failed"
     except (NotExaminable, OverBudget, TargetError) as reason:
         failure = pytest.skip.Exception(str(reason))
+        result = "skipped"
+    except UNREADABLE as error:
+        failure = pytest.skip.Exception(unreadable(error))
         result = "skipped"
     provider = cast("Provider", pyfuncitem.callspec.params["contract_provider"])
     pyfuncitem.config.stash[RUNS][provider.slug].count(pyfuncitem.name, result, str(failure))

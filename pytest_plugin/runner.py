@@ -14,7 +14,7 @@ from qwenmock import contract_tests
 from qwenmock.pytest_plugin.budget import OverBudget
 from qwenmock.pytest_plugin.examiner import Examiner
 from qwenmock.pytest_plugin.target import TargetError
-from qwenmock.pytest_plugin.verdicts import ContractViolation, NotExaminable
+from qwenmock.pytest_plugin.verdicts import UNREADABLE, ContractViolation, NotExaminable, unreadable
 from qwenmock.schemas.catalog import Provider, Rule, Variant
 
 TASKS = "contract_tasks"
@@ -146,6 +146,8 @@ def run_checks(examiner: Examiner, checks: Iterable[Check]) -> Iterator[Outcome]
             yield Outcome(check, "skipped", examiner.masked(str(reason)))
         except TargetError as error:
             yield Outcome(check, "skipped", examiner.masked(f"no verdict: {error}"))
+        except UNREADABLE as error:
+            yield Outcome(check, "skipped", examiner.masked(unreadable(error)))
         except (AssertionError, HypothesisException) as failure:
             yield Outcome(check, "failed", examiner.masked(str(failure)))
         else:

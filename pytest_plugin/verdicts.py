@@ -21,6 +21,15 @@ class CouldNotRun(Exception):  # noqa: N818, ends the run with its own exit code
     """Nothing can be examined at all: no answer, no HTTP, a wrong key."""
 
 
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
+"""What a check runs into where an answer lacks what the check needs, by a rule that is not asserted."""
+
+
+def unreadable(error: Exception) -> str:
+    """Return why a check came to no verdict over an answer that lacks what it needs."""
+    return f"an answer lacks what this check needs ({type(error).__name__}: {error})"
+
+
 @dataclass
 class Tally:
     """How often a rule was tried on each side, and how often it held.

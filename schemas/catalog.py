@@ -284,15 +284,19 @@ class Catalog:
         return (rule for provider in self for rule in provider.rules)
 
 
-HTTP_RULES: tuple[tuple[Path, str, str], ...] = (
-    (("authorization",), "required", "unauthorized"),
-    (("authorization",), "scheme", "unauthorized"),
-    (("authorization",), "known", "unauthorized"),
-    (("content-type",), "const", "malformed"),
-    (("body",), "syntax", "malformed"),
-    (("body",), "maxBytes", "malformed"),
+HTTP_RULES: tuple[tuple[Path, str, str, bool], ...] = (
+    (("authorization",), "required", "unauthorized", True),
+    (("authorization",), "scheme", "unauthorized", True),
+    (("authorization",), "known", "unauthorized", True),
+    (("content-type",), "const", "malformed", False),
+    (("body",), "syntax", "malformed", True),
+    (("body",), "maxBytes", "malformed", False),
 )
-"""What every provider asks of a call besides its body's schema: place, keyword, kind of error."""
+"""What every provider asks of a call besides its body's schema.
+
+Place, keyword, kind of error, and whether a document says so: that another content type or a huge body is refused does
+none of them.
+"""
 
 
 def load(folder: FilePath = HERE) -> Catalog:
@@ -518,10 +522,10 @@ class _Loader:
         )
 
     def _http_rules(self, errors: Mapping[str, ErrorKind], authentication: dict[str, str]) -> None:
-        for path, keyword, error in HTTP_RULES:
+        for path, keyword, error, is_said in HTTP_RULES:
             kind = errors[error]
             known = authentication if error == "unauthorized" else {"source": kind.source, "certainty": kind.certainty}
-            certainty = cast(Certainty, known["certainty"])
+            certainty = cast(Certainty, known["certainty"] if is_said else "assumed")
             self.rules.append(
                 Rule(
                     id="/".join((self.slug, "http", *path, keyword)),

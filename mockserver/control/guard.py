@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from qwenmock.mockserver import __version__
 from qwenmock.mockserver.settings import LOOPBACK, Settings
 
 SAFE = ("GET", "HEAD")
@@ -37,7 +38,7 @@ class Guard:
         if scope["type"] == "http":
             refusal = self._refusal(Request(scope))
             if refusal is not None:
-                await JSONResponse({"error": refusal[1]}, refusal[0])(scope, receive, send)
+                await JSONResponse({"error": refusal[1]}, refusal[0], {"X-Qwenmock": __version__})(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 

@@ -10,14 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from wrong_servers.faults import NEBULA, Fault
 
-from qwenmock.mockserver.server import RunningServer, listen, uvicorn_server
+from qwenmock.mockserver.server import RunningServer, listen, serving
 from qwenmock.schemas.catalog import load
 
 COMMAND = [sys.executable, "-m", "qwenmock.mockserver", "check"]
@@ -37,20 +35,6 @@ def check(*options: str, keys: dict[str, str] | None = None) -> subprocess.Compl
     return subprocess.run(
         [*COMMAND, *options], capture_output=True, text=True, env=environment, timeout=240, check=False
     )
-
-
-@contextlib.contextmanager
-def serving(app: Any) -> Iterator[str]:
-    listener = listen("127.0.0.1", 0)
-    server: uvicorn.Server = uvicorn_server(app)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
 
 
 @contextlib.contextmanager
@@ -142,8 +126,16 @@ SHOWN = [
 def test_wrong_server_is_found_over_http(name: str) -> None:
     fault: Fault = next(fault for fault in NEBULA if fault.name == name)
     app, _ = fault.server(load()["nebula"])
-    with serving(app) as origin:
-        done = check(f"{origin}/nebula", "--provider", "nebula", "--live-budget", "12", "--contract-profile", "smoke")
+    with serving(app) as port:
+        done = check(
+            f"http://127.0.0.1:{port}/nebula",
+            "--provider",
+            "nebula",
+            "--live-budget",
+            "12",
+            "--contract-profile",
+            "smoke",
+        )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "curl -sS" in done.stdout
     assert "$QWENMOCK_NEBULA_KEY" in done.stdout
@@ -153,8 +145,8 @@ def test_wrong_server_is_found_over_http(name: str) -> None:
 def test_printed_curl_reproduces(tmp_path: Path) -> None:
     fault = next(fault for fault in NEBULA if fault.name == "refuses with 422")
     app, _ = fault.server(load()["nebula"])
-    with serving(app) as origin:
-        done = check(f"{origin}/nebula", "--provider", "nebula", "--contract-profile", "smoke")
+    with serving(app) as port:
+        done = check(f"http://127.0.0.1:{port}/nebula", "--provider", "nebula", "--contract-profile", "smoke")
         curl = next(line for line in done.stdout.splitlines() if line.startswith("curl "))
         again = subprocess.run(
             ["bash", "-c", curl + " -o /dev/null -w '%{http_code}'"],

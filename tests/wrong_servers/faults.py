@@ -212,7 +212,7 @@ def _number_faults(owner: JSON, fault: Callable[..., Fault]) -> Iterator[Fault]:
 
 def _list_faults(owner: JSON, fault: Callable[..., Fault]) -> Iterator[Fault]:
     # Without its model, or the member that tells its variant, a request is another's: no server can take it.
-    for member in set(owner.get("required", ())) - {"model", "extra"}:
+    for member in sorted(set(owner.get("required", ())) - {"model", "extra"}):
         yield fault(f"{member} is optional", lambda o, m=member: o["required"].remove(m))
     if "enum" in owner and owner.get("x-role") != "model":
         yield fault("lacks its last value", lambda o: o.update(enum=o["enum"][:-1]))

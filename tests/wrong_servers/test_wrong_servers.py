@@ -85,7 +85,9 @@ def test_there_are_enough_of_them() -> None:
 def test_right_server_is_not_accused(slug: str, seed: int) -> None:
     examiner = examiner_of(None, slug, seed, "smoke")
     try:
-        accused = [outcome.text for outcome in run_checks(examiner, checks(slug)) if outcome.result == "failed"]
+        outcomes = list(run_checks(examiner, checks(slug)))
     finally:
         examiner.target.close()
+    # A check that cannot read a right answer would be a mistake of its own.
+    accused = [o.text for o in outcomes if o.result == "failed" or o.text.startswith("an answer lacks")]
     assert accused == []
