@@ -1,6 +1,6 @@
 """Statuses that a client does not provoke by a wrong body: 429 and 500; and the order of checks."""
 
-from qwenmock.pytest_plugin.checks import exhaust, refuse_content_type, refuse_key
+from qwenmock.pytest_plugin.checks import exhaust, refuse_content_type, refuse_huge_body, refuse_key
 from qwenmock.pytest_plugin.examiner import Examiner
 
 
@@ -27,3 +27,8 @@ def test_wrong_key_is_told_before_a_wrong_body(contract_examiner: Examiner) -> N
 def test_wrong_content_type_is_refused(contract_examiner: Examiner) -> None:
     """A body that is not called JSON is not taken for it."""
     refuse_content_type(contract_examiner, "text/plain")
+
+
+def test_huge_body_is_refused(contract_examiner: Examiner) -> None:
+    """More than the largest request needs is not taken."""
+    refuse_huge_body(contract_examiner)

@@ -4,6 +4,7 @@ import pytest
 
 from qwenmock.pytest_plugin.examiner import Examiner
 from qwenmock.pytest_plugin.taskchecks import (
+    give_back_on_cancellation,
     give_back_on_failure,
     refuse_foreign_task,
     refuse_unknown_tasks,
@@ -32,3 +33,8 @@ def test_task_that_is_not_there_is_told_so(contract_examiner: Examiner) -> None:
 def test_failed_task_is_not_billed(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """What was reserved for a task that fails is given back."""
     give_back_on_failure(contract_examiner, contract_variant)
+
+
+def test_cancelled_task_is_not_billed(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """What was reserved for a task that is cancelled is given back."""
+    give_back_on_cancellation(contract_examiner, contract_variant)

@@ -162,6 +162,20 @@ def refuse_content(examiner: Examiner, content: bytes) -> None:
     _refused(examiner, rule, content, note, key=examiner.paying_key())
 
 
+def refuse_huge_body(examiner: Examiner) -> None:
+    """Send more than is taken: it must get the documented refusal.
+
+    Raises:
+        NotExaminable: The target is a live one, which nobody sends megabytes to for an assumption.
+
+    """
+    if examiner.live:
+        raise NotExaminable("how large a body may be no document says, and it is not tried on a live target")
+    rule = examiner.provider.rule(f"{examiner.provider.slug}/http/body/maxBytes")
+    content = b" " * (examiner.provider.max_body_bytes + 1)
+    _refused(examiner, rule, content, f"{len(content)} bytes", key=examiner.paying_key())
+
+
 def refuse_content_type(examiner: Examiner, content_type: str) -> None:
     """Send a valid body under another name: it must get the documented refusal."""
     rule = examiner.provider.rule(f"{examiner.provider.slug}/http/content-type/const")

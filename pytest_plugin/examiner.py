@@ -25,6 +25,8 @@ from qwenmock.schemas.vocabulary import JSON
 
 TRIES = 3
 LONGEST_WAIT = 60.0
+LONGEST_CURL = 100_000
+"""Bytes of a body that are printed as a command; a shell takes not much more."""
 HOSTED_SECONDS = 3600
 """A step of the clock after which hosted pictures are put up anew: their links may have ended."""
 HOSTED_ADDRESS = re.compile(rb"https://pictures\.example\.com/[0-9a-f]{24}\.png")
@@ -359,7 +361,9 @@ class Examiner:
         """Return a request as a curl command, without the key."""
         endpoint = self.create
         variable = f"$QWENMOCK_{self.provider.slug.upper()}_KEY"
-        text = content.decode("utf-8", "replace")
+        text = content[:LONGEST_CURL].decode("utf-8", "replace")
+        if len(content) > LONGEST_CURL:
+            return f"(the request has {len(content)} bytes, too many for a command line; it begins {text[:300]!r})"
         return (
             f"curl -sS -X {endpoint.method} {shlex.quote(self.target.base_url + endpoint.path)} "
             f"-H 'Content-Type: application/json' -H \"Authorization: Bearer {variable}\" "

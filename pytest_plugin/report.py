@@ -15,6 +15,7 @@ from qwenmock.schemas.catalog import Provider, Rule
 from qwenmock.schemas.vocabulary import JSON
 
 NEVER = "no request of this run touched it"
+ORDER = ("fail", "observed", "pass", "skipped")
 SIGNS = {"pass": "holds", "fail": "VIOLATED", "observed": "observed", "skipped": "not examined"}
 
 
@@ -236,8 +237,7 @@ def as_html(reports: Sequence[dict[str, JSON]]) -> str:
         ]
         parts += [f"<h3>{e(f['check'])}</h3><pre>{e(f['text'])}</pre>" for f in report["failures"]]
         parts.append("<table><tr><th>rule<th>source<th>certainty<th>accepted<th>refused<th>status</tr>")
-        order = list(SIGNS)
-        for row in sorted(report["rules"], key=lambda r: (order.index(r["status"]) + 3) % 4):
+        for row in sorted(report["rules"], key=lambda row: ORDER.index(row["status"])):
             sides = "".join(f"<td class='n'>{row[s]['passed']}/{row[s]['tried']}" for s in ("accept", "reject"))
             detail = f"<br><small>{e(row['detail'])}</small>" if row["detail"] and row["status"] != "skipped" else ""
             parts.append(

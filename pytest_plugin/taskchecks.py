@@ -7,13 +7,12 @@ import orjson
 
 from qwenmock.pytest_plugin.bodies import example, put
 from qwenmock.pytest_plugin.examiner import Examiner, shown
-from qwenmock.pytest_plugin.judge import broken_rules
 from qwenmock.pytest_plugin.money import charge_of
 from qwenmock.pytest_plugin.oracle import checked, refusal_mistakes, values_in
 from qwenmock.pytest_plugin.relations import Success, image_counts, role_values
 from qwenmock.pytest_plugin.target import Reply
 from qwenmock.pytest_plugin.verdicts import ContractViolation, NotExaminable
-from qwenmock.schemas.catalog import Document, Provider, Variant
+from qwenmock.schemas.catalog import Document, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 TASK_STEP = 0.15
@@ -36,7 +35,7 @@ def completed(examiner: Examiner, created: Success) -> tuple[Success, list[str]]
     reserved = role_values(document, "reserved", created.body)
     mistakes += [f"{value} reserved, {price} are due" for value in reserved if Decimal(str(value)) != price]
     seen = follow(examiner, ids[0], variant)
-    mistakes += progress_mistakes(provider, variant, [body for _, body in seen])
+    mistakes += progress_mistakes(examiner, variant, [body for _, body in seen])
     reply, body = seen[-1]
     success = Success(provider, variant, created.asked, reply, body, examiner.now(), created.request_id)
     answered = values_in(variant.answer, "task_id", reply)
@@ -78,9 +77,9 @@ def follow(examiner: Examiner, task_id: str, variant: Variant) -> list[tuple[Rep
     raise NotExaminable(f"the task had not ended after {LONGEST_TASK} looks")
 
 
-def progress_mistakes(provider: Provider, variant: Variant, answers: list[JSON]) -> list[str]:
+def progress_mistakes(examiner: Examiner, variant: Variant, answers: list[JSON]) -> list[str]:
     """Return what is wrong with the answers that a task gave on its way, in order."""
-    tasks = provider.tasks
+    tasks = examiner.provider.tasks
     assert tasks is not None, "only called for providers with tasks"
     mistakes: list[str] = []
     progress = [value for body in answers for value in role_values(variant.answer, "progress", body)]
@@ -98,7 +97,7 @@ def progress_mistakes(provider: Provider, variant: Variant, answers: list[JSON])
     for body, state in zip(answers, states, strict=False):
         document = tasks.states[state].document if state is not None else None
         if document is not None:
-            mistakes += [f"{rule.id} is broken" for rule in broken_rules(document, body)]
+            mistakes += [f"{rule.id} is broken" for rule in checked(examiner, document, body)]
     return mistakes
 
 
@@ -123,7 +122,7 @@ def runs_its_course(examiner: Examiner, variant: Variant) -> None:
     body = example(variant)
     task_id = create(examiner, variant, body)
     seen = follow(examiner, task_id, variant)
-    mistakes = progress_mistakes(examiner.provider, variant, [answer for _, answer in seen])
+    mistakes = progress_mistakes(examiner, variant, [answer for _, answer in seen])
     later = query(examiner, task_id)
     ended, unchanged = (_without_request_id(variant.answer, reply) for reply in (seen[-1][0], later))
     if ended != unchanged:
@@ -191,6 +190,39 @@ def give_back_on_failure(examiner: Examiner, variant: Variant) -> None:
         raise ContractViolation(
             examiner.report(None, [*mistakes, shown(reply)], orjson.dumps(body), "a failed task, unbilled")
         )
+
+
+def give_back_on_cancellation(examiner: Examiner, variant: Variant) -> None:
+    """Cancel a task, by the provider's own call where it has one: it says so, and costs nothing.
+
+    Raises:
+        NotExaminable: Nobody can cancel a task of this target.
+
+    """
+    if examiner.control is None:
+        raise NotExaminable("a task of this target cannot be cancelled in time, nor its balance read")
+    before = examiner.balance()
+    body = example(variant)
+    task_id = create(examiner, variant, body)
+    own = examiner.provider.endpoints.get("cancel")
+    path = own.path.replace("{task_id}", task_id) if own else ""
+    address = examiner.target.base_url + path if own else f"{examiner.control}/tasks/{task_id}/cancel"
+    headers = {"Authorization": f"Bearer {examiner.paying_key()}", "Content-Type": "application/json"}
+    answered = examiner.target.send("POST", address, headers, b"{}")
+    tasks = examiner.provider.tasks
+    reply = query(examiner, task_id)
+    document = tasks.states["cancelled"].document if tasks else None
+    state = next(iter(values_in(variant.answer, "task_status", reply)), None)
+    mistakes = [] if answered.status == 200 else [f"status {answered.status}: {shown(answered)}"]
+    if tasks is not None and state != tasks.states["cancelled"].name:
+        mistakes.append(f"the task is {state}")
+    if document is not None and not mistakes:
+        mistakes += [f"{rule.id} is broken" for rule in checked(examiner, document, reply.json())]
+    after = examiner.balance()
+    mistakes += [f"a balance of {after} after {before}"] if after != before else []
+    if mistakes:
+        promise = "a cancelled task, unbilled"
+        raise ContractViolation(examiner.report(None, [*mistakes, shown(reply)], orjson.dumps(body), promise))
 
 
 def credits_follow(examiner: Examiner, variant: Variant) -> None:
