@@ -1,10 +1,9 @@
 """Requests that nobody listed: drawn from the schemas at random."""
 
 import pytest
-from hypothesis import given
 
 from qwenmock.pytest_plugin.boundaries import Edit
-from qwenmock.pytest_plugin.checks import accept, refuse_content, reject
+from qwenmock.pytest_plugin.checks import accept, for_all, refuse_content, reject
 from qwenmock.pytest_plugin.examiner import Examiner
 from qwenmock.pytest_plugin.strategies import bodies, mutants, unparsable
 from qwenmock.schemas.catalog import Variant
@@ -15,32 +14,22 @@ from qwenmock.schemas.vocabulary import JSON
 def test_random_valid_requests_succeed(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """Whatever the schema allows is answered as documented and billed exactly; every third is also looked at."""
 
-    @contract_examiner.hypothesis_settings()
-    @given(bodies(contract_variant))
-    def check(body: dict[str, JSON]) -> None:
+    def attempt(body: dict[str, JSON]) -> None:
         accept(contract_examiner, contract_variant, body, pictures=int(contract_examiner.sent % 3 == 0))
 
-    check()
+    for_all(contract_examiner, bodies(contract_variant), attempt)
 
 
 def test_random_single_violations_are_refused(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """One broken rule in an otherwise random request gets that rule's error, and no bill."""
 
-    @contract_examiner.hypothesis_settings()
-    @given(mutants(contract_variant))
-    def check(mutant: tuple[Edit, dict[str, JSON]]) -> None:
+    def attempt(mutant: tuple[Edit, dict[str, JSON]]) -> None:
         edit, body = mutant
         reject(contract_examiner, contract_variant, body, edit)
 
-    check()
+    for_all(contract_examiner, mutants(contract_variant), attempt)
 
 
 def test_bodies_that_are_no_json_are_refused(contract_examiner: Examiner) -> None:
     """What cannot be parsed gets the documented error, and leaves the server standing."""
-
-    @contract_examiner.hypothesis_settings()
-    @given(unparsable())
-    def check(content: bytes) -> None:
-        refuse_content(contract_examiner, content)
-
-    check()
+    for_all(contract_examiner, unparsable(), lambda content: refuse_content(contract_examiner, content))

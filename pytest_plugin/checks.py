@@ -1,11 +1,13 @@
 """What is examined: requests on both sides of every rule, keys, errors, bills, links."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import cast
+from typing import TypeVar, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import orjson
+from hypothesis import given
+from hypothesis.strategies import SearchStrategy
 
 from qwenmock.pytest_plugin import taskchecks
 from qwenmock.pytest_plugin.bodies import example, put
@@ -150,6 +152,41 @@ def _request_id(provider: Provider, variant: Variant, reply: Reply) -> str | Non
     document: Document = provider.endpoint_of(variant).created or variant.answer
     stated = values_in(document, "request_id", reply)
     return stated[0] if stated and isinstance(stated[0], str) else reply.headers.get("x-request-id")
+
+
+Drawn = TypeVar("Drawn")
+
+
+def for_all(examiner: Examiner, strategy: SearchStrategy[Drawn], attempt: Callable[[Drawn], object]) -> None:
+    """Try what a strategy draws, until something is found or nothing more can be said.
+
+    A missing verdict is kept from Hypothesis, which would ask again and call it flaky; so is a violation on a live
+    target, where asking again costs money.
+
+    Raises:
+        ContractViolation: One of the values shows it.
+        NotExaminable: There was no verdict.
+
+    """
+    stopped: list[Exception] = []
+
+    @examiner.hypothesis_settings()
+    @given(strategy)
+    def check(value: Drawn) -> None:
+        if stopped:
+            return
+        try:
+            attempt(value)
+        except (NotExaminable, OverBudget, TargetError) as reason:
+            stopped.append(reason)
+        except ContractViolation as violation:
+            if not examiner.live:
+                raise
+            stopped.append(violation)
+
+    check()
+    if stopped:
+        raise stopped[0]
 
 
 # Bodies that are none, and keys
