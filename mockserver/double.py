@@ -82,5 +82,6 @@ def create_double(settings: Settings | None = None, catalog: Catalog | None = No
     settings.check(catalog)
     chance = Random(settings.seed)
     store = SqliteStore(settings.state, settings.journal_max)
-    secret = chance.getrandbits(SECRET_BITS).to_bytes(SECRET_BITS // 8, "big")
+    # Kept with the state, so that links made before a restart work after it.
+    secret = bytes.fromhex(store.setting("secret", f"{chance.getrandbits(SECRET_BITS):0{SECRET_BITS // 4}x}"))
     return Double(settings, catalog, store, Clock(), chance, Links(secret, store), Plan(chance))

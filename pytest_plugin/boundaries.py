@@ -5,7 +5,7 @@ it does to the other rules is not promised here: the judge looks at the finished
 than was meant.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -37,12 +37,6 @@ class Edit:
     note: str
     change: Callable[[JSON], JSON]
     assumed: bool = False
-
-
-def edits(variant: Variant) -> Iterator[Edit]:
-    """Yield the edits for every rule of a variant's request, the accepted ones of each rule first."""
-    for rule in variant.request.rules:
-        yield from edits_of(variant, rule)
 
 
 def edits_of(variant: Variant, rule: Rule) -> list[Edit]:

@@ -143,12 +143,11 @@ class Store(Protocol):
         """Forget `journal`, `ledger` (accounts begin anew), `tasks`, `limits` or `all`."""
         ...
 
-    async def setting(self, name: str, default: str) -> str:
-        """Return a value that all workers share, setting it to the default where there is none."""
-        ...
+    def setting(self, name: str, default: str) -> str:
+        """Return a value that all workers share, and that restarts keep; the default is kept where there is none.
 
-    async def set_setting(self, name: str, value: str) -> None:
-        """Set a value that all workers share."""
+        For start-up, before anything is served.
+        """
         ...
 
     async def close(self) -> None:

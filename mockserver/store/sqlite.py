@@ -79,7 +79,6 @@ class SqliteStore:
     def __init__(self, path: str | None, journal_max: int) -> None:
         self._journal_max = journal_max
         self._recorded = 0
-        self._kept_bytes = 0
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=30, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -365,16 +364,11 @@ class SqliteStore:
             for name in names:
                 db.execute(f"DELETE FROM {name}")
 
-    async def setting(self, name: str, default: str) -> str:
-        """Return a value that all workers share, setting it to the default where there is none."""
+    def setting(self, name: str, default: str) -> str:
+        """Return a value that all workers share, and that restarts keep; the default is kept where there is none."""
         with self._transaction() as db:
             db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (name, default))
             return db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()[0]
-
-    async def set_setting(self, name: str, value: str) -> None:
-        """Set a value that all workers share."""
-        with self._transaction() as db:
-            db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     async def close(self) -> None:
         """Let go of the database."""

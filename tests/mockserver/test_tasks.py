@@ -307,6 +307,8 @@ def test_callback_survives_a_restart(tmp_path: Path, receiver: Receiver) -> None
     assert receiver.received == []
     with running(settings) as server, httpx.Client(base_url=server.origin, headers=headers) as client:
         until(lambda: receiver.received)
-        assert client.get(f"/evolink/v1/tasks/{created['id']}").json()["status"] == "completed"
+        task = client.get(f"/evolink/v1/tasks/{created['id']}").json()
+        assert task["status"] == "completed"
+        assert client.get("/" + task["results"][0].split("/", 3)[3]).status_code == 200
         [charge] = client.get("/__mock__/ledger").json()["charges"]
         assert charge["amount"] == "2.3"
