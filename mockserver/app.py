@@ -18,7 +18,7 @@ from qwenmock.mockserver.callbacks import Courier
 from qwenmock.mockserver.control.api import control_routes
 from qwenmock.mockserver.control.guard import Guard
 from qwenmock.mockserver.double import Double
-from qwenmock.mockserver.errors import Dropped
+from qwenmock.mockserver.errors import Dropped, StoreError
 from qwenmock.mockserver.files import BadLink, serve_file
 from qwenmock.mockserver.links import PREFIX, access_denied
 from qwenmock.mockserver.pipeline import serve
@@ -26,6 +26,7 @@ from qwenmock.mockserver.routing import Routes, Target
 from qwenmock.mockserver.uploads import UPLOAD_PATH, store_upload
 
 CONTROL = "/__mock__"
+NO_QUERY: dict[str, str] = {}
 DRAIN_SECONDS = 2.0
 DRAIN_BYTES = 64 * 2**20
 
@@ -53,6 +54,8 @@ class Application(Starlette):
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
         """Take up what an earlier process left, and leave in order."""
+        await self.double.refresh()
+        await self.double.store.release_expired()
         if await self.double.store.has_work():
             self.courier.start()
         yield
@@ -62,6 +65,10 @@ class Application(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's event stream."""
         if scope["type"] == "http":
+            if self.double.store.is_shared:
+                # A store that cannot be asked now fails the call itself, with the documented answer.
+                with contextlib.suppress(StoreError):
+                    await self.double.refresh()
             path: str = scope["path"]
             if not path.startswith("/__"):
                 headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -87,7 +94,7 @@ class Application(Starlette):
             headers=headers,
             base_url=base_url(scope, headers),
             task_id=target.task_id,
-            query=dict(parse_qsl(scope["query_string"].decode("latin-1"))),
+            query=dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else NO_QUERY,
             read=body.read,
         )
         try:

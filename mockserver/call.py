@@ -1,7 +1,9 @@
 """One call and its answer, as the pipeline sees them: no ASGI, no sockets."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from qwenmock.mockserver.job import Charge, Job
 from qwenmock.schemas.catalog import Endpoint, Provider
@@ -12,8 +14,7 @@ class BodyTooLarge(Exception):  # noqa: N818, a finding, no failure
     """The body is larger than the provider takes; it was not read to its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A request to a provider.
 
     Attributes:
@@ -39,8 +40,7 @@ class Call:
     read: Callable[[], Awaitable[bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back."""
 
     status: int
@@ -54,7 +54,10 @@ class Trace:
 
     Attributes:
         at: Unix seconds on the double's clock.
+        marks: The stages it has come to, each with the reading of the performance counter when it did.
         advisories: What was accepted but is no documented request.
+        charge: What is to be booked, or was.
+        is_held: Whether money is held for it.
 
     """
 
@@ -68,3 +71,22 @@ class Trace:
     advisories: list[str] = field(default_factory=list[str])
     applied: tuple[str, ...] = ()
     charge: Charge | None = None
+    is_held: bool = False
+    marks: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
+
+    def enter(self, stage: str) -> None:
+        """Note that a stage begins."""
+        self.marks.append((stage, time.perf_counter()))
+
+    @property
+    def stage(self) -> str:
+        """The stage it has come to."""
+        return self.marks[-1][0]
+
+    def timings(self, end: float) -> dict[str, int]:
+        """Return microseconds by stage; the last one ended at a reading of the performance counter."""
+        found: dict[str, int] = {}
+        for name, at in reversed(self.marks):
+            found[name] = int((end - at) * 1_000_000)
+            end = at
+        return found

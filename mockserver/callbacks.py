@@ -53,6 +53,7 @@ class Courier:
     async def _run(self) -> None:
         while True:
             try:
+                await self._double.refresh()
                 await settle_due(self._double)
                 while len(self._under_way) < MOST_AT_ONCE and await self._claim():
                     pass

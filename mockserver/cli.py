@@ -18,7 +18,7 @@ from qwenmock.mockserver.double import Double, create_double
 from qwenmock.mockserver.errors import SettingsError, StoreError
 from qwenmock.mockserver.listen import create_listener, print_line
 from qwenmock.mockserver.requestlog import RequestLog
-from qwenmock.mockserver.server import listen, uvicorn_server
+from qwenmock.mockserver.server import listen, settle_memory, uvicorn_server
 from qwenmock.mockserver.settings import Settings, read, whole_number
 from qwenmock.pytest_plugin.options import OptionError, add_options
 from qwenmock.schemas.catalog import load
@@ -80,7 +80,8 @@ def _serve_parser(commands: Any) -> None:
         "--allow-local-callbacks", action="store_true", default=None, help="let callbacks go to this machine, over http"
     )
     add("--callback-secret", metavar="SECRET", help="sign callbacks with whsec_…, as Standard Webhooks has it")
-    add("--state", metavar="PATH", help="file that accounts, charges and tasks outlive the process in")
+    add("--state", metavar="PATH|URL", help="file, or redis://…, that keeps accounts, charges and tasks")
+    add("--workers", metavar="N", help=f"processes that serve (default {defaults.workers})")
     add("--price", metavar="SLUG=AMOUNT", action="append", help="price of one image, instead of the documents'")
     add("--journal-max", metavar="N", help=f"entries the journal holds (default {defaults.journal_max})")
     add("--admin-token", metavar="TOKEN", help="what the control API demands; needed when the host is not loopback")
@@ -164,6 +165,7 @@ def serve_command(options: dict[str, object]) -> int:
     listener = listen(double.settings.host, double.settings.port)
     server = uvicorn_server(create_app(double))
     double.log = RequestLog(double.settings.log_format, sys.stderr)
+    settle_memory()
     print(start_text(double, listener.getsockname()[1]), flush=True)
     run_until_stopped(server, listener)
     return 0

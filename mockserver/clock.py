@@ -2,12 +2,15 @@
 
 import time
 
+FURTHEST = 1e10
+"""Seconds that may be skipped at once."""
+
 
 class Clock:
     """Unix time plus what was skipped.
 
     Attributes:
-        offset: Seconds that `advance` has skipped so far.
+        offset: Seconds skipped so far; the store has it, for every process that shares the state.
 
     """
 
@@ -17,15 +20,3 @@ class Clock:
     def now(self) -> float:
         """Return the double's time in unix seconds."""
         return time.time() + self.offset
-
-    def advance(self, seconds: float) -> float:
-        """Skip some seconds and return the new time.
-
-        Raises:
-            ValueError: The number is negative or not finite: time only goes forward.
-
-        """
-        if not 0 <= seconds < 1e10:
-            raise ValueError(f"seconds must be a number from 0 to 1e10, got {seconds}")
-        self.offset += seconds
-        return self.now()

@@ -1,9 +1,9 @@
 """The double: the catalogue, the settings and the state that its calls share."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
-from uuid import UUID
 
 from qwenmock.mockserver.accounts import Profile
 from qwenmock.mockserver.clock import Clock
@@ -11,7 +11,7 @@ from qwenmock.mockserver.dialects import Dialect, dialect_of
 from qwenmock.mockserver.extraction import Asked, extractor
 from qwenmock.mockserver.faults import Plan
 from qwenmock.mockserver.links import Links
-from qwenmock.mockserver.settings import Settings
+from qwenmock.mockserver.settings import REDIS_SCHEMES, Settings
 from qwenmock.mockserver.store import Opening, Store
 from qwenmock.mockserver.store.sqlite import SqliteStore
 from qwenmock.mockserver.validation import BodyValidator
@@ -19,6 +19,8 @@ from qwenmock.schemas.catalog import Catalog, Provider, Variant, load
 from qwenmock.schemas.vocabulary import JSON
 
 SECRET_BITS = 256
+VERSION_BITS = 0xF << 76 | 0b11 << 62
+VERSION_4 = 4 << 76 | 0b10 << 62
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Double:
     log: Callable[[Mapping[str, JSON]], None] = lambda _entry: None
 
     def __post_init__(self) -> None:
+        self._is_fresh = False
         self.dialects: dict[str, Dialect] = {provider.slug: dialect_of(provider) for provider in self.catalog}
         variants = [(provider.slug, variant) for provider in self.catalog for variant in provider.variants.values()]
         self._validators = {
@@ -60,12 +63,45 @@ class Double:
         return self._extractors[provider.slug, variant.name](body)
 
     def new_id(self) -> str:
-        """Return a fresh UUID; the same ones in the same order for the same seed."""
-        return str(UUID(int=self.chance.getrandbits(128), version=4))
+        """Return a fresh UUID (version 4); the same ones in the same order for the same seed."""
+        bits = self.chance.getrandbits(128) & ~VERSION_BITS | VERSION_4
+        digits = f"{bits:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    async def refresh(self) -> None:
+        """Take over what another process that shares the state has changed.
+
+        Once a turn of the event loop is enough: what was sent after the change was made is read in a later turn.
+        """
+        if not self.store.is_shared or self._is_fresh:
+            return
+        shared = await self.store.shared()
+        self.clock.offset = shared.offset
+        if shared.plan != self.plan.version:
+            await self.plan.load()
+        self._is_fresh = True
+        asyncio.get_running_loop().call_soon(self._age)
+
+    def _age(self) -> None:
+        self._is_fresh = False
 
     def opening(self, provider: Provider, key: str, profile: Profile) -> Opening:
         """Return how the key's account begins."""
         return Opening(provider.slug, key, provider.currency, profile.balance, profile.requests_per_minute)
+
+
+def open_store(settings: Settings) -> Store:
+    """Return the store that the settings name.
+
+    Raises:
+        StoreError: It cannot be opened.
+
+    """
+    if settings.state is not None and settings.state.startswith(REDIS_SCHEMES):
+        from qwenmock.mockserver.store.redis import RedisStore  # an extra: not everybody has it
+
+        return RedisStore(settings.state, settings.journal_max)
+    return SqliteStore(settings.state, settings.journal_max)
 
 
 def create_double(settings: Settings | None = None, catalog: Catalog | None = None) -> Double:
@@ -73,6 +109,7 @@ def create_double(settings: Settings | None = None, catalog: Catalog | None = No
 
     Raises:
         SettingsError: The settings contradict the catalogue.
+        StoreError: The state cannot be opened.
         CatalogError: The catalogue cannot be loaded.
 
     """
@@ -80,8 +117,10 @@ def create_double(settings: Settings | None = None, catalog: Catalog | None = No
     if catalog is None:
         catalog = load() if settings.schemas is None else load(settings.schemas)
     settings.check(catalog)
-    chance = Random(settings.seed)
-    store = SqliteStore(settings.state, settings.journal_max)
+    store = open_store(settings)
+    number = store.register()
+    # The first process has the seed itself; others, and later runs on the same state, must not draw the same ids.
+    chance = Random(settings.seed if settings.seed is None or number == 0 else f"{settings.seed}/{number}")
     # Kept with the state, so that links made before a restart work after it.
     secret = bytes.fromhex(store.setting("secret", f"{chance.getrandbits(SECRET_BITS):0{SECRET_BITS // 4}x}"))
-    return Double(settings, catalog, store, Clock(), chance, Links(secret, store), Plan(chance))
+    return Double(settings, catalog, store, Clock(), chance, Links(secret, store), Plan(chance, store))

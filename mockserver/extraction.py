@@ -1,16 +1,14 @@
 """From a valid body to what it asks for: the schema says which value plays which role."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from qwenmock.mockserver.validation import parse_size
 from qwenmock.schemas.catalog import Variant
-from qwenmock.schemas.vocabulary import JSON, Path, select, subschema
+from qwenmock.schemas.vocabulary import JSON, selector, subschema
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """The values of a request by role, defaults put in and long texts cut; None or empty where there are none."""
 
     prompt: str
@@ -27,34 +25,43 @@ class Asked:
 def extractor(variant: Variant) -> Callable[[JSON], Asked]:
     """Return the function that reads bodies of the variant, which must have been validated."""
     document = variant.request
-    places: dict[str, list[tuple[Path, JSON, int | None]]] = {}
+    places: dict[str, list[tuple[Callable[[JSON], list[JSON]], JSON, int | None]]] = {}
     for role, paths in document.roles.items():
         for path in paths:
             owner = subschema(document.schema, path)
-            places.setdefault(role, []).append((path, owner.get("default"), owner.get("x-truncate")))
+            places.setdefault(role, []).append((selector(path), owner.get("default"), owner.get("x-truncate")))
 
-    def first(body: JSON, role: str, otherwise: Any) -> Any:
-        default = None
-        for path, value, longest in places.get(role, ()):
-            default = value if default is None else default
-            for found in select(body, path):
-                return found[:longest] if longest is not None else found
-        return otherwise if default is None else default
+    def reader(role: str, otherwise: Any) -> Callable[[JSON], Any]:
+        known = places.get(role, [])
+        default = next((value for _, value, _ in known if value is not None), otherwise)
+
+        def read(body: JSON) -> Any:
+            for find, _, longest in known:
+                for found in find(body):
+                    return found[:longest] if longest is not None else found
+            return default
+
+        return read
+
+    prompt, negative_prompt = reader("prompt", ""), reader("negative_prompt", "")
+    n, size, seed = reader("n", 1), reader("size", None), reader("seed", None)
+    watermark, prompt_extend = reader("watermark", False), reader("prompt_extend", False)
+    callback_url = reader("callback_url", None)
+    image_finders = [find for find, _, _ in places.get("image", ())]
 
     def extract(body: JSON) -> Asked:
-        size = first(body, "size", None)
-        seed = first(body, "seed", None)
+        size_text, seed_number = size(body), seed(body)
         return Asked(
-            prompt=first(body, "prompt", ""),
-            negative_prompt=first(body, "negative_prompt", ""),
+            prompt=prompt(body),
+            negative_prompt=negative_prompt(body),
             # JSON Schema counts 2.0 as an integer, so it must become one before it counts or bills.
-            n=int(first(body, "n", 1)),
-            size=None if size is None else parse_size(size),
-            seed=None if seed is None else int(seed),
-            watermark=first(body, "watermark", False),
-            prompt_extend=first(body, "prompt_extend", False),
-            images=tuple(url for path, _, _ in places.get("image", ()) for url in select(body, path)),
-            callback_url=first(body, "callback_url", None),
+            n=int(n(body)),
+            size=None if size_text is None else parse_size(size_text),
+            seed=None if seed_number is None else int(seed_number),
+            watermark=watermark(body),
+            prompt_extend=prompt_extend(body),
+            images=tuple([url for find in image_finders for url in find(body)]),
+            callback_url=callback_url(body),
         )
 
     return extract

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Literal, cast
 
 from qwenmock.mockserver.job import Job
+from qwenmock.mockserver.store import Store
 from qwenmock.schemas.catalog import Provider
 from qwenmock.schemas.vocabulary import JSON
 
@@ -44,6 +45,9 @@ class Wish:
     applied: tuple[str, ...] = ()
 
 
+NO_WISH = Wish()
+
+
 def kind_for(provider: Provider, status: int) -> str | None:
     """Return the kind of error that has a status; None where the provider documents no such status."""
     kinds = [name for name, kind in provider.errors.items() if kind.status == status]
@@ -53,8 +57,10 @@ def kind_for(provider: Provider, status: int) -> str | None:
 
 def preferences(provider: Provider, header: str | None) -> Wish:
     """Read a `Prefer` header: `code=429`, `wait=3`. What cannot be honoured is passed over, as RFC 7240 has it."""
-    wish = Wish()
-    for item in re.split(r"[,;]", header or ""):
+    wish = NO_WISH
+    if not header:
+        return wish
+    for item in re.split(r"[,;]", header):
         name, _, value = (part.strip().strip('"') for part in item.partition("="))
         wish = _wished(wish, provider, {"code": "status"}.get(name.lower(), name.lower()), value, f"{name}={value}")
     return wish
@@ -62,6 +68,8 @@ def preferences(provider: Provider, header: str | None) -> Wish:
 
 def directives(provider: Provider, prompt: str, wish: Wish) -> Wish:
     """Add what `[[qwenmock: …]]` in a prompt asks for: `status=`, `wait=`, `refuse`, `fail-images=`, `fail-task=`."""
+    if "[[qwenmock:" not in prompt:
+        return wish
     for content in DIRECTIVES.findall(prompt):
         for item in re.split(r"[,;]", content):
             name, _, value = (part.strip() for part in item.partition("="))
@@ -186,26 +194,38 @@ def describe(fault: Fault) -> dict[str, JSON]:
 
 
 class Plan:
-    """The faults that are set, in order; the first that fits a request and fires decides."""
+    """The faults that are set, in order; the first that fits a request and fires decides.
 
-    def __init__(self, chance: Random) -> None:
+    The store has the plan and counts it down; this is a copy, read again when the store has a newer one.
+
+    Attributes:
+        version: Number of the plan that was read.
+
+    """
+
+    def __init__(self, chance: Random, store: Store) -> None:
         self._chance = chance
-        self.faults: list[Fault] = []
+        self._store = store
+        self._faults: list[tuple[str, Fault]] = []
+        self.version = 0
 
-    def set(self, faults: Sequence[Fault]) -> None:
-        """Replace the plan."""
-        self.faults = list(faults)
+    async def set(self, faults: Sequence[Fault]) -> None:
+        """Replace the plan, for every process that shares the state."""
+        await self._store.set_faults([describe(fault) for fault in faults])
+        await self.load()
 
-    def strike(self, job: Job, key: str, wish: Wish) -> Wish:
+    async def load(self) -> None:
+        """Read the plan."""
+        self.version = (await self._store.shared()).plan
+        self._faults = [(id_, Fault(**fault)) for id_, fault in (await self._store.faults()).items()]
+
+    async def strike(self, job: Job, key: str, wish: Wish) -> Wish:
         """Add what the plan has for this request, and count it."""
-        for position, fault in enumerate(self.faults):
+        for id_, fault in self._faults:
             if not fault.fits(job, key) or self._chance.random() >= fault.probability:
                 continue
-            if fault.times is not None:
-                left = fault.times - 1
-                self.faults[position : position + 1] = [replace(fault, times=left)] if left > 0 else []
-                if fault.times == 0:
-                    continue
+            if fault.times is not None and not await self._store.use_fault(id_):
+                continue
             kind = None if fault.status is None else kind_for(job.provider, fault.status)
             return replace(
                 wish,

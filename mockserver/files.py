@@ -75,6 +75,8 @@ async def own_file(double: Double, url: str, base_url: str) -> bytes | None:
         BadLink: It is a link of the double's that is not valid.
 
     """
+    if PREFIX not in url:
+        return None
     parts = urlsplit(url)
     own = {urlsplit(base).netloc for base in (base_url, double.settings.public_url) if base}
     if parts.netloc not in own or not parts.path.startswith(PREFIX):

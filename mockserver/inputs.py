@@ -17,7 +17,7 @@ from qwenmock.mockserver.inspection import Header, NotAnImage, decode_data_url, 
 from qwenmock.mockserver.job import Input
 from qwenmock.mockserver.outbound import Outbound, OutboundError
 from qwenmock.schemas.catalog import Rule, Variant
-from qwenmock.schemas.vocabulary import JSON, subschema
+from qwenmock.schemas.vocabulary import JSON
 
 FETCH_SECONDS = 10.0
 RESOLVE = "x-dashscope-ossresourceresolve"
@@ -33,9 +33,7 @@ async def inspect(double: Double, call: Call, variant: Variant, asked: Asked, tr
     """
     if not asked.images:
         return ()
-    path = variant.request.roles["image"][0]
-    spec = subschema(variant.request.schema, path)["x-image"]
-    rules = {rule.keyword: rule for rule in variant.request.rules if rule.path == path}
+    spec, rules = variant.request.image_terms
     return tuple([await _inspected(double, call, url, spec, rules, trace) for url in asked.images])
 
 

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from qwenmock.schemas.catalog import ErrorKind, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """One input image as it was understood.
 
     Attributes:
@@ -27,8 +27,7 @@ class Input:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """What a valid request asks for.
 
     Attributes:
@@ -52,8 +51,7 @@ class Job:
     callback_url: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What was generated.
 
     Attributes:
@@ -152,14 +150,12 @@ class Delivery:
     attempts: tuple[dict[str, JSON], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """One line of the ledger.
 
     Attributes:
         unit_price: For one image; None where no document names a price (the amount is 0 then).
         created: Unix seconds.
-        log: The provider's own billing record, where it documents one.
 
     """
 
@@ -173,7 +169,6 @@ class Charge:
     currency: str
     amount: Decimal
     created: float
-    log: JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +178,7 @@ class Account:
     Attributes:
         balance: What is left, reservations already taken off.
         reserved: What running work holds.
+        spent: The sum of its charges.
         requests_per_minute: None for no limit.
 
     """
@@ -192,4 +188,5 @@ class Account:
     currency: str
     balance: Decimal
     reserved: Decimal
+    spent: Decimal
     requests_per_minute: int | None

@@ -4,19 +4,34 @@ import hashlib
 from typing import cast
 
 from qwenmock.mockserver.accounts import mask
-from qwenmock.mockserver.call import Answer, Call, Trace
+from qwenmock.mockserver.call import Call, Trace
 from qwenmock.mockserver.errors import ApiError
 from qwenmock.schemas.vocabulary import JSON
 
 LONGEST_TEXT = 4000
 LONGEST_LIST = 100
 DEEPEST = 20
+LONG_RUN = 200
+
+
+def is_brief(data: bytes) -> bool:
+    """Tell at a glance whether a JSON text needs no cutting, as most do."""
+    return len(data) <= LONGEST_TEXT and data.count(b"[") + data.count(b"{") <= DEEPEST and not _has_long_run(data)
+
+
+def _has_long_run(data: bytes) -> bool:
+    """Tell whether somewhere no quotation mark stands for as long as a text that is cut."""
+    for at in range(LONG_RUN, len(data), LONG_RUN):
+        end = data.find(b'"', at)
+        if (len(data) if end < 0 else end) - data.rfind(b'"', 0, at) > LONG_RUN:
+            return True
+    return False
 
 
 def brief(value: JSON, depth: int = 0) -> JSON:
     """Return a value with data URLs named by their digest and other long texts cut."""
     if isinstance(value, str):
-        if len(value) <= 200:
+        if len(value) <= LONG_RUN:
             return value
         if value.startswith("data:"):
             head = value[:100].partition(",")[0]
@@ -32,15 +47,13 @@ def brief(value: JSON, depth: int = 0) -> JSON:
     return value
 
 
-def entry(
-    call: Call, trace: Trace, answer: Answer, body: JSON, error: ApiError | None, seconds: float
-) -> dict[str, JSON]:
+def entry(call: Call, trace: Trace, status: int, body: JSON, error: ApiError | None, now: float) -> dict[str, JSON]:
     """Return the journal's entry for a call.
 
     Args:
         body: The answer's body before it was written as JSON.
         error: Why it was refused, if it was.
-        seconds: How long the answer took.
+        now: The performance counter's reading when the answer was ready.
 
     """
     job, charge, rule = trace.job, trace.charge, error.rule if error else None
@@ -52,8 +65,9 @@ def entry(
         "method": call.method,
         "path": call.path,
         "key": mask(trace.key) if trace.key else "",
-        "status": answer.status,
-        "milliseconds": round(seconds * 1000, 3),
+        "status": status,
+        "milliseconds": round((now - trace.marks[0][1]) * 1000, 3),
+        "microseconds": trace.timings(now),
         "variant": trace.variant,
         "model": job.model if job else "",
         "task": trace.task_id,

@@ -4,27 +4,27 @@ Any process with the same secret can serve them; no picture is stored. The query
 providers' own links point to: `Expires`, `OSSAccessKeyId`, `Signature`.
 """
 
-import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote
+from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 import orjson
+import pybase64
 
 from qwenmock.mockserver.job import Input, Job
 from qwenmock.mockserver.store import Store
 
 PREFIX = "/__files__/"
 ACCESS_KEY_ID = "qwenmock"
+SIGNATURE_BYTES = 20
+QUOTED = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D"})
+"""What a signature in base64 needs to stand in a query."""
 LONGEST_TOKEN = 1500
 """A longer recipe (a long prompt, mostly) is kept in the store, and the URL carries its digest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(NamedTuple):
     """All that decides what a picture looks like, and what is written into it.
 
     Attributes:
@@ -39,14 +39,14 @@ class Recipe:
     seed: int
     width: int
     height: int
-    count: int
+    images: int
     watermark: str
     request_id: str
     inputs: tuple[tuple[str, str, int, int], ...]
 
     def dump(self) -> bytes:
         """Return the recipe as bytes."""
-        return orjson.dumps([getattr(self, name) for name in self.__slots__])
+        return orjson.dumps(tuple(self))
 
     @classmethod
     def load(cls, data: bytes) -> "Recipe":
@@ -65,7 +65,7 @@ def recipe_of(job: Job, seed: int, size: tuple[int, int], request_id: str) -> Re
         seed=seed,
         width=size[0],
         height=size[1],
-        count=job.n,
+        images=job.n,
         watermark=job.provider.settings["picture"]["watermark"] if job.watermark else "",
         request_id=request_id,
         inputs=tuple(_described(image) for image in job.inputs),
@@ -86,23 +86,23 @@ class Links:
     async def make(self, recipe: Recipe, base_url: str, expires: int) -> list[str]:
         """Return one URL for each picture of the recipe, valid until the unix second `expires`."""
         data = recipe.dump()
-        token = base64.urlsafe_b64encode(data).decode().rstrip("=")
+        token = pybase64.urlsafe_b64encode(data).decode().rstrip("=")
         if len(token) > LONGEST_TOKEN:
             digest = hashlib.sha256(data).hexdigest()
             await self._store.keep(digest, data)
             token = f"~{digest}"
-        return [base_url + self.path(token, str(index), "png", str(expires)) for index in range(recipe.count)]
+        return [base_url + self.path(token, str(index), "png", str(expires)) for index in range(recipe.images)]
 
     def path(self, token: str, stem: str, suffix: str, expires: str) -> str:
         """Return path and query of a signed link."""
-        signature = quote(self.sign(token, stem, expires), safe="")
+        signature = self.sign(token, stem, expires).translate(QUOTED)
         query = f"Expires={expires}&OSSAccessKeyId={ACCESS_KEY_ID}&Signature={signature}"
         return f"{PREFIX}{token}/{stem}.{suffix}?{query}"
 
     def sign(self, *parts: str) -> str:
         """Return the signature over some strings, in base64."""
-        digest = hmac.digest(self._secret, "\n".join(parts).encode(), "sha1")
-        return base64.b64encode(digest).decode()
+        digest = hashlib.blake2b("\n".join(parts).encode(), key=self._secret, digest_size=SIGNATURE_BYTES).digest()
+        return pybase64.b64encode(digest).decode()
 
     def is_signed(self, signature: str, *parts: str) -> bool:
         """Tell, in constant time, whether the signature is that of the strings."""
@@ -113,7 +113,7 @@ class Links:
         if token.startswith("~"):
             data = await self._store.kept(token[1:])
         else:
-            data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+            data = pybase64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         return None if data is None else Recipe.load(data)
 
 

@@ -62,7 +62,7 @@ def _chunks(recipe: Recipe, index: int) -> PngInfo:
         "negative_prompt": recipe.negative_prompt,
         "seed": str(recipe.seed),
         "model": recipe.model,
-        "image": f"{index + 1}/{recipe.count}",
+        "image": f"{index + 1}/{recipe.images}",
         "request_id": recipe.request_id,
     }.items():
         info.add_itxt(keyword, text)
@@ -148,7 +148,7 @@ def _text(draw: ImageDraw.ImageDraw, recipe: Recipe, index: int, top: int) -> No
         draw, recipe.prompt[:LONGEST_TEXT], (margin, top + size // 2), recipe.width - 2 * margin, size, lines=room
     )
     small = max(12, size // 2)
-    line = f"{recipe.model}  {recipe.width}x{recipe.height}  seed {recipe.seed}  image {index + 1} of {recipe.count}"
+    line = f"{recipe.model}  {recipe.width}x{recipe.height}  seed {recipe.seed}  image {index + 1} of {recipe.images}"
     _paragraph(draw, line, (margin, end + small), recipe.width - 2 * margin, small, lines=2)
 
 

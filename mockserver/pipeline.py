@@ -5,12 +5,13 @@ step takes plain values and raises `ApiError`; nothing is billed before its imag
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from typing import cast
+from typing import NamedTuple, cast
 from urllib.parse import quote
 
 import orjson
@@ -26,7 +27,7 @@ from qwenmock.mockserver.inputs import inspect
 from qwenmock.mockserver.job import Charge, Input, Job, Refused, Result, Task
 from qwenmock.mockserver.links import recipe_of
 from qwenmock.mockserver.queries import answer_query
-from qwenmock.mockserver.store import InsufficientBalance, Opening
+from qwenmock.mockserver.store import InsufficientBalance, Opening, TooManyRequests
 from qwenmock.mockserver.tasks import new_id as new_task_id
 from qwenmock.mockserver.tasks import settle_due
 from qwenmock.mockserver.tasks import times as task_times
@@ -36,12 +37,13 @@ from qwenmock.schemas.vocabulary import JSON
 
 logger = logging.getLogger("qwenmock")
 SEED_BITS = 31
+HOLD_GRACE = 5.0
+"""Seconds that a hold outlives the time its request should take: after that its process must have died."""
 RETRY_AFTER = 1
 """Seconds that a rate limit asks to wait for where no window says better."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """A valid request that may be carried out: what is asked for, who pays, what it costs, what is to go wrong."""
 
     job: Job
@@ -59,32 +61,59 @@ async def serve(double: Double, call: Call) -> Answer:
         Dropped: A fault cuts the connection.
 
     """
-    started = time.perf_counter()
     trace = Trace(double.new_id(), double.clock.now())
+    trace.enter("authenticate")
     wish = preferences(call.provider, call.headers.get("prefer"))
-    error: ApiError | None = None
     try:
         body, wish = await carry_out(double, call, trace, wish)
-        status = 200
-    except ApiError as refusal:
-        error = refusal
-        status, body = refused(double, call, refusal, trace)
-    except StoreError as failure:
-        error = ApiError("internal", f"the store failed: {failure}")
+        answer = Answer(200, orjson.dumps(body), _headers(trace, None))
+        entry = journal.entry(call, trace, 200, body, None, time.perf_counter())
+        await settle(double, trace, entry)
+    except BaseException as failure:
+        if trace.is_held:
+            await give_back(double, call, trace)
+        if not isinstance(failure, Exception):
+            raise
+        error = failure if isinstance(failure, ApiError) else explained(failure)
+        trace.charge = None
         status, body = refused(double, call, error, trace)
-    except Exception as failure:
-        # A mistake of our own: the client gets the documented 500, and whoever runs the double reads what it was.
-        error = ApiError("internal", f"the double itself failed: {type(failure).__name__}: {failure}")
-        logger.exception("the double itself failed")
-        status, body = refused(double, call, error, trace)
-    answer = Answer(status, orjson.dumps(body), _headers(trace, error))
-    entry = journal.entry(call, trace, answer, body, error, time.perf_counter() - started)
-    await record(double, entry, trace.key)
+        answer = Answer(status, orjson.dumps(body), _headers(trace, error))
+        entry = journal.entry(call, trace, status, body, error, time.perf_counter())
+        await record(double, entry, trace.key)
+    double.log(entry)
     if wish.drop == "before":
         raise Dropped
     if wish.drop == "mid-body":
         raise Dropped(answer.body[: len(answer.body) // 2], len(answer.body))
     return answer
+
+
+def explained(failure: Exception) -> ApiError:
+    """Return what the client is told of something that is no refusal by itself."""
+    if isinstance(failure, InsufficientBalance):
+        # The balance was enough when it was asked for: another request was faster.
+        return ApiError("insufficient_balance", "the account has less than is due")
+    if isinstance(failure, StoreError):
+        return ApiError("internal", f"the store failed: {failure}")
+    # A mistake of our own: the client gets the documented 500, and whoever runs the double reads what it was.
+    logger.error("the double itself failed", exc_info=failure)
+    return ApiError("internal", f"the double itself failed: {type(failure).__name__}: {failure}")
+
+
+async def settle(double: Double, trace: Trace, entry: dict[str, JSON]) -> None:
+    """Book what is due together with the journal's entry; the answer must not leave before."""
+    if trace.charge is not None:
+        await double.store.charge(trace.charge, entry, is_held=trace.is_held)
+        trace.is_held = False
+    else:
+        await record(double, entry, trace.key)
+
+
+async def give_back(double: Double, call: Call, trace: Trace) -> None:
+    """End the hold of a request that came to nothing. Where the store fails too, the hold ends with its term."""
+    trace.is_held = False
+    with contextlib.suppress(StoreError):
+        await double.store.release(call.provider.slug, trace.key, trace.request_id)
 
 
 async def carry_out(double: Double, call: Call, trace: Trace, wish: Wish) -> tuple[JSON, Wish]:
@@ -99,14 +128,9 @@ async def carry_out(double: Double, call: Call, trace: Trace, wish: Wish) -> tup
         return await answer_query(double, call, trace), wish
     order = await take(double, call, trace, wish)
     dialect = double.dialects[call.provider.slug]
-    try:
-        if call.endpoint.created is None:
-            return dialect.success(await make(double, call, order, trace)), order.wish
-        return dialect.created(call.provider, await schedule(double, call, order, trace)), order.wish
-    except BaseException:
-        trace.charge = None
-        await double.store.release(trace.request_id)
-        raise
+    if call.endpoint.created is None:
+        return dialect.success(await make(double, call, order, trace)), order.wish
+    return dialect.created(call.provider, await schedule(double, call, order, trace)), order.wish
 
 
 async def take(double: Double, call: Call, trace: Trace, wish: Wish) -> Order:
@@ -115,26 +139,29 @@ async def take(double: Double, call: Call, trace: Trace, wish: Wish) -> Order:
     key, profile = authenticate(provider, call.headers.get("authorization"), double.settings.keys)
     trace.key = key
     opening = double.opening(provider, key, profile)
-    await limit(double, opening, profile)
+    trace.enter("limit")
+    balance = await limit(double, opening, profile)
+    trace.enter("parse")
     body = await parse(call, trace)
+    trace.enter("validate")
     variant = choose(call, body)
     trace.variant = variant.name
     validate(double, call, variant, body, trace)
     asked = double.asked(provider, variant, body)
+    trace.enter("inspect")
     inputs = await inspect(double, call, variant, asked, trace)
     trace.job = job = _job(provider, variant, body["model"], asked, inputs)
+    trace.enter("permit")
     permit(call, job, profile)
-    wish = double.plan.strike(job, key, directives(provider, job.prompt, wish))
+    wish = await double.plan.strike(job, key, directives(provider, job.prompt, wish))
     price = billing.unit_price(provider, job.model, double.settings.prices)
+    trace.enter("reserve")
     if call.endpoint.created is not None:
         await settle_due(double)
-    try:
-        await double.store.reserve(opening, trace.request_id, billing.cost(price, job.n))
-    except InsufficientBalance as error:
-        cost = billing.cost(price, job.n)
-        raise ApiError(
-            "insufficient_balance", f"{cost:f} {provider.currency} are due, and the account has less"
-        ) from error
+    due = billing.cost(price, job.n)
+    # An empty account may not work for nothing either: a price of 0 is a price that is not known.
+    if balance < due or balance == 0:
+        raise ApiError("insufficient_balance", f"{due:f} {provider.currency} are due, and the account has less")
     return Order(job, key, profile, opening, price, wish)
 
 
@@ -142,7 +169,12 @@ async def make(double: Double, call: Call, order: Order, trace: Trace) -> Result
     """Make the images at once, and charge for those that exist."""
     delay = double.settings.latency.draw(double.chance) + order.wish.wait
     if delay > 0:
+        await hold(double, order, trace, time.time() + delay + HOLD_GRACE)
+        trace.enter("generate")
         await asyncio.sleep(delay)
+    else:
+        # What takes no time needs no hold: the charge itself takes the amount off the balance.
+        trace.enter("generate")
     check_failure(order)
     job = order.job
     failed = min(order.wish.fail_images, job.n)
@@ -152,8 +184,15 @@ async def make(double: Double, call: Call, order: Order, trace: Trace) -> Result
     urls, size = await generate(double, call, order, trace, now)
     result = Result(job, trace.request_id, int(now), tuple(urls[: job.n - failed]), *size, failed)
     trace.charge = _charge(double, result, order)
-    await double.store.charge(trace.charge)
+    trace.enter("charge")
     return result
+
+
+async def hold(double: Double, order: Order, trace: Trace, until: float | None) -> None:
+    """Take what the request may cost off the balance until it is charged."""
+    due = billing.cost(order.price, order.job.n)
+    await double.store.reserve(order.opening, trace.request_id, due, until)
+    trace.is_held = True
 
 
 async def schedule(double: Double, call: Call, order: Order, trace: Trace) -> Task:
@@ -167,6 +206,8 @@ async def schedule(double: Double, call: Call, order: Order, trace: Trace) -> Ta
         failure = failure or tasks.meaning["no_images"]
     if wish.error != "refused":
         check_failure(order)
+    await hold(double, order, trace, None)
+    trace.enter("generate")
     now = double.clock.now()
     starts, ends = task_times(double, now, wish.wait)
     urls, size = await generate(double, call, order, trace, ends)
@@ -195,6 +236,7 @@ async def schedule(double: Double, call: Call, order: Order, trace: Trace) -> Ta
     )
     trace.task_id = task.id
     await double.store.add_task(task)
+    trace.is_held = False  # from now on the task holds it
     double.wake()
     return task
 
@@ -220,17 +262,15 @@ async def generate(
     return await double.links.make(recipe, base_url, int(done) + job.provider.link_lifetime), size
 
 
-async def limit(double: Double, opening: Opening, profile: Profile) -> None:
-    """Hold the key to its requests a minute."""
+async def limit(double: Double, opening: Opening, profile: Profile) -> Decimal:
+    """Hold the key to its requests a minute, and return its balance."""
     if profile.always == "rate_limited":
         raise ApiError("rate_limited", "this key is always rate limited", headers=_retry_after("rate_limited"))
-    per_minute = (await double.store.account(opening)).requests_per_minute
-    if per_minute is not None:
-        wait = await double.store.admit(opening.provider, opening.key, double.clock.now(), per_minute)
-        if wait > 0:
-            raise ApiError(
-                "rate_limited", f"{per_minute} requests a minute", headers={"Retry-After": str(math.ceil(wait))}
-            )
+    try:
+        return await double.store.admit(opening, double.clock.now())
+    except TooManyRequests as refusal:
+        headers = {"Retry-After": str(math.ceil(refusal.wait))}
+        raise ApiError("rate_limited", str(refusal), headers=headers) from refusal
 
 
 async def parse(call: Call, trace: Trace) -> dict[str, JSON]:
@@ -252,7 +292,7 @@ async def parse(call: Call, trace: Trace) -> dict[str, JSON]:
         trace.body = data[:500].decode("utf-8", "replace")
         reason = str(error)[:200] if data else "it is empty"
         raise _malformed(provider, "body/syntax", f"the body is no JSON: {reason}") from error
-    trace.body = journal.brief(body)
+    trace.body = body if journal.is_brief(data) else journal.brief(body)
     if not isinstance(body, dict):
         raise ApiError("invalid", f"the body must be an object, got {spoken(body)}")
     return cast(dict[str, JSON], body)
@@ -283,6 +323,8 @@ def _model_error(variant: Variant, keyword: str, detail: str) -> ApiError:
 def validate(double: Double, call: Call, variant: Variant, body: JSON, trace: Trace) -> None:
     """Hold the body to its variant's schema, and note what no document names."""
     validator = double.validator(call.provider, variant)
+    if validator.is_documented(body):
+        return
     violation = validator.violation(body)
     if violation is not None:
         raise ApiError(violation.rule.error, violation.detail, violation.rule)
@@ -317,12 +359,11 @@ def default_size(job: Job) -> tuple[int, int]:
 
 
 async def record(double: Double, entry: dict[str, JSON], key: str) -> None:
-    """Put an entry into the journal and on the log. A journal that fails must not fail an answer already billed."""
+    """Put an entry into the journal. A journal that fails must not fail an answer that is right."""
     try:
         await double.store.record(entry, key)
     except StoreError as error:
         entry["advisories"].append(f"not in the journal: {error}")
-    double.log(entry)
 
 
 def refused(double: Double, call: Call, error: ApiError, trace: Trace) -> tuple[int, JSON]:
@@ -369,7 +410,6 @@ def _charge(double: Double, result: Result, order: Order) -> Charge:
         currency=job.provider.currency,
         amount=billing.cost(price, images),
         created=double.clock.now(),
-        log=billing.billing_log(job.provider, job.model, images, price),
     )
 
 

@@ -1,7 +1,6 @@
 """Calls that make no image: a task's state, its cancellation, what is left, where to upload."""
 
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
 
 from qwenmock.mockserver import uploads
 from qwenmock.mockserver.accounts import Profile, authenticate
@@ -97,9 +96,7 @@ def _whole(text: str | None, default: int) -> int:
 
 async def _credits(double: Double, call: Call, trace: Trace, profile: Profile) -> JSON:
     account = await double.store.account(double.opening(call.provider, trace.key, profile))
-    charges = await double.store.charges(Selection(call.provider.slug, trace.key))
-    used = sum((charge.amount for charge in charges), Decimal(0))
-    return double.dialects[call.provider.slug].remaining(account, float(used))
+    return double.dialects[call.provider.slug].remaining(account, float(account.spent))
 
 
 async def _uploads(double: Double, call: Call, trace: Trace, _profile: Profile) -> JSON:

@@ -16,6 +16,7 @@ from qwenmock.mockserver.signatures import key_of
 from qwenmock.schemas.catalog import Catalog
 
 ENVIRONMENT = "QWENMOCK_"
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -51,7 +52,8 @@ class Settings:
         fetch_images: Fetch input images that are elsewhere, from public addresses only.
         allow_local_callbacks: Let callbacks go to this machine, over http too.
         callback_secret: Sign callbacks with it, as Standard Webhooks has it.
-        state: File that outlives the process; None for memory.
+        state: File or Redis that outlives the process; None for memory.
+        workers: Processes that serve.
         prices: What one image costs, by slug, instead of the documents' price.
         journal_max: Entries that the journal holds.
         admin_token: What the control API demands; None for nothing.
@@ -72,6 +74,7 @@ class Settings:
     allow_local_callbacks: bool = False
     callback_secret: str | None = None
     state: str | None = None
+    workers: int = 1
     prices: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
     journal_max: int = 1000
     admin_token: str | None = None
@@ -267,10 +270,10 @@ def _secret(value: Any) -> str:
 
 
 def _state(value: Any) -> str:
-    """Read a path, as it is or as `sqlite:///path`."""
+    """Read a path, as it is or as `sqlite:///path`, or the URL of a Redis."""
     text = _text(value).removeprefix("sqlite:///")
-    if "://" in text:
-        raise ValueError(f"a path or sqlite:///path is due, got {value!r}")
+    if "://" in text and not text.startswith(REDIS_SCHEMES):
+        raise ValueError(f"a path, sqlite:///path or redis://host:port/number is due, got {value!r}")
     return text
 
 
@@ -293,6 +296,7 @@ _CONVERTERS: dict[str, Any] = {
     "allow_local_callbacks": _flag,
     "callback_secret": _secret,
     "state": _state,
+    "workers": _whole(1, 64),
     "prices": _prices,
     "journal_max": _whole(1, 1_000_000),
     "admin_token": _text,

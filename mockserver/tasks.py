@@ -113,7 +113,6 @@ def _charge(double: Double, task: Task) -> Charge:
         currency=provider.currency,
         amount=billing.cost(price, len(task.urls)),
         created=task.ends,
-        log=billing.billing_log(provider, task.model, len(task.urls), price),
     )
 
 

@@ -21,7 +21,7 @@ from jsonschema.exceptions import (
 
 from qwenmock.mockserver.addresses import is_loopback_host, is_public_host
 from qwenmock.schemas.catalog import Document, Rule
-from qwenmock.schemas.vocabulary import JSON, Schema, walk
+from qwenmock.schemas.vocabulary import JSON, Schema, selector, walk
 
 LONGEST_DETAIL = 1000
 SIZE = re.compile(r"([1-9][0-9]{0,5})\*([1-9][0-9]{0,5})", re.ASCII)
@@ -280,18 +280,31 @@ def standard(schema: Schema) -> Schema:
     return plain
 
 
+def sealed(schema: Schema) -> Schema:
+    """Return the schema with no members allowed beside those that it names."""
+    closed = dict(schema)
+    if "properties" in schema:
+        members = {name: sealed(member) for name, member in schema["properties"].items()}
+        closed |= {"properties": members, "additionalProperties": False}
+    if "items" in schema:
+        closed["items"] = sealed(schema["items"])
+    return closed
+
+
 class BodyValidator:
     """Holds bodies to one document of the catalogue."""
 
     def __init__(self, document: Document, *, allow_local_callbacks: bool = False) -> None:
         self.document = document
         self._allow_local = allow_local_callbacks
-        self._accepts = jsonschema_rs.Draft202012Validator(
-            standard(document.schema), validate_formats=True, formats={"uri": is_uri}
+        plain = standard(document.schema)
+        self._accepts, self._sealed = (
+            jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats={"uri": is_uri})
+            for schema in (plain, sealed(plain))
         )
         self._explainer = _EXPLAINER(document.schema)
         self._own = [
-            (path, OWN[keyword], owner[keyword])
+            (selector(path), OWN[keyword], owner[keyword])
             for path, owner in walk(document.schema)
             for keyword in OWN
             if keyword in owner
@@ -299,10 +312,15 @@ class BodyValidator:
 
     def accepts(self, body: JSON) -> bool:
         """Tell whether the body keeps every rule of the schema."""
-        if not self._accepts.is_valid(body):
-            return False
-        for path, check, spec in self._own:
-            for value in _select(body, path, 0):
+        return self._accepts.is_valid(body) and self._keeps_own(body)
+
+    def is_documented(self, body: JSON) -> bool:
+        """Tell whether the body keeps every rule and has no member that the document does not name."""
+        return self._sealed.is_valid(body) and self._keeps_own(body)
+
+    def _keeps_own(self, body: JSON) -> bool:
+        for find, check, spec in self._own:
+            for value in find(body):
                 for _ in check(spec, value):
                     if not (self._allow_local and check is _callback and _is_local(value)):
                         return False
@@ -334,21 +352,6 @@ def field_name(steps: list[str | int]) -> str:
     """Write a place in a body as a reader would: `contents[0].parts[1].image`."""
     name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
     return name or "the body"
-
-
-def _select(value: JSON, path: tuple[str, ...], depth: int) -> Iterator[JSON]:
-    """Yield the values at a path; a tight loop on the hot path."""
-    for index in range(depth, len(path)):
-        step = path[index]
-        if step == "*":
-            if isinstance(value, list):
-                for item in cast(list[JSON], value):
-                    yield from _select(item, path, index + 1)
-            return
-        if not isinstance(value, dict) or step not in value:
-            return
-        value = cast(JSON, value[step])
-    yield value
 
 
 def _unknown(schema: Schema, value: JSON, steps: list[str | int]) -> Iterator[str]:

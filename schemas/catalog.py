@@ -18,7 +18,7 @@ from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVar
 from referencing import Registry, Resource
 
 from qwenmock.schemas.errors import CatalogError
-from qwenmock.schemas.vocabulary import JSON, Constraint, Path, Schema, constraints, roles, walk
+from qwenmock.schemas.vocabulary import JSON, Constraint, Path, Schema, constraints, roles, subschema, walk
 
 HERE = FilePath(__file__).parent
 ANNOTATIONS = frozenset(
@@ -85,6 +85,13 @@ class Document:
     def rule_at(self) -> Mapping[tuple[Path, str], Rule]:
         """The rule for a place and a keyword."""
         return {(rule.path, rule.keyword): rule for rule in self.rules}
+
+    @cached_property
+    def image_terms(self) -> tuple[Mapping[str, JSON], Mapping[str, Rule]]:
+        """What is said of input images, and the rules for that by keyword; only for a document that has such."""
+        path = self.roles["image"][0]
+        rules = {rule.keyword: rule for rule in self.rules if rule.path == path}
+        return subschema(self.schema, path)["x-image"], rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@
 a limit, and which rules follow from them, is told here, once, for the server, the examiner and the documentation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias, cast
 
 JSON: TypeAlias = Any
@@ -133,10 +134,28 @@ def subschema(schema: Schema, path: Path) -> Schema:
 
 def select(document: JSON, path: Path) -> list[JSON]:
     """Return the values that stand at the path, in order; none where the document has no such place."""
-    found: list[JSON] = [document]
-    for step in path:
-        if step == "*":
-            found = [item for value in found if isinstance(value, list) for item in cast(list[JSON], value)]
-        else:
-            found = [cast(JSON, value[step]) for value in found if isinstance(value, dict) and step in value]
-    return found
+    return selector(path)(document)
+
+
+@cache
+def selector(path: Path) -> Callable[[JSON], list[JSON]]:
+    """Return `select` for one path, put together once for those who ask often."""
+    if not path:
+        return lambda document: [document]
+    step, rest = path[0], selector(path[1:])
+    if step == "*":
+        return lambda document: (
+            [found for item in cast(list[JSON], document) for found in rest(item)] if isinstance(document, list) else []
+        )
+    if len(path) == 1:
+        return lambda document: [document[step]] if isinstance(document, dict) and step in document else []
+    if len(path) == 2 and path[1] != "*":
+        last = path[1]
+        return lambda document: (
+            [member[last]]
+            if isinstance(document, dict)
+            and isinstance(member := cast(dict[str, JSON], document).get(step), dict)
+            and last in member
+            else []
+        )
+    return lambda document: rest(document[step]) if isinstance(document, dict) and step in document else []

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from redis_server import RedisServer
 
 from qwenmock.mockserver.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
@@ -12,8 +13,22 @@ pytest_plugins = ["pytester"]
 
 
 @pytest.fixture(scope="session")
-def shared_server() -> Iterator[RunningServer]:
-    with running(Settings(port=0)) as server:
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")).running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["memory", "file", "redis"])
+def state(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str | None:
+    """What `--state` names: every test of a shared server is run on each kind."""
+    if request.param == "redis":
+        return request.getfixturevalue("redis_server").url
+    return str(tmp_path_factory.mktemp("state") / "state.db") if request.param == "file" else None
+
+
+@pytest.fixture(scope="session")
+def shared_server(state: str | None) -> Iterator[RunningServer]:
+    with running(Settings(port=0, state=state)) as server:
         yield server
 
 

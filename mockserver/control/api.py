@@ -11,10 +11,12 @@ from starlette.routing import Route
 
 from qwenmock.mockserver import __version__
 from qwenmock.mockserver.accounts import profile_of
+from qwenmock.mockserver.billing import billing_log
+from qwenmock.mockserver.clock import FURTHEST
 from qwenmock.mockserver.control.openapi import openapi
 from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.faults import describe, parse_fault
+from qwenmock.mockserver.faults import parse_fault
 from qwenmock.mockserver.files import upload
 from qwenmock.mockserver.inspection import NotAnImage
 from qwenmock.mockserver.job import Account, Charge, Task
@@ -111,10 +113,11 @@ class ControlApi:
     async def ledger(self, request: Request) -> JSON:
         """Return accounts and charges."""
         await settle_due(self.double)
+        await self.double.store.release_expired()
         selection = self._selection(request, 1000)
         return {
             "accounts": [_account(account) for account in await self.double.store.accounts(selection)],
-            "charges": [_charge(charge) for charge in await self.double.store.charges(selection)],
+            "charges": [self._charge(charge) for charge in await self.double.store.charges(selection)],
         }
 
     async def change_account(self, request: Request) -> JSON:
@@ -137,7 +140,7 @@ class ControlApi:
 
     async def faults(self, _request: Request) -> JSON:
         """Return the fault plan."""
-        return [describe(fault) for fault in self.double.plan.faults]
+        return list((await self.double.store.faults()).values())
 
     async def set_faults(self, request: Request) -> JSON:
         """Replace the fault plan."""
@@ -148,12 +151,12 @@ class ControlApi:
             plan = [parse_fault(entry, self.double.catalog.providers) for entry in cast(list[JSON], entries)]
         except ValueError as error:
             raise ControlError(400, str(error)) from error
-        self.double.plan.set(plan)
+        await self.double.plan.set(plan)
         return await self.faults(request)
 
     async def clear_faults(self, request: Request) -> JSON:
         """Empty the fault plan."""
-        self.double.plan.set([])
+        await self.double.plan.set([])
         return await self.faults(request)
 
     async def move_clock(self, request: Request) -> JSON:
@@ -162,10 +165,10 @@ class ControlApi:
         seconds = body.get("advance_seconds")
         if not isinstance(seconds, int | float) or isinstance(seconds, bool):
             raise ControlError(400, f"advance_seconds must be a number, got {seconds!r}")
-        try:
-            now = self.double.clock.advance(seconds)
-        except ValueError as error:
-            raise ControlError(400, str(error)) from error
+        if not 0 <= seconds <= FURTHEST:
+            raise ControlError(400, f"advance_seconds must be a number from 0 to {FURTHEST:g}, got {seconds}")
+        self.double.clock.offset = await self.double.store.move_clock(seconds)
+        now = self.double.clock.now()
         await settle_due(self.double)
         if await self.double.store.has_work():
             self.double.wake()
@@ -177,9 +180,9 @@ class ControlApi:
         if what not in RESETS:
             raise ControlError(404, f"{what!r} is none of {', '.join(RESETS)}")
         if what in {"all", "faults"}:
-            self.double.plan.set([])
+            await self.double.plan.set([])
         if what in {"all", "clock"}:
-            self.double.clock.offset = 0.0
+            self.double.clock.offset = await self.double.store.move_clock(None)
         if what in {"all", "journal", "ledger", "tasks", "limits"}:
             await self.double.store.reset(what)
         return {"reset": what}
@@ -236,6 +239,15 @@ class ControlApi:
 
     async def _described(self, task: Task) -> JSON:
         return describe_task(task, self.double.clock.now(), await self.double.store.deliveries(task.id))
+
+    def _charge(self, charge: Charge) -> JSON:
+        price = charge.unit_price
+        return {
+            **charge._asdict(),
+            "unit_price": None if price is None else f"{price:f}",
+            "amount": f"{charge.amount:f}",
+            "log": billing_log(self.double.catalog[charge.provider], charge.model, charge.images, price),
+        }
 
     def _provider(self, slug: JSON) -> Any:
         if slug not in self.double.catalog.providers:
@@ -310,13 +322,5 @@ async def _object(request: Request, known: set[str]) -> dict[str, JSON]:
 
 
 def _account(account: Account) -> JSON:
-    return {**asdict(account), "balance": f"{account.balance:f}", "reserved": f"{account.reserved:f}"}
-
-
-def _charge(charge: Charge) -> JSON:
-    price = charge.unit_price
-    return {
-        **asdict(charge),
-        "unit_price": None if price is None else f"{price:f}",
-        "amount": f"{charge.amount:f}",
-    }
+    amounts = {name: f"{getattr(account, name):f}" for name in ("balance", "reserved", "spent")}
+    return asdict(account) | amounts

@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from qwenmock.mockserver.job import Account, Charge, Delivery, Task
 from qwenmock.schemas.vocabulary import JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """How an account begins when its key is first used."""
 
     provider: str
@@ -35,13 +34,88 @@ class Selection:
     request_id: str | None = None
     limit: int = 1000
 
+    def fits(self, key: str, entry: Mapping[str, JSON]) -> bool:
+        """Tell whether a journal entry, written for a key, is among those asked for."""
+        return (
+            self.key in {None, key}
+            and self.provider in {None, entry["provider"]}
+            and self.status in {None, entry["status"]}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What every process that shares the state must know before it acts.
+
+    Attributes:
+        offset: Seconds that the clock was moved by.
+        plan: Number of the fault plan; a new one for each change.
+
+    """
+
+    offset: float
+    plan: int
+
 
 class InsufficientBalance(Exception):  # noqa: N818, an answer of the store, no failure
     """The account does not hold what the request may cost."""
 
 
+class TooManyRequests(Exception):  # noqa: N818, an answer of the store, no failure
+    """The key has used up its requests of this minute.
+
+    Attributes:
+        per_minute: How many it has.
+        wait: Seconds until the next would be admitted.
+
+    """
+
+    def __init__(self, per_minute: int, wait: float) -> None:
+        super().__init__(f"{per_minute} requests a minute")
+        self.per_minute = per_minute
+        self.wait = wait
+
+
 class Store(Protocol):
-    """What every store does. Each method is one atomic step; when it returns, it is done."""
+    """What every store does. Each method is one atomic step; when it returns, it is done and kept.
+
+    Attributes:
+        is_shared: Whether other processes may work on the same state.
+
+    """
+
+    is_shared: bool
+
+    def setting(self, name: str, default: str) -> str:
+        """Return a value that all workers share, and that restarts keep; the default is kept where there is none.
+
+        For start-up, before anything is served.
+        """
+        ...
+
+    def register(self) -> int:
+        """Return a number that no other process has had on this state. For start-up."""
+        ...
+
+    async def shared(self) -> Shared:
+        """Return what may have been changed by another process."""
+        ...
+
+    async def move_clock(self, seconds: float | None) -> float:
+        """Add to the clock's offset, or with None set it to 0, and return it."""
+        ...
+
+    async def set_faults(self, faults: Sequence[Mapping[str, JSON]]) -> None:
+        """Replace the fault plan."""
+        ...
+
+    async def faults(self) -> Mapping[str, Mapping[str, JSON]]:
+        """Return the faults by id, in order, each with the `times` that are left."""
+        ...
+
+    async def use_fault(self, fault_id: str) -> bool:
+        """Count down a fault that has `times`. Returns False where none is left."""
+        ...
 
     async def account(self, opening: Opening) -> Account:
         """Return the account, opening it where there is none yet."""
@@ -51,12 +125,20 @@ class Store(Protocol):
         """Set `balance` (Decimal) or `requests_per_minute` (int or None) and return the account."""
         ...
 
-    async def admit(self, provider: str, key: str, now: float, per_minute: int) -> float:
-        """Count a request against its key's limit. Returns 0, or the seconds until the next would be admitted."""
+    async def admit(self, opening: Opening, now: float) -> Decimal:
+        """Count a request against its key's limit, opening the account where there is none. Returns the balance.
+
+        Raises:
+            TooManyRequests: The limit is used up.
+
+        """
         ...
 
-    async def reserve(self, opening: Opening, request_id: str, amount: Decimal) -> None:
+    async def reserve(self, opening: Opening, request_id: str, amount: Decimal, until: float | None) -> None:
         """Take the amount off the balance and hold it for the request.
+
+        Args:
+            until: Real unix seconds after which the hold is given up, as its process must have died; None: never.
 
         Raises:
             InsufficientBalance: The balance is smaller; nothing was changed.
@@ -64,12 +146,27 @@ class Store(Protocol):
         """
         ...
 
-    async def release(self, request_id: str) -> None:
+    async def release(self, provider: str, key: str, request_id: str) -> None:
         """Give back what is held for the request, if anything is."""
         ...
 
-    async def charge(self, charge: Charge) -> None:
-        """Book the charge against what is held for its request, and give the rest back."""
+    async def release_expired(self) -> None:
+        """Give back what requests hold whose process has died."""
+        ...
+
+    async def charge(self, charge: Charge, entry: Mapping[str, JSON], *, is_held: bool) -> None:
+        """Book the charge, and put what the journal says of its request beside it.
+
+        Args:
+            charge: For a request of an account that is open.
+            entry: The journal's entry.
+            is_held: Whether the amount was reserved before; what is left of it goes back. Else it comes off the
+                balance now.
+
+        Raises:
+            InsufficientBalance: Nothing was reserved, and the balance is smaller; nothing was changed.
+
+        """
         ...
 
     async def add_task(self, task: Task) -> None:
@@ -141,13 +238,6 @@ class Store(Protocol):
 
     async def reset(self, what: str) -> None:
         """Forget `journal`, `ledger` (accounts begin anew), `tasks`, `limits` or `all`."""
-        ...
-
-    def setting(self, name: str, default: str) -> str:
-        """Return a value that all workers share, and that restarts keep; the default is kept where there is none.
-
-        For start-up, before anything is served.
-        """
         ...
 
     async def close(self) -> None:

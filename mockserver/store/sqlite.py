@@ -1,44 +1,64 @@
 """The store in SQLite: in memory, or a file that survives the process and may be shared by several.
 
-The standard library's `sqlite3` is called directly: a transaction takes some ten microseconds, far less than handing
-it to a thread. Amounts are whole billionths, so that sums are exact.
+The standard library's `sqlite3` is called directly: a statement takes some microseconds, far less than handing it to
+a thread. What one turn of the event loop has to write goes into one transaction, and whoever asked for it waits until
+that is committed. A state in memory is SQLite's own unnamed database, which moves to an unnamed file when it outgrows
+its cache: a ledger of millions must not fill the memory.
 """
 
+import asyncio
 import sqlite3
+import tempfile
 import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any, TypeVar
 
 import orjson
 
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.job import Account, Charge, Delivery, Task
 from qwenmock.mockserver.money import from_units, to_units
-from qwenmock.mockserver.store import InsufficientBalance, Opening, Selection
+from qwenmock.mockserver.store import InsufficientBalance, Opening, Selection, Shared, TooManyRequests
+from qwenmock.mockserver.store.records import (
+    CHARGE_COLUMNS,
+    JOURNAL_BYTES,
+    KEPT_BYTES,
+    MINUTE,
+    ChargeRow,
+    charge_row,
+    dump,
+    load_charge,
+    load_delivery,
+    load_task,
+)
 from qwenmock.schemas.vocabulary import JSON
 
-SCHEMA = """
+VERSION = 2
+"""Of the layout; a file with another one is refused."""
+SCHEMA = f"""
+PRAGMA user_version = {VERSION};
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS shared (offset REAL NOT NULL, plan INTEGER NOT NULL, processes INTEGER NOT NULL);
+INSERT INTO shared SELECT 0.0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM shared);
+CREATE TABLE IF NOT EXISTS faults (id INTEGER PRIMARY KEY, left INTEGER, fault BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS accounts (
-    provider TEXT NOT NULL, key TEXT NOT NULL, currency TEXT NOT NULL,
-    balance INTEGER NOT NULL, reserved INTEGER NOT NULL DEFAULT 0, requests_per_minute INTEGER,
+    provider TEXT NOT NULL, key TEXT NOT NULL, currency TEXT NOT NULL, balance INTEGER NOT NULL,
+    reserved INTEGER NOT NULL DEFAULT 0, spent INTEGER NOT NULL DEFAULT 0, requests_per_minute INTEGER,
     UNIQUE (provider, key)
 );
 CREATE TABLE IF NOT EXISTS holds (
-    request_id TEXT PRIMARY KEY, provider TEXT NOT NULL, key TEXT NOT NULL, amount INTEGER NOT NULL
+    request_id TEXT PRIMARY KEY, provider TEXT NOT NULL, key TEXT NOT NULL, amount INTEGER NOT NULL, until REAL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS charges (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL, request_id TEXT NOT NULL UNIQUE, provider TEXT NOT NULL,
     model TEXT NOT NULL, key TEXT NOT NULL, images INTEGER NOT NULL, unit_price INTEGER, currency TEXT NOT NULL,
-    amount INTEGER NOT NULL, created REAL NOT NULL, log TEXT NOT NULL
+    amount INTEGER NOT NULL, created REAL NOT NULL
 );
 CREATE TABLE IF NOT EXISTS hits (provider TEXT NOT NULL, key TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS hits_of ON hits (provider, key, at);
-CREATE TABLE IF NOT EXISTS journal (
-    seq INTEGER PRIMARY KEY, provider TEXT NOT NULL, key TEXT NOT NULL, status INTEGER NOT NULL, entry BLOB NOT NULL
-);
+CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, length INTEGER NOT NULL, entries BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS tasks (
     id TEXT PRIMARY KEY, provider TEXT NOT NULL, key TEXT NOT NULL, ends REAL NOT NULL, settled INTEGER NOT NULL,
     task BLOB NOT NULL
@@ -49,19 +69,26 @@ CREATE TABLE IF NOT EXISTS deliveries (
     lease REAL NOT NULL, delivery BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (due) WHERE state IN ('waiting', 'held');
-CREATE TABLE IF NOT EXISTS kept (
-    digest TEXT PRIMARY KEY, data BLOB NOT NULL, size INTEGER NOT NULL, used INTEGER NOT NULL
-);
+CREATE INDEX IF NOT EXISTS deliveries_of ON deliveries (task_id);
+CREATE TABLE IF NOT EXISTS kept (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, used REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept_data (digest TEXT PRIMARY KEY, data BLOB NOT NULL);
 """
-MINUTE = 60.0
-JOURNAL_BYTES = 32 * 2**20
-"""What the journal holds at the most, whatever its number of entries."""
-KEPT_BYTES = 64 * 2**20
-"""What is kept of pictures and long prompts at the most."""
+CHECKPOINT_PAGES = 4000
+"""Of the write-ahead log before it goes into the file: each time costs a sync of the disk."""
+CACHE_KIB = 4 * 1024
+"""What a state in memory may take there."""
+LAST_SEQ = 2**63 - 1
+BUSY_SECONDS = 0.0005
+"""Between two tries while another process writes."""
+BUSY_LONGEST = 30.0
 TRIM_EVERY = 64
-"""Entries between two looks at the journal's size."""
-ACCOUNT_COLUMNS = "provider, key, currency, balance, reserved, requests_per_minute"
-CHARGE_COLUMNS = "id, request_id, provider, model, key, images, unit_price, currency, amount, created, log"
+"""Transactions between two looks at the journal's length."""
+USED_SECONDS = 60.0
+"""How exactly is known when something kept was last used."""
+ACCOUNT_COLUMNS = "provider, key, currency, balance, reserved, spent, requests_per_minute"
+BOOK = f"INSERT INTO charges ({', '.join(CHARGE_COLUMNS)}) VALUES ({', '.join('?' * len(CHARGE_COLUMNS))})"
+
+T = TypeVar("T")
 
 
 class SqliteStore:
@@ -72,210 +99,373 @@ class SqliteStore:
         journal_max: Entries the journal holds.
 
     Raises:
-        StoreError: The file cannot be opened, or is no database.
+        StoreError: The file cannot be opened, or is no database of this version.
 
     """
 
     def __init__(self, path: str | None, journal_max: int) -> None:
+        self.is_shared = path is not None
         self._journal_max = journal_max
-        self._recorded = 0
+        self._trimmed = 0
+        self._queue: list[tuple[asyncio.Future[Any], Callable[[sqlite3.Connection], Any]]] = []
+        self._sales: list[tuple[asyncio.Future[None], ChargeRow, bytes]] = []
+        self._lines: list[bytes] = []
+        self._waiting_since = 0.0
         try:
-            self._db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=30, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db = sqlite3.connect(
+                _in_memory() if path is None else path,
+                isolation_level=None,
+                timeout=BUSY_LONGEST,
+                check_same_thread=False,
+            )
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            is_new = self._db.execute("SELECT NOT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]
+            if version != VERSION and not is_new:
+                raise StoreError(f"{path}: it was written by another version of qwenmock; name a new file")
+            if path is None:
+                self._db.execute("PRAGMA journal_mode = MEMORY")
+                self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            else:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.executescript(SCHEMA)
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement in SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute("COMMIT")
+            # From now on a wait must not block the event loop.
+            self._db.execute("PRAGMA busy_timeout = 0")
         except sqlite3.Error as error:
             raise StoreError(f"{path}: {error}") from error
 
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
+    def _write(self, step: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+        """Run a step in the next transaction. A step that refuses must do so before it writes anything."""
+        future = self._begin()
+        self._queue.append((future, step))
+        return future
+
+    def _begin(self) -> "asyncio.Future[Any]":
+        """Return a future for what the next transaction does."""
+        loop = asyncio.get_running_loop()
+        if not self._queue and not self._sales:
+            self._waiting_since = loop.time()
+            loop.call_soon(self._commit)
+        return loop.create_future()
+
+    def _commit(self) -> None:
+        """Do in one transaction what has been asked for since the last."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
+        except sqlite3.Error as error:
+            loop = asyncio.get_running_loop()
+            if _is_busy(error) and loop.time() - self._waiting_since < BUSY_LONGEST:
+                loop.call_later(BUSY_SECONDS, self._commit)
+            else:
+                self._fail(error)
+            return
+        outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
+        try:
+            self._sell(outcomes)
+            for future, step in self._queue:
+                if future.cancelled():
+                    continue
+                try:
+                    outcomes.append((future, step(self._db), None))
+                except (InsufficientBalance, TooManyRequests, StoreError) as refusal:
+                    outcomes.append((future, None, refusal))
+            self._write_journal()
             self._db.execute("COMMIT")
+        except Exception as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._fail(error)
+            return
+        self._queue.clear()
+        self._sales.clear()
+        for future, value, refusal in outcomes:
+            if future.cancelled():
+                continue
+            if refusal is None:
+                future.set_result(value)
+            else:
+                future.set_exception(refusal)
+
+    def _fail(self, error: Exception) -> None:
+        """Tell everybody who waits that nothing was written."""
+        waiting = [future for future, *_ in (*self._queue, *self._sales)]
+        self._queue.clear()
+        self._sales.clear()
+        self._lines.clear()
+        for future in waiting:
+            if not future.done():
+                failure = StoreError(str(error))
+                failure.__cause__ = error
+                future.set_exception(failure)
+
+    def _sell(self, outcomes: list[tuple["asyncio.Future[Any]", Any, Exception | None]]) -> None:
+        """Book the charges for which nothing is held: each account is read and written once for all of them."""
+        if not self._sales:
+            return
+        accounts: dict[tuple[str, str], list[int]] = {}
+        rows: list[ChargeRow] = []
+        for future, row, line in self._sales:
+            if future.cancelled():
+                continue
+            owner = (row[2], row[4])
+            found = accounts.get(owner)
+            if found is None:
+                query = "SELECT balance, 0 FROM accounts WHERE provider = ? AND key = ?"
+                found = accounts[owner] = list(self._db.execute(query, owner).fetchone() or (0, 0))
+            balance, spent = found
+            amount = row[8]
+            if balance - spent < amount or balance == spent:
+                outcomes.append((future, None, InsufficientBalance()))
+                continue
+            found[1] += amount
+            rows.append(row)
+            self._lines.append(line)
+            outcomes.append((future, None, None))
+        self._db.executemany(BOOK, rows)
+        update = "UPDATE accounts SET balance = balance - ?1, spent = spent + ?1 WHERE provider = ?2 AND key = ?3"
+        self._db.executemany(update, [(spent, *owner) for owner, (_, spent) in accounts.items()])
+
+    def _write_journal(self) -> None:
+        """Keep the entries of a transaction as one row; rows leave when what is newer fills the journal."""
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        values = (len(lines), b"[" + b",".join(lines) + b"]")
+        seq = self._db.execute("INSERT INTO journal (length, entries) VALUES (?, ?)", values).lastrowid or 0
+        if seq - self._trimmed < TRIM_EVERY:
+            return
+        self._trimmed = seq
+        newer = (
+            "SELECT seq, sum(length) OVER newest - length AS entries, sum(length(entries)) OVER newest AS bytes "
+            "FROM journal WINDOW newest AS (ORDER BY seq DESC)"
+        )
+        surplus = f"SELECT max(seq) FROM ({newer}) WHERE entries >= ? OR bytes > ?"
+        self._db.execute(f"DELETE FROM journal WHERE seq <= ({surplus})", (self._journal_max, JOURNAL_BYTES))
+
+    def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(str(error)) from error
 
-    def _open(self, db: sqlite3.Connection, opening: Opening) -> tuple[str, int, int, int | None]:
-        row = db.execute(
-            "SELECT currency, balance, reserved, requests_per_minute FROM accounts WHERE provider = ? AND key = ?",
-            (opening.provider, opening.key),
-        ).fetchone()
+    def setting(self, name: str, default: str) -> str:
+        """Return a value that all workers share, and that restarts keep; the default is kept where there is none."""
+        self._now("INSERT OR IGNORE INTO settings VALUES (?, ?)", (name, default))
+        return self._read("SELECT value FROM settings WHERE name = ?", (name,))[0][0]
+
+    def register(self) -> int:
+        """Return a number that no other process has had on this state."""
+        return self._now("UPDATE shared SET processes = processes + 1 RETURNING processes - 1", ())[0][0]
+
+    def _now(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        """Write at start-up, where waiting harms nobody."""
+        self._db.execute(f"PRAGMA busy_timeout = {int(BUSY_LONGEST * 1000)}")
+        try:
+            return self._read(statement, values)
+        finally:
+            self._db.execute("PRAGMA busy_timeout = 0")
+
+    async def shared(self) -> Shared:
+        """Return what may have been changed by another process."""
+        return Shared(*self._read("SELECT offset, plan FROM shared")[0])
+
+    async def move_clock(self, seconds: float | None) -> float:
+        """Add to the clock's offset, or with None set it to 0, and return it."""
+
+        def step(db: sqlite3.Connection) -> float:
+            moved = "UPDATE shared SET offset = CASE WHEN ?1 IS NULL THEN 0.0 ELSE offset + ?1 END RETURNING offset"
+            return db.execute(moved, (seconds,)).fetchall()[0][0]
+
+        return await self._write(step)
+
+    async def set_faults(self, faults: Sequence[Mapping[str, JSON]]) -> None:
+        """Replace the fault plan."""
+        rows = [(fault.get("times"), orjson.dumps(fault)) for fault in faults]
+
+        def step(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE shared SET plan = plan + 1")
+            db.execute("DELETE FROM faults")
+            db.executemany("INSERT INTO faults (left, fault) VALUES (?, ?)", rows)
+
+        await self._write(step)
+
+    async def faults(self) -> Mapping[str, Mapping[str, JSON]]:
+        """Return the faults by id, in order, each with the `times` that are left."""
+        found: dict[str, Mapping[str, JSON]] = {}
+        for id_, left, fault in self._read("SELECT id, left, fault FROM faults WHERE left IS NOT 0 ORDER BY id"):
+            found[str(id_)] = orjson.loads(fault) | ({} if left is None else {"times": left})
+        return found
+
+    async def use_fault(self, fault_id: str) -> bool:
+        """Count down a fault that has `times`. Returns False where none is left."""
+        count = "UPDATE faults SET left = left - 1 WHERE id = ? AND left > 0"
+        return await self._write(lambda db: db.execute(count, (int(fault_id),)).rowcount > 0)
+
+    def _open(self, db: sqlite3.Connection, opening: Opening) -> Account:
+        query = f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE provider = ? AND key = ?"
+        row = db.execute(query, (opening.provider, opening.key)).fetchone()
         if row is None:
-            row = (opening.currency, to_units(opening.balance), 0, opening.requests_per_minute)
-            db.execute("INSERT INTO accounts VALUES (?, ?, ?, ?, ?, ?)", (opening.provider, opening.key, *row))
-        return row
+            units = to_units(opening.balance)
+            row = (opening.provider, opening.key, opening.currency, units, 0, 0, opening.requests_per_minute)
+            db.execute(f"INSERT INTO accounts ({ACCOUNT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        return _account(row)
 
     async def account(self, opening: Opening) -> Account:
         """Return the account, opening it where there is none yet."""
-        with self._transaction() as db:
-            row = self._open(db, opening)
-        return _account(opening.provider, opening.key, *row)
+        return await self._write(lambda db: self._open(db, opening))
 
     async def change_account(self, opening: Opening, changes: Mapping[str, JSON]) -> Account:
         """Set `balance` or `requests_per_minute` and return the account."""
-        with self._transaction() as db:
+        unknown = changes.keys() - {"balance", "requests_per_minute"}
+        if unknown:
+            raise ValueError(f"an account has no {', '.join(unknown)} to change")
+
+        def step(db: sqlite3.Connection) -> Account:
             self._open(db, opening)
             for column, value in changes.items():
-                if column not in {"balance", "requests_per_minute"}:
-                    raise ValueError(f"an account has no {column} to change")
                 stored = to_units(value) if column == "balance" else value
-                db.execute(
-                    f"UPDATE accounts SET {column} = ? WHERE provider = ? AND key = ?",
-                    (stored, opening.provider, opening.key),
-                )
-            row = self._open(db, opening)
-        return _account(opening.provider, opening.key, *row)
+                update = f"UPDATE accounts SET {column} = ? WHERE provider = ? AND key = ?"
+                db.execute(update, (stored, opening.provider, opening.key))
+            return self._open(db, opening)
 
-    async def admit(self, provider: str, key: str, now: float, per_minute: int) -> float:
-        """Count a request against its key's limit, over the last minute."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM hits WHERE provider = ? AND key = ? AND at <= ?", (provider, key, now - MINUTE))
-            times = db.execute(
-                "SELECT at FROM hits WHERE provider = ? AND key = ? ORDER BY at DESC LIMIT ?",
-                (provider, key, per_minute),
-            ).fetchall()
-            if per_minute == 0:
-                return MINUTE
-            if len(times) >= per_minute:
-                return times[-1][0] + MINUTE - now
-            db.execute("INSERT INTO hits VALUES (?, ?, ?)", (provider, key, now))
-        return 0.0
+        return await self._write(step)
 
-    async def reserve(self, opening: Opening, request_id: str, amount: Decimal) -> None:
+    async def admit(self, opening: Opening, now: float) -> Decimal:
+        """Count a request against its key's limit, over the last minute. Returns the balance."""
+        owner = (opening.provider, opening.key)
+        rows = self._read("SELECT balance, requests_per_minute FROM accounts WHERE provider = ? AND key = ?", owner)
+        if rows and rows[0][1] is None:
+            return Decimal(rows[0][0]).scaleb(-9)
+
+        def step(db: sqlite3.Connection) -> Decimal:
+            account = self._open(db, opening)
+            per_minute = account.requests_per_minute
+            if per_minute is not None:
+                db.execute("DELETE FROM hits WHERE provider = ? AND key = ? AND at <= ?", (*owner, now - MINUTE))
+                latest = "SELECT at FROM hits WHERE provider = ? AND key = ? ORDER BY at DESC LIMIT ?"
+                times = db.execute(latest, (*owner, per_minute)).fetchall()
+                if len(times) >= per_minute:
+                    raise TooManyRequests(per_minute, times[-1][0] + MINUTE - now if times else MINUTE)
+                db.execute("INSERT INTO hits VALUES (?, ?, ?)", (*owner, now))
+            return account.balance
+
+        return await self._write(step)
+
+    async def reserve(self, opening: Opening, request_id: str, amount: Decimal, until: float | None) -> None:
         """Take the amount off the balance and hold it for the request."""
         units = to_units(amount)
-        with self._transaction() as db:
-            balance = self._open(db, opening)[1]
-            # An empty account may not work for nothing either: a price of 0 is a price that is not known.
-            if balance < units or balance == 0:
-                raise InsufficientBalance
-            db.execute(
-                "UPDATE accounts SET balance = balance - ?, reserved = reserved + ? WHERE provider = ? AND key = ?",
-                (units, units, opening.provider, opening.key),
-            )
-            db.execute("INSERT INTO holds VALUES (?, ?, ?, ?)", (request_id, opening.provider, opening.key, units))
 
-    async def release(self, request_id: str) -> None:
+        def step(db: sqlite3.Connection) -> None:
+            self._open(db, opening)
+            _hold(db, opening.provider, opening.key, units)
+            values = (request_id, opening.provider, opening.key, units, until)
+            db.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?)", values)
+
+        await self._write(step)
+
+    async def release(self, provider: str, key: str, request_id: str) -> None:
         """Give back what is held for the request, if anything is."""
-        with self._transaction() as db:
-            self._settle(db, request_id, 0)
+        await self._write(lambda db: _settle(db, (request_id, provider, key), 0))
 
-    def _settle(self, db: sqlite3.Connection, request_id: str, spent: int) -> bool:
-        """End a hold: what was spent is gone, the rest goes back."""
-        row = db.execute(
-            "DELETE FROM holds WHERE request_id = ? RETURNING provider, key, amount", (request_id,)
-        ).fetchone()
-        if row is None:
-            return False
-        provider, key, held = row
-        db.execute(
-            "UPDATE accounts SET balance = balance + ?, reserved = reserved - ? WHERE provider = ? AND key = ?",
-            (held - spent, held, provider, key),
-        )
-        return True
+    async def release_expired(self) -> None:
+        """Give back what requests hold whose process has died."""
 
-    async def charge(self, charge: Charge) -> None:
-        """Book the charge against what is held for its request, and give the rest back."""
-        with self._transaction() as db:
-            self._book(db, charge)
+        def step(db: sqlite3.Connection) -> None:
+            expired = "SELECT request_id, provider, key FROM holds WHERE until < ?"
+            for hold in db.execute(expired, (time.time(),)).fetchall():
+                _settle(db, hold, 0)
 
-    def _book(self, db: sqlite3.Connection, charge: Charge) -> None:
-        units = to_units(charge.amount)
-        if not self._settle(db, charge.request_id, units):
-            raise StoreError(f"nothing is held for request {charge.request_id}")
-        db.execute(
-            f"INSERT INTO charges ({CHARGE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                charge.id,
-                charge.request_id,
-                charge.provider,
-                charge.model,
-                charge.key,
-                charge.images,
-                None if charge.unit_price is None else to_units(charge.unit_price),
-                charge.currency,
-                units,
-                charge.created,
-                orjson.dumps(charge.log),
-            ),
-        )
+        await self._write(step)
+
+    async def charge(self, charge: Charge, entry: Mapping[str, JSON], *, is_held: bool) -> None:
+        """Book the charge, and put what the journal says of its request beside it."""
+        row, line = charge_row(charge), orjson.dumps([charge.key, entry])
+        if not is_held:
+            future = self._begin()
+            self._sales.append((future, row, line))
+            await future
+            return
+
+        def step(db: sqlite3.Connection) -> None:
+            _book(db, row)
+            self._lines.append(line)
+
+        await self._write(step)
 
     async def add_task(self, task: Task) -> None:
         """Keep a new task."""
-        with self._transaction() as db:
-            values = (task.id, task.provider, task.key, task.ends, 0, _dump(task))
-            db.execute("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?)", values)
+        values = (task.id, task.provider, task.key, task.ends, 0, dump(task))
+        await self._write(lambda db: db.execute("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?)", values))
 
     async def task(self, task_id: str) -> Task | None:
         """Return a task."""
-        row = self._db.execute("SELECT task FROM tasks WHERE id = ?", (task_id,)).fetchone()
-        return None if row is None else _task(row[0])
+        rows = self._read("SELECT task FROM tasks WHERE id = ?", (task_id,))
+        return load_task(rows[0][0]) if rows else None
 
     async def tasks(self, selection: Selection) -> Sequence[Task]:
         """Return tasks, newest first."""
         where, values = _where(selection, ("provider", "key"))
-        rows = self._db.execute(
-            f"SELECT task FROM tasks{where} ORDER BY rowid DESC LIMIT ?", (*values, selection.limit)
-        )
-        return [_task(row[0]) for row in rows]
+        rows = self._read(f"SELECT task FROM tasks{where} ORDER BY rowid DESC LIMIT ?", (*values, selection.limit))
+        return [load_task(row[0]) for row in rows]
 
     async def due_tasks(self, now: float) -> Sequence[Task]:
         """Return the tasks that have ended and were not settled."""
-        rows = self._db.execute("SELECT task FROM tasks WHERE settled = 0 AND ends <= ? ORDER BY ends", (now,))
-        return [_task(row[0]) for row in rows]
+        rows = self._read("SELECT task FROM tasks WHERE settled = 0 AND ends <= ? ORDER BY ends", (now,))
+        return [load_task(row[0]) for row in rows]
 
     async def finish_task(self, task: Task, charge: Charge | None, deliveries: Sequence[Delivery]) -> bool:
         """Settle a task, once."""
-        with self._transaction() as db:
-            update = "UPDATE tasks SET settled = 1, task = ? WHERE id = ? AND settled = 0"
-            if not db.execute(update, (_dump(replace(task, settled=True)), task.id)).rowcount:
-                return False
-            if charge is None:
-                self._settle(db, task.request_id, 0)
-            else:
-                self._book(db, charge)
-            for delivery in deliveries:
-                self._put_delivery(db, delivery)
-        return True
+        settled = dump(replace(task, settled=True))
+        row = None if charge is None else charge_row(charge)
 
-    def _put_delivery(self, db: sqlite3.Connection, delivery: Delivery) -> None:
-        values = (delivery.id, delivery.task_id, delivery.key, delivery.due, delivery.state, 0.0, _dump(delivery))
-        db.execute("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        def step(db: sqlite3.Connection) -> bool:
+            update = "UPDATE tasks SET settled = 1, task = ? WHERE id = ? AND settled = 0"
+            if not db.execute(update, (settled, task.id)).rowcount:
+                return False
+            # Nothing is held any more where the ledger was reset meanwhile: then nothing is due either.
+            is_held = db.execute("SELECT 1 FROM holds WHERE request_id = ?", (task.request_id,)).fetchone() is not None
+            if is_held and row is not None:
+                _book(db, row)
+            elif is_held:
+                _settle(db, (task.request_id, task.provider, task.key), 0)
+            for delivery in deliveries:
+                _put_delivery(db, delivery)
+            return True
+
+        return await self._write(step)
 
     async def claim_delivery(self, now: float, lease: float) -> Delivery | None:
         """Return a callback that is due, and keep others from it until the lease ends."""
-        with self._transaction() as db:
-            row = db.execute(
-                "SELECT id, delivery FROM deliveries WHERE state IN ('waiting', 'held') AND due <= ? AND lease < ? "
-                "ORDER BY due LIMIT 1",
-                (now, time.time()),
-            ).fetchone()
-            if row is None:
-                return None
-            db.execute("UPDATE deliveries SET lease = ? WHERE id = ?", (lease, row[0]))
-        return _delivery(row[1])
+        waiting = "SELECT id FROM deliveries WHERE state IN ('waiting', 'held')"
+        due = f"{waiting} AND due <= ? AND lease < ? ORDER BY due LIMIT 1"
+        claim = f"UPDATE deliveries SET lease = ? WHERE id = ({due}) RETURNING delivery"
+        if not self._read(due, (now, time.time())):
+            return None
+        rows = await self._write(lambda db: db.execute(claim, (lease, now, time.time())).fetchall())
+        return load_delivery(rows[0][0]) if rows else None
 
     async def set_delivery(self, delivery: Delivery) -> None:
         """Keep a callback's new state, and end the claim to it."""
-        with self._transaction() as db:
-            self._put_delivery(db, delivery)
+        await self._write(lambda db: _put_delivery(db, delivery))
 
     async def deliveries(self, task_id: str | None) -> Sequence[Delivery]:
         """Return the callbacks of a task, or all, oldest first."""
         query = "SELECT delivery FROM deliveries WHERE ? IS NULL OR task_id = ? ORDER BY rowid"
-        return [_delivery(row[0]) for row in self._db.execute(query, (task_id, task_id))]
+        return [load_delivery(row[0]) for row in self._read(query, (task_id, task_id))]
 
     async def release_held(self, key: str, now: float) -> None:
         """Let the callbacks of a key go that were held until another had gone out."""
-        with self._transaction() as db:
+
+        def step(db: sqlite3.Connection) -> None:
             rows = db.execute("SELECT delivery FROM deliveries WHERE state = 'held' AND key = ?", (key,)).fetchall()
             for row in rows:
-                self._put_delivery(db, replace(_delivery(row[0]), state="waiting", due=now))
+                _put_delivery(db, replace(load_delivery(row[0]), state="waiting", due=now))
+
+        await self._write(step)
 
     async def has_work(self) -> bool:
         """Tell whether a task or a callback is still under way."""
@@ -283,73 +473,66 @@ class SqliteStore:
             "SELECT EXISTS (SELECT 1 FROM tasks WHERE settled = 0) "
             "OR EXISTS (SELECT 1 FROM deliveries WHERE state IN ('waiting', 'held'))"
         )
-        return bool(self._db.execute(query).fetchone()[0])
+        return bool(self._read(query)[0][0])
 
     async def accounts(self, selection: Selection) -> Sequence[Account]:
         """Return the accounts, oldest first."""
         where, values = _where(selection, ("provider", "key"))
-        rows = self._db.execute(
-            f"SELECT {ACCOUNT_COLUMNS} FROM accounts{where} ORDER BY rowid",
-            values,
-        )
-        return [_account(*row) for row in rows]
+        rows = self._read(f"SELECT {ACCOUNT_COLUMNS} FROM accounts{where} ORDER BY rowid", values)
+        return [_account(row) for row in rows]
 
     async def charges(self, selection: Selection) -> Sequence[Charge]:
         """Return the charges, newest first."""
         where, values = _where(selection, ("provider", "key", "request_id"))
-        rows = self._db.execute(
-            f"SELECT {CHARGE_COLUMNS} FROM charges{where} ORDER BY seq DESC LIMIT ?", (*values, selection.limit)
-        )
-        return [_charge(row) for row in rows]
+        query = f"SELECT {', '.join(CHARGE_COLUMNS)} FROM charges{where} ORDER BY seq DESC LIMIT ?"
+        return [load_charge(row) for row in self._read(query, (*values, selection.limit))]
 
     async def record(self, entry: Mapping[str, JSON], key: str) -> None:
         """Put an entry into the journal; the oldest leave when it is full."""
-        with self._transaction() as db:
-            db.execute(
-                "INSERT INTO journal (provider, key, status, entry) VALUES (?, ?, ?, ?)",
-                (entry["provider"], key, entry["status"], orjson.dumps(entry)),
-            )
-            self._recorded += 1
-            if self._recorded % TRIM_EVERY == 0 or self._journal_max < TRIM_EVERY:
-                self._trim(db)
-
-    def _trim(self, db: sqlite3.Connection) -> None:
-        db.execute(
-            "DELETE FROM journal WHERE seq <= (SELECT seq FROM journal ORDER BY seq DESC LIMIT 1 OFFSET ?)",
-            (self._journal_max,),
-        )
-        db.execute(
-            "DELETE FROM journal WHERE seq <= (SELECT max(seq) FROM ("
-            "SELECT seq, sum(length(entry)) OVER (ORDER BY seq DESC) AS total FROM journal) WHERE total > ?)",
-            (JOURNAL_BYTES,),
-        )
+        line = orjson.dumps([key, entry])
+        await self._write(lambda _: self._lines.append(line))
 
     async def journal(self, selection: Selection) -> Sequence[Mapping[str, JSON]]:
         """Return journal entries, newest first."""
-        where, values = _where(selection, ("provider", "key", "status"))
-        rows = self._db.execute(
-            f"SELECT entry FROM journal{where} ORDER BY seq DESC LIMIT ?",
-            (*values, min(selection.limit, self._journal_max)),
-        )
-        return [orjson.loads(row[0]) for row in rows]
+        found: list[Mapping[str, JSON]] = []
+        left = self._journal_max
+        before = LAST_SEQ
+        while len(found) < selection.limit and left > 0:
+            page = "SELECT seq, entries FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT 1"
+            rows = self._read(page, (before,))
+            if not rows:
+                break
+            before, entries = rows[0]
+            newest_first = list(reversed(orjson.loads(entries)))[:left]
+            left -= len(newest_first)
+            found += [entry for key, entry in newest_first if selection.fits(key, entry)]
+        return found[: selection.limit]
 
     async def keep(self, digest: str, data: bytes) -> None:
         """Keep some bytes under their digest; the longest unused leave when there is no room."""
-        with self._transaction() as db:
-            (turn,) = db.execute("SELECT coalesce(max(used), 0) + 1 FROM kept").fetchone()
-            if db.execute("UPDATE kept SET used = ? WHERE digest = ?", (turn, digest)).rowcount:
+        now = time.time()
+        rows = self._read("SELECT used FROM kept WHERE digest = ?", (digest,))
+        if rows and now - rows[0][0] < USED_SECONDS:
+            return
+
+        def step(db: sqlite3.Connection) -> None:
+            db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (digest, len(data), now))
+            if db.execute("INSERT OR IGNORE INTO kept_data VALUES (?, ?)", (digest, data)).rowcount == 0:
                 return
-            db.execute("INSERT INTO kept VALUES (?, ?, ?, ?)", (digest, data, len(data), turn))
-            db.execute(
-                "DELETE FROM kept WHERE digest IN (SELECT digest FROM ("
-                "SELECT digest, sum(size) OVER (ORDER BY used DESC) AS total FROM kept) WHERE total > ?)",
-                (max(KEPT_BYTES, len(data)),),
-            )
+            (total,) = db.execute("SELECT sum(size) FROM kept").fetchone()
+            for old, size in db.execute("SELECT digest, size FROM kept ORDER BY used").fetchall():
+                if total <= KEPT_BYTES or old == digest:
+                    break
+                for table in ("kept", "kept_data"):
+                    db.execute(f"DELETE FROM {table} WHERE digest = ?", (old,))
+                total -= size
+
+        await self._write(step)
 
     async def kept(self, digest: str) -> bytes | None:
         """Return what is kept under the digest."""
-        row = self._db.execute("SELECT data FROM kept WHERE digest = ?", (digest,)).fetchone()
-        return None if row is None else row[0]
+        rows = self._read("SELECT data FROM kept_data WHERE digest = ?", (digest,))
+        return rows[0][0] if rows else None
 
     async def reset(self, what: str) -> None:
         """Forget `journal`, `ledger` (accounts begin anew), `limits` or `all`."""
@@ -360,15 +543,12 @@ class SqliteStore:
             "limits": ("hits",),
         }
         names = [name for group in tables.values() for name in group] if what == "all" else tables[what]
-        with self._transaction() as db:
+
+        def step(db: sqlite3.Connection) -> None:
             for name in names:
                 db.execute(f"DELETE FROM {name}")
 
-    def setting(self, name: str, default: str) -> str:
-        """Return a value that all workers share, and that restarts keep; the default is kept where there is none."""
-        with self._transaction() as db:
-            db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (name, default))
-            return db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()[0]
+        await self._write(step)
 
     async def close(self) -> None:
         """Let go of the database."""
@@ -381,40 +561,62 @@ def _where(selection: Selection, columns: tuple[str, ...]) -> tuple[str, tuple[J
     return (f" WHERE {clause}" if clause else ""), tuple(value for _, value in asked)
 
 
-def _dump(value: Task | Delivery) -> bytes:
-    return orjson.dumps(asdict(value), default=str)
+def _in_memory() -> str:
+    """Return SQLite's name for a database that may move to an unnamed file; without a folder for that, in memory."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        return ":memory:"
+    return ""
 
 
-def _task(data: bytes) -> Task:
-    values: dict[str, JSON] = orjson.loads(data)
-    values |= {"urls": tuple(values["urls"]), "reserved": Decimal(values["reserved"])}
-    return Task(**values)
+def _is_busy(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
-def _delivery(data: bytes) -> Delivery:
-    values: dict[str, JSON] = orjson.loads(data)
-    values["attempts"] = tuple(values["attempts"])
-    return Delivery(**values)
+def _hold(db: sqlite3.Connection, provider: str, key: str, units: int) -> None:
+    """Move an amount from what is left to what is reserved.
 
-
-def _account(
-    provider: str, key: str, currency: str, balance: int, reserved: int, requests_per_minute: int | None
-) -> Account:
-    return Account(provider, key, currency, from_units(balance), from_units(reserved), requests_per_minute)
-
-
-def _charge(row: Sequence[JSON]) -> Charge:
-    id_, request_id, provider, model, key, images, unit_price, currency, amount, created, log = row
-    return Charge(
-        id=id_,
-        request_id=request_id,
-        provider=provider,
-        model=model,
-        key=key,
-        images=images,
-        unit_price=None if unit_price is None else from_units(unit_price),
-        currency=currency,
-        amount=from_units(amount),
-        created=created,
-        log=orjson.loads(log),
+    An empty account may not work for nothing either: a price of 0 is a price that is not known.
+    """
+    update = (
+        "UPDATE accounts SET balance = balance - ?1, reserved = reserved + ?1 "
+        "WHERE provider = ?2 AND key = ?3 AND balance >= ?1 AND balance > 0"
     )
+    if not db.execute(update, (units, provider, key)).rowcount:
+        raise InsufficientBalance
+
+
+def _settle(db: sqlite3.Connection, hold: tuple[str, str, str], spent: int) -> bool:
+    """End a hold, known by its request, provider and key: what was spent is gone, the rest goes back."""
+    _, provider, key = hold
+    ended = "DELETE FROM holds WHERE request_id = ? AND provider = ? AND key = ? RETURNING amount"
+    rows = db.execute(ended, hold).fetchall()
+    if not rows:
+        return False
+    held = rows[0][0]
+    db.execute(
+        "UPDATE accounts SET balance = balance + ?, reserved = reserved - ?, spent = spent + ? "
+        "WHERE provider = ? AND key = ?",
+        (held - spent, held, spent, provider, key),
+    )
+    return True
+
+
+def _book(db: sqlite3.Connection, row: ChargeRow) -> None:
+    """Book a charge against its hold."""
+    _, request_id, provider, _, key, _, _, _, units, _ = row
+    if not _settle(db, (request_id, provider, key), units):
+        raise StoreError(f"nothing is held any more for request {request_id}")
+    db.execute(BOOK, row)
+
+
+def _put_delivery(db: sqlite3.Connection, delivery: Delivery) -> None:
+    values = (delivery.id, delivery.task_id, delivery.key, delivery.due, delivery.state, 0.0, dump(delivery))
+    db.execute("INSERT OR REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+
+def _account(row: Sequence[Any]) -> Account:
+    provider, key, currency, balance, reserved, spent, requests_per_minute = row
+    amounts = from_units(balance), from_units(reserved), from_units(spent)
+    return Account(provider, key, currency, *amounts, requests_per_minute)
