@@ -110,6 +110,7 @@ class Courier:
         await double.store.set_delivery(attempted)
         if attempted.state == "delivered":
             await double.store.release_held(delivery.key, double.clock.now())
+        double.metrics.called_back(delivery.provider, attempted.state)
         await self._tell(attempted, attempt, content)
 
     def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:

@@ -14,14 +14,15 @@ from qwenmock.mockserver import __version__, signatures
 from qwenmock.mockserver.accounts import PROFILES
 from qwenmock.mockserver.app import create_app
 from qwenmock.mockserver.control.openapi import openapi
-from qwenmock.mockserver.double import Double, create_double
+from qwenmock.mockserver.double import catalog_of, create_double
 from qwenmock.mockserver.errors import SettingsError, StoreError
 from qwenmock.mockserver.listen import create_listener, print_line
 from qwenmock.mockserver.requestlog import RequestLog
 from qwenmock.mockserver.server import listen, settle_memory, uvicorn_server
 from qwenmock.mockserver.settings import Settings, read, whole_number
+from qwenmock.mockserver.workers import run_workers
 from qwenmock.pytest_plugin.options import OptionError, add_options
-from qwenmock.schemas.catalog import load
+from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.errors import CatalogError
 
 COULD_NOT_RUN = 2
@@ -161,12 +162,18 @@ def openapi_command(options: dict[str, Any]) -> int:
 
 def serve_command(options: dict[str, object]) -> int:
     """Run the double until it is told to stop."""
-    double = create_double(read(options))
-    listener = listen(double.settings.host, double.settings.port)
-    server = uvicorn_server(create_app(double))
-    double.log = RequestLog(double.settings.log_format, sys.stderr)
+    settings = read(options)
+    if settings.workers > 1:
+        catalog = catalog_of(settings)
+        run_workers(settings, lambda port: print(start_text(settings, catalog, port), flush=True))
+        print("stopped", flush=True)
+        return 0
+    double = create_double(settings)
+    listener = listen(settings.host, settings.port)
+    server = uvicorn_server(create_app(double), settings)
+    double.log = RequestLog(settings.log_format, sys.stderr)
     settle_memory()
-    print(start_text(double, listener.getsockname()[1]), flush=True)
+    print(start_text(settings, double.catalog, listener.getsockname()[1]), flush=True)
     run_until_stopped(server, listener)
     return 0
 
@@ -185,14 +192,13 @@ def _ignore(_number: int, _frame: object) -> None:
     """Take a signal that was already acted on."""
 
 
-def start_text(double: Double, port: int) -> str:
+def start_text(settings: Settings, catalog: Catalog, port: int) -> str:
     """Return what the server says when it starts: addresses, keys, and the first thing to try."""
-    settings = double.settings
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     origin = f"http://{host}:{port}"
-    width = max(map(len, double.catalog.providers))
+    width = max(map(len, catalog.providers))
     lines = [f"qwenmock {__version__} is listening on {origin}", ""]
-    for provider in double.catalog:
+    for provider in catalog:
         root = "  (and at the root)" if provider.slug == settings.provider else ""
         lines.append(f"  {provider.slug:{width}}  {origin}/{provider.slug}  for {provider.base_url}{root}")
     lines += ["", f"  control   {origin}/__mock__/health"]

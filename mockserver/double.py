@@ -11,6 +11,7 @@ from qwenmock.mockserver.dialects import Dialect, dialect_of
 from qwenmock.mockserver.extraction import Asked, extractor
 from qwenmock.mockserver.faults import Plan
 from qwenmock.mockserver.links import Links
+from qwenmock.mockserver.metrics import Metrics
 from qwenmock.mockserver.settings import REDIS_SCHEMES, Settings
 from qwenmock.mockserver.store import Opening, Store
 from qwenmock.mockserver.store.sqlite import SqliteStore
@@ -46,6 +47,7 @@ class Double:
 
     def __post_init__(self) -> None:
         self._is_fresh = False
+        self.metrics = Metrics()
         self.dialects: dict[str, Dialect] = {provider.slug: dialect_of(provider) for provider in self.catalog}
         variants = [(provider.slug, variant) for provider in self.catalog for variant in provider.variants.values()]
         self._validators = {
@@ -104,6 +106,19 @@ def open_store(settings: Settings) -> Store:
     return SqliteStore(settings.state, settings.journal_max)
 
 
+def catalog_of(settings: Settings) -> Catalog:
+    """Return the catalogue that the settings name, and hold them to it.
+
+    Raises:
+        SettingsError: The settings contradict the catalogue.
+        CatalogError: The catalogue cannot be loaded.
+
+    """
+    catalog = load() if settings.schemas is None else load(settings.schemas)
+    settings.check(catalog)
+    return catalog
+
+
 def create_double(settings: Settings | None = None, catalog: Catalog | None = None) -> Double:
     """Return a double with everything at its beginning.
 
@@ -115,7 +130,7 @@ def create_double(settings: Settings | None = None, catalog: Catalog | None = No
     """
     settings = settings or Settings()
     if catalog is None:
-        catalog = load() if settings.schemas is None else load(settings.schemas)
+        catalog = catalog_of(settings)
     settings.check(catalog)
     store = open_store(settings)
     number = store.register()

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.inspection import Header, read_header
-from qwenmock.mockserver.links import PREFIX, Recipe
+from qwenmock.mockserver.links import ACCESS_KEY_ID, PREFIX, Recipe
 from qwenmock.mockserver.pictures import render
 
 UPLOAD = "-"
@@ -45,7 +45,8 @@ async def serve_file(double: Double, path: str, query: str) -> tuple[bytes, str]
     stem, _, _ = name.partition(".")
     values = {key: found[0] for key, found in parse_qs(query).items()}
     expires = values.get("Expires", "")
-    if not slash or "/" in name or not double.links.is_signed(values.get("Signature", ""), token, stem, expires):
+    is_signed = double.links.is_signed(values.get("Signature", ""), token, name, expires)
+    if not slash or "/" in name or values.get("OSSAccessKeyId") != ACCESS_KEY_ID or not is_signed:
         raise BadLink("The signature does not match")
     if double.clock.now() > int(expires):
         raise BadLink("Request has expired.")

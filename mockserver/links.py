@@ -95,9 +95,10 @@ class Links:
 
     def path(self, token: str, stem: str, suffix: str, expires: str) -> str:
         """Return path and query of a signed link."""
-        signature = self.sign(token, stem, expires).translate(QUOTED)
+        name = f"{stem}.{suffix}"
+        signature = self.sign(token, name, expires).translate(QUOTED)
         query = f"Expires={expires}&OSSAccessKeyId={ACCESS_KEY_ID}&Signature={signature}"
-        return f"{PREFIX}{token}/{stem}.{suffix}?{query}"
+        return f"{PREFIX}{token}/{name}?{query}"
 
     def sign(self, *parts: str) -> str:
         """Return the signature over some strings, in base64."""

@@ -80,6 +80,9 @@ async def serve(double: Double, call: Call) -> Answer:
         answer = Answer(status, orjson.dumps(body), _headers(trace, error))
         entry = journal.entry(call, trace, status, body, error, time.perf_counter())
         await record(double, entry, trace.key)
+    double.metrics.answered(call.provider.slug, answer.status, trace.stage, time.perf_counter() - trace.marks[0][1])
+    if trace.charge is not None:
+        double.metrics.charged(trace.charge)
     double.log(entry)
     if wish.drop == "before":
         raise Dropped

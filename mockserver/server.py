@@ -1,6 +1,7 @@
 """The double on a port: run by the command, or in a thread beside whoever wants to talk to it."""
 
 import gc
+import math
 import socket
 import threading
 from collections.abc import Generator
@@ -20,8 +21,13 @@ IDLE_SECONDS = 75
 GC_THRESHOLD = 20_000
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
     """Return a socket that listens, so that the port is known, and taken, before anything is said about it.
+
+    Args:
+        host: Name or address of this machine.
+        port: 0 for a free one.
+        reuse_port: Whether other processes may listen there too.
 
     Raises:
         SettingsError: The port is taken, or the host is none of this machine's.
@@ -29,7 +35,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=reuse_port)
     except OSError as error:
         raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
 
@@ -44,7 +50,12 @@ def settle_memory() -> None:
     gc.set_threshold(GC_THRESHOLD, 20, 20)
 
 
-def uvicorn_server(app: ASGIApp) -> uvicorn.Server:
+def stop_seconds(settings: Settings) -> int:
+    """Return how long what was begun may take to end: an image that is being made is still answered."""
+    return math.ceil(settings.latency.most) + STOP_SECONDS
+
+
+def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Server:
     """Return the uvicorn server for an application; it says nothing by itself."""
     return uvicorn.Server(
         uvicorn.Config(
@@ -57,7 +68,7 @@ def uvicorn_server(app: ASGIApp) -> uvicorn.Server:
             proxy_headers=False,
             date_header=True,
             timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=STOP_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS if settings is None else stop_seconds(settings),
         )
     )
 
@@ -86,7 +97,7 @@ class RunningServer:
 
 
 @contextmanager
-def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Generator[int]:
+def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, settings: Settings | None = None) -> Generator[int]:
     """Serve an application in a thread until the block ends, and give its port.
 
     Raises:
@@ -94,7 +105,7 @@ def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Generator[i
 
     """
     listener = listen(host, port)
-    server = uvicorn_server(app)
+    server = uvicorn_server(app, settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
@@ -115,5 +126,5 @@ def running(settings: Settings | None = None) -> Generator[RunningServer]:
 
     """
     double = create_double(settings or Settings(port=0))
-    with serving(create_app(double), double.settings.host, double.settings.port) as port:
+    with serving(create_app(double), double.settings.host, double.settings.port, double.settings) as port:
         yield RunningServer(double, port)

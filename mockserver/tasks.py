@@ -87,7 +87,10 @@ async def finish(double: Double, task: Task) -> bool:
     charge = None
     if task.failure is None and task.cancelled is None:
         charge = _charge(double, task)
-    return await double.store.finish_task(task, charge, deliveries(double, task))
+    is_done = await double.store.finish_task(task, charge, deliveries(double, task))
+    if is_done and charge is not None:
+        double.metrics.charged(charge)
+    return is_done
 
 
 async def cancel(double: Double, task: Task) -> Task | None:

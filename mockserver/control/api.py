@@ -1,12 +1,14 @@
 """The calls of the control API. They are never journaled, delayed or charged."""
 
-from collections.abc import Awaitable, Callable
+import csv
+import io
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, cast
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from qwenmock.mockserver import __version__
@@ -20,12 +22,15 @@ from qwenmock.mockserver.faults import parse_fault
 from qwenmock.mockserver.files import upload
 from qwenmock.mockserver.inspection import NotAnImage
 from qwenmock.mockserver.job import Account, Charge, Task
+from qwenmock.mockserver.metrics import CONTENT_TYPE as METRICS_TYPE
 from qwenmock.mockserver.money import amount
 from qwenmock.mockserver.store import Selection
-from qwenmock.mockserver.tasks import cancel, settle_due
+from qwenmock.mockserver.tasks import cancel, settle_due, view
 from qwenmock.mockserver.tasks import describe as describe_task
 from qwenmock.schemas.vocabulary import JSON
 
+LONGEST_TABLE = 1_000_000
+CSV_CHUNK = 2**16
 LARGEST_BODY = 16 * 2**20
 RESETS = ("all", "journal", "ledger", "tasks", "faults", "limits", "clock")
 
@@ -60,18 +65,30 @@ def control_routes(double: Double) -> list[Route]:
         ("POST", "/tasks/{task_id}/cancel", api.cancel_task),
         ("POST", "/callbacks/{id}/resend", api.resend),
     ]
-    return [Route(path, _answered(handler), methods=[method]) for method, path, handler in table]
+    routes = [Route(path, _answered(handler), methods=[method]) for method, path, handler in table]
+    files = [("/metrics", api.metrics), ("/ledger.csv", api.ledger_csv)]
+    return [*routes, *(Route(path, _checked(handler), methods=["GET"]) for path, handler in files)]
 
 
 def _answered(handler: Callable[[Request], Awaitable[JSON]]) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
+        return Response(orjson.dumps(await handler(request)), media_type="application/json")
+
+    return _checked(answer)
+
+
+def _checked(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Make of what goes wrong in a handler an answer that says so."""
+
+    async def answer(request: Request) -> Response:
         try:
-            status, body = 200, await handler(request)
+            response = await handler(request)
         except ControlError as error:
-            status, body = error.status, {"error": str(error)}
+            response = JSONResponse({"error": str(error)}, error.status)
         except StoreError as error:
-            status, body = 500, {"error": f"the store failed: {error}"}
-        return Response(orjson.dumps(body), status, {"X-Qwenmock": __version__}, "application/json")
+            response = JSONResponse({"error": f"the store failed: {error}"}, 500)
+        response.headers["X-Qwenmock"] = __version__
+        return response
 
     return answer
 
@@ -119,6 +136,21 @@ class ControlApi:
             "accounts": [_account(account) for account in await self.double.store.accounts(selection)],
             "charges": [self._charge(charge) for charge in await self.double.store.charges(selection)],
         }
+
+    async def ledger_csv(self, request: Request) -> Response:
+        """Return the charges as a table for spreadsheets, newest first."""
+        await settle_due(self.double)
+        charges = await self.double.store.charges(self._selection(request, LONGEST_TABLE))
+        headers = {"Content-Disposition": 'attachment; filename="ledger.csv"'}
+        return StreamingResponse(_csv_lines(charges), 200, headers, "text/csv; charset=utf-8")
+
+    async def metrics(self, _request: Request) -> Response:
+        """Return what was counted, for Prometheus."""
+        await settle_due(self.double)
+        store, now = self.double.store, self.double.clock.now()
+        under_way = sum(not view(task, now).ended for task in await store.tasks(Selection()))
+        text = self.double.metrics.exposition(await store.deliveries(None), under_way)
+        return Response(text, media_type=METRICS_TYPE)
 
     async def change_account(self, request: Request) -> JSON:
         """Set balance or limit of a key, with one provider or all."""
@@ -319,6 +351,21 @@ async def _object(request: Request, known: set[str]) -> dict[str, JSON]:
     if unknown:
         raise ControlError(400, f"{sorted(unknown)[0]!r} is none of {', '.join(sorted(known))}")
     return members
+
+
+def _csv_lines(charges: Sequence[Charge]) -> Iterator[str]:
+    line = io.StringIO()
+    table = csv.writer(line)
+    table.writerow(Charge._fields)
+    for charge in charges:
+        price = "" if charge.unit_price is None else f"{charge.unit_price:f}"
+        values = charge._asdict() | {"unit_price": price, "amount": f"{charge.amount:f}"}
+        table.writerow(values.values())
+        if line.tell() > CSV_CHUNK:
+            yield line.getvalue()
+            line.seek(0)
+            line.truncate()
+    yield line.getvalue()
 
 
 def _account(account: Account) -> JSON:

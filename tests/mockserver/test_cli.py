@@ -1,6 +1,5 @@
 """`qwenmock serve` as it is typed."""
 
-import contextlib
 import json
 import os
 import re
@@ -9,34 +8,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from commands import COMMAND, serving
 
 from qwenmock.mockserver import signatures
 
-COMMAND = [sys.executable, "-m", "qwenmock.mockserver", "serve"]
 BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
-
-
-@contextlib.contextmanager
-def serving(*options: str, environment: dict[str, str] | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    process = subprocess.Popen(
-        [*COMMAND, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **(environment or {})},
-    )
-    assert process.stdout is not None
-    try:
-        first = process.stdout.readline()
-        yield process, first.rpartition(" ")[2].strip()
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
 
 
 def refused(*options: str, environment: dict[str, str] | None = None) -> str:

@@ -1,0 +1,85 @@
+"""What the double counts, as Prometheus reads it. With several workers, prometheus-client sums them up itself."""
+
+import os
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from qwenmock.mockserver.job import Charge, Delivery
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40)
+"""Upper bounds in seconds: from what the double takes by itself to what `--latency realistic` adds."""
+
+
+class Metrics:
+    """The counters of one double."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "qwenmock_requests",
+            "Answers to calls of a provider, by the stage that a call came to",
+            ("provider", "status", "stage"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "qwenmock_request_seconds",
+            "Time from a call to its answer",
+            ("provider",),
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        self._images = Counter("qwenmock_images", "Images charged for", ("provider",), registry=self._registry)
+        self._charged = Counter("qwenmock_charged", "Money charged", ("provider", "currency"), registry=self._registry)
+        self._callbacks = Counter(
+            "qwenmock_callback_attempts", "Callbacks made", ("provider", "outcome"), registry=self._registry
+        )
+        self._answers: dict[tuple[str, int, str], tuple[Counter, Histogram]] = {}
+
+    def answered(self, provider: str, status: int, stage: str, seconds: float) -> None:
+        """Count an answer."""
+        found = self._answers.get((provider, status, stage))
+        if found is None:
+            found = self._requests.labels(provider, str(status), stage), self._seconds.labels(provider)
+            self._answers[provider, status, stage] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def charged(self, charge: Charge) -> None:
+        """Count what was billed."""
+        self._images.labels(charge.provider).inc(charge.images)
+        self._charged.labels(charge.provider, charge.currency).inc(float(charge.amount))
+
+    def called_back(self, provider: str, outcome: str) -> None:
+        """Count an attempt at a callback: `delivered`, or what it waits for or came to."""
+        self._callbacks.labels(provider, outcome).inc()
+
+    def exposition(self, deliveries: Iterable[Delivery], tasks_under_way: int) -> bytes:
+        """Return all that was counted, and what is under way now, in Prometheus' text format."""
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        now = CollectorRegistry()
+        now.register(_Now(Tally(delivery.state for delivery in deliveries), tasks_under_way))
+        return generate_latest(registry) + generate_latest(now)
+
+
+class _Now:
+    """What the store knows at this moment, the same for all workers."""
+
+    def __init__(self, callbacks: Tally[str], tasks: int) -> None:
+        self._callbacks = callbacks
+        self._tasks = tasks
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the gauges."""
+        queue = GaugeMetricFamily("qwenmock_callbacks", "Callbacks by state", labels=["state"])
+        for state in ("waiting", "held", "delivered", "failed", "lost"):
+            queue.add_metric([state], self._callbacks[state])
+        yield queue
+        yield GaugeMetricFamily("qwenmock_tasks_under_way", "Tasks that have not ended", value=self._tasks)
