@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: serve test lint types sdks bench bench-detection clean
+.PHONY: serve test lint types sdks vendor bench bench-growth bench-detection clean
 
 serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
@@ -21,8 +21,13 @@ types: .venv/test.stamp
 sdks:
 	cd tests/sdks && npm install --no-audit --no-fund --no-package-lock
 
+# Beside the peers that npm and java allow; wrk is Debian's package of that name.
 bench: .venv/test.stamp
+	-cd benchmarks/peers && npm install --no-audit --no-fund --no-package-lock
 	$(BIN)/python -m benchmarks
+
+bench-growth: .venv/test.stamp
+	$(BIN)/python -m benchmarks.growth
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; set PYTHON=/path/to/python" >&2; exit 1; }
@@ -47,3 +52,14 @@ bench-detection: .venv/test.stamp .venv-bench/bin/schemathesis
 
 clean:
 	rm -rf .venv .venv-bench build dist .pytest_cache .ruff_cache .hypothesis
+
+# The three files that the pages are built on, from their npm packages; see mockserver/control/static/vendor/README.md.
+VENDOR := mockserver/control/static/vendor
+vendor:
+	mkdir -p build/vendor && cd build/vendor && npm pack --silent preact@10.29.8 htm@3.1.1
+	for package in preact-10.29.8 htm-3.1.1; do \
+		mkdir -p build/vendor/$$package && tar -xzf build/vendor/$$package.tgz -C build/vendor/$$package; done
+	sed '/sourceMappingURL/d' build/vendor/preact-*/package/dist/preact.module.js > $(VENDOR)/preact.js
+	sed '/sourceMappingURL/d; s#from"preact"#from"./preact.js"#g' \
+		build/vendor/preact-*/package/hooks/dist/hooks.module.js > $(VENDOR)/hooks.js
+	sed '/sourceMappingURL/d' build/vendor/htm-*/package/dist/htm.module.js > $(VENDOR)/htm.js

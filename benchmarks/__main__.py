@@ -1,97 +1,132 @@
-"""Requests a second of the double beside a bare Starlette route, in the same run; `make bench` runs it.
+"""Requests a second and processor time a request, beside other servers in the same run; `make bench` runs it.
 
 Every request of the double is validated, billed and journaled, and the ledger is counted afterwards. The load comes
-from `wrk` (Debian's package), in rounds that alternate between the servers.
+from `wrk` (Debian's package). Each server first gets rounds of its own until it is no longer getting faster; then
+rounds alternate between all. Peers come from npm (`npm install` in `benchmarks/peers`); one that cannot run is named
+and left out. A series that is still rising at its end is not counted.
 """
 
-import json
-import re
-import shutil
+import contextlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
 
-from qwenmock.pytest_plugin.bodies import example
+from benchmarks.load import Round, demand_wrk, load_round, script
+from benchmarks.servers import BODY, Missing, Running, Spec, aimock, bare, mockoon, prism, qwenmock, run, wiremock
 from qwenmock.schemas.catalog import load
 
 ROUNDS = 5
-SECONDS = 4
-BARE = """
-import sys, uvicorn
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-async def answer(request):
-    return JSONResponse({"created": 1, "data": [{"url": "https://example.com/a.png"}]})
-app = Starlette(routes=[Route("/", answer, methods=["POST"])])
-uvicorn.run(app, port=int(sys.argv[1]), log_level="critical", access_log=False)
-"""
-PORTS = {"qwenmock": 4610, "bare Starlette": 4611}
+SECONDS = 3
+FIRST_PORT = 4610
+WARM_UP_LIMIT = 150
+STILL_RISING = 1.10
+PRICE = load()["nebula"].price_of(str(BODY["model"])).amount or Decimal(0)
 
 
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/health")
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    raise SystemExit(f"nothing answers on port {port}")
+def specs(folder: Path) -> list[tuple[int, Callable[[], Spec]]]:
+    """Return the servers, each with its port."""
+    port = iter(range(FIRST_PORT, FIRST_PORT + 20))
+    state = folder / "state"
+    state.mkdir()
+    own = {
+        "qwenmock": (),
+        "qwenmock, file": ("--state", str(state / "one.db")),
+        "qwenmock, 2 workers": ("--workers", "2", "--state", str(state / "two.db")),
+    }
+    table: list[tuple[int, Callable[[], Spec]]] = []
+    for name, options in own.items():
+        number = next(port)
+        table.append((number, lambda name=name, number=number, options=options: qwenmock(name, number, *options)))
+    for name, loop, http in (("Starlette, h11", "asyncio", "h11"), ("Starlette, uvloop", "uvloop", "httptools")):
+        number = next(port)
+        table.append((number, lambda n=name, p=number, x=loop, y=http: bare(n, p, x, y)))
+    for peer in (prism, wiremock, mockoon, aimock):
+        number = next(port)
+        place = folder / peer.__name__
+        place.mkdir()
+        table.append((number, lambda peer=peer, number=number, place=place: peer(number, place)))
+    return table
 
 
-def load_round(script: Path, url: str) -> float:
-    command = ["wrk", "-t1", "-c32", f"-d{SECONDS}s", "-s", str(script), url]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    match = re.search(r"Requests/sec:\s+([0-9.]+)", done.stdout)
-    if match is None or "Non-2xx" in done.stdout:
-        raise SystemExit(done.stdout)
-    return float(match[1])
+def warm_up(server: Running, lua: Path) -> None:
+    """Load a server until it is no longer getting faster."""
+    began = time.monotonic()
+    best, better = 0.0, True
+    while time.monotonic() - began < server.spec.warm_up or (better and time.monotonic() - began < WARM_UP_LIMIT):
+        rate = load_round(server, lua, SECONDS).rate
+        best, better = max(best, rate), rate > best * 1.03
+
+
+def check_ledger(server: Running, answers_before: int) -> None:
+    """Hold the ledger to what was answered: one charge for each 200."""
+    control = server.url.partition("/nebula")[0] + "/__mock__"
+    time.sleep(0.5)  # wrk has left requests behind that are still being answered
+    (account,) = httpx.get(f"{control}/ledger", timeout=60).json()["accounts"]
+    lines = httpx.get(f"{control}/metrics", timeout=60).text.splitlines()
+    counted = [line for line in lines if line.startswith("qwenmock_requests_total") and 'status="200"' in line]
+    answered = sum(int(float(line.rpartition(" ")[2])) for line in counted)
+    charges = Decimal(account["spent"]) / PRICE
+    if charges != answered or answered < answers_before:
+        raise SystemExit(f"{server.spec.name}: {charges} charges for {answered} answers; wrk saw {answers_before}")
+    print(f"{server.spec.name}: {answered} answers with 200, {charges} charges", file=sys.stderr)
+
+
+def spread(values: list[float], form: str = "8.0f") -> str:
+    return " ".join(format(value, form) for value in (min(values), statistics.median(values), max(values)))
+
+
+def is_rising(rates: list[float]) -> bool:
+    return statistics.median(rates[-2:]) > STILL_RISING * statistics.median(rates[:2])
+
+
+def report(found: dict[str, list[Round]], memory: dict[str, float]) -> None:
+    print(f"\n{'':22} {'requests/s, min med max':>26} {'us CPU/request':>24} {'p99 ms':>8} {'MB':>6}")
+    for name, rounds in found.items():
+        rates, cpu = [r.rate for r in rounds], [r.cpu for r in rounds]
+        p99 = statistics.median(r.p99 for r in rounds)
+        rising = "  still rising: not counted" if is_rising(rates) else ""
+        print(f"{name:22} {spread(rates)} {spread(cpu, '7.1f')} {p99:8.1f} {memory[name]:6.0f}{rising}")
+    steady = {name: rounds for name, rounds in found.items() if not is_rising([r.rate for r in rounds])}
+    print("\nratios of medians: throughput, processor time a request, p99")
+    for own in (name for name in steady if name.startswith("qwenmock")):
+        for other in (name for name in steady if name != own):
+            mine, theirs = steady[own], steady[other]
+            ratios = [
+                statistics.median(getattr(r, field) for r in mine)
+                / statistics.median(getattr(r, field) for r in theirs)
+                for field in ("rate", "cpu", "p99")
+            ]
+            print(f"{own:22} / {other:22} {ratios[0]:6.2f} {ratios[1]:6.2f} {ratios[2]:6.2f}")
 
 
 def main() -> None:
-    if shutil.which("wrk") is None:
-        raise SystemExit("wrk is not installed: apt-get install wrk")
-    body = json.dumps(example(load()["nebula"].variants["simplified"]))
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "post.lua"
-        script.write_text(
-            f'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n'
-            'wrk.headers["Content-Type"] = "application/json"\nwrk.headers["Authorization"] = "Bearer sk-mock"\n'
-        )
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        double = [sys.executable, "-m", "qwenmock.mockserver", "serve", "--port", str(PORTS["qwenmock"])]
-        servers = [
-            subprocess.Popen(double, **quiet),
-            subprocess.Popen([sys.executable, "-c", BARE, str(PORTS["bare Starlette"])], **quiet),
-        ]
-        try:
-            for port in PORTS.values():
-                wait_for(port)
-            urls = {
-                "qwenmock": f"http://127.0.0.1:{PORTS['qwenmock']}/nebula/v1/images/generations",
-                "bare Starlette": f"http://127.0.0.1:{PORTS['bare Starlette']}/",
-            }
-            rates: dict[str, list[float]] = {name: [] for name in urls}
-            for turn in range(ROUNDS + 1):
-                for name, url in urls.items():
-                    rate = load_round(script, url)
-                    if turn:  # the first round warms up
-                        rates[name].append(rate)
-            for name, found in rates.items():
-                print(f"{name:15} {min(found):8.0f} {statistics.median(found):8.0f} {max(found):8.0f} requests/s")
-            ratio = statistics.median(rates["qwenmock"]) / statistics.median(rates["bare Starlette"])
-            print(f"qwenmock does {ratio:.2f} of a bare Starlette route")
-        finally:
+    demand_wrk()
+    with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
+        folder = Path(place)
+        lua = script(folder, BODY)
+        servers: list[Running] = []
+        for port, make in specs(folder):
+            try:
+                servers.append(stack.enter_context(run(make(), port)))
+            except Missing as missing:
+                print(f"left out: {missing}", file=sys.stderr)
+        for server in servers:
+            warm_up(server, lua)
+            print(f"{server.spec.name}: warm ({server.spec.about})", file=sys.stderr)
+        found: dict[str, list[Round]] = {server.spec.name: [] for server in servers}
+        for _ in range(ROUNDS):
             for server in servers:
-                server.terminate()
-                server.wait()
+                found[server.spec.name].append(load_round(server, lua, SECONDS))
+        for server in servers:
+            if server.spec.name.startswith("qwenmock"):
+                check_ledger(server, sum(r.requests for r in found[server.spec.name]))
+        report(found, {server.spec.name: server.resident_mb() for server in servers})
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from qwenmock.mockserver.control.openapi import openapi
+from qwenmock.mockserver.validation import standard
 from qwenmock.schemas.catalog import load
 
 PEERS = Path(__file__).parent / "peers" / "node_modules"
@@ -140,9 +141,7 @@ def wiremock(port: int, folder: Path) -> Spec:
     jar = next((PEERS / "wiremock" / "build").glob("*.jar"), None)
     if jar is None:
         raise Missing("npm install in benchmarks/peers is due")
-    schema = openapi(load()["nebula"], "")["components"]["schemas"]
-    contents = load()["nebula"].variants["contents"].request.schema
-    assert schema, "the export has schemas"
+    contents = standard(load()["nebula"].variants["contents"].request.schema)
     mappings = folder / "mappings"
     mappings.mkdir()
     stub = {
@@ -150,7 +149,7 @@ def wiremock(port: int, folder: Path) -> Spec:
             "method": "POST",
             "urlPath": PATH,
             "headers": {"Authorization": {"equalTo": "Bearer sk-mock"}},
-            "bodyPatterns": [{"matchesJsonSchema": json.dumps(_plain(contents)), "schemaVersion": "V202012"}],
+            "bodyPatterns": [{"matchesJsonSchema": json.dumps(contents), "schemaVersion": "V202012"}],
         },
         "response": {"status": 200, "headers": {"Content-Type": "application/json"}, "jsonBody": CANNED},
     }
@@ -233,13 +232,6 @@ def _node(path: str) -> str:
     if not (PEERS / path).exists():
         raise Missing("npm install in benchmarks/peers is due")
     return str(PEERS / path)
-
-
-def _plain(schema: object) -> object:
-    """Return a schema without the project's own keywords."""
-    if isinstance(schema, dict):
-        return {name: _plain(member) for name, member in schema.items() if not str(name).startswith("x-")}
-    return [_plain(item) for item in schema] if isinstance(schema, list) else schema
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from qwenmock.mockserver.call import Answer, BodyTooLarge, Call
 from qwenmock.mockserver.callbacks import Courier
 from qwenmock.mockserver.control.api import control_routes
 from qwenmock.mockserver.control.guard import Guard
+from qwenmock.mockserver.control.pages import page_routes
 from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.errors import Dropped, StoreError
 from qwenmock.mockserver.files import BadLink, serve_file
@@ -27,6 +28,7 @@ from qwenmock.mockserver.uploads import UPLOAD_PATH, store_upload
 
 CONTROL = "/__mock__"
 NO_QUERY: dict[str, str] = {}
+CONSTANT_HEADERS = ((b"content-type", b"application/json"), (b"x-qwenmock", __version__.encode()))
 DRAIN_SECONDS = 2.0
 DRAIN_BYTES = 64 * 2**20
 
@@ -42,7 +44,11 @@ class Application(Starlette):
         super().__init__(
             lifespan=self._lifespan,
             routes=[
-                Mount(CONTROL, routes=control_routes(double), middleware=[Guard.middleware(double.settings)]),
+                Mount(
+                    CONTROL,
+                    routes=[*page_routes(double), *control_routes(double)],
+                    middleware=[Guard.middleware(double.settings)],
+                ),
                 Route(PREFIX + "{rest:path}", self._file, methods=["GET"]),
                 Route(UPLOAD_PATH, self._upload, methods=["POST"]),
                 Route("/health", _healthy, methods=["GET"]),
@@ -165,8 +171,11 @@ class Body:
 
 async def respond(answer: Answer, body: Body, send: Send) -> None:
     """Send an answer; what was not read of the request is drained after it."""
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()]
-    headers.append((b"content-length", str(len(answer.body)).encode()))
+    headers = [
+        *((name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()),
+        *CONSTANT_HEADERS,
+        (b"content-length", b"%d" % len(answer.body)),
+    ]
     if not body.ended:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

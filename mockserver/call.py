@@ -41,7 +41,12 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What goes back."""
+    """What goes back, as JSON.
+
+    Attributes:
+        headers: Those that differ from one answer to the next.
+
+    """
 
     status: int
     body: bytes

@@ -201,9 +201,9 @@ def start_text(settings: Settings, catalog: Catalog, port: int) -> str:
     for provider in catalog:
         root = "  (and at the root)" if provider.slug == settings.provider else ""
         lines.append(f"  {provider.slug:{width}}  {origin}/{provider.slug}  for {provider.base_url}{root}")
-    lines += ["", f"  control   {origin}/__mock__/health"]
+    lines += ["", f"  dashboard   {origin}/__mock__/"]
     if settings.public_url is not None:
-        lines.append(f"  pictures  {settings.public_url}")
+        lines.append(f"  pictures    {settings.public_url}")
     keys = {
         **{key: profile.about for key, profile in PROFILES.items()},
         "sk-mock.NAME": "as sk-mock, with an account of its own",

@@ -32,6 +32,7 @@ class Double:
         chance: The one source of randomness; seeded by `--seed`.
         wake: Called when there is work for the courier.
         log: Told of each journal entry.
+        is_stopping: Tells whether the server is about to end.
 
     """
 
@@ -44,6 +45,7 @@ class Double:
     plan: Plan
     wake: Callable[[], None] = lambda: None
     log: Callable[[Mapping[str, JSON]], None] = lambda _entry: None
+    is_stopping: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
         self._is_fresh = False

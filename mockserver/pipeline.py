@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import orjson
 
-from qwenmock.mockserver import __version__, billing, journal
+from qwenmock.mockserver import billing, journal
 from qwenmock.mockserver.accounts import Profile, authenticate
 from qwenmock.mockserver.call import Answer, BodyTooLarge, Call, Trace
 from qwenmock.mockserver.double import Double
@@ -425,7 +425,7 @@ def _retry_after(kind: str) -> dict[str, str]:
 
 
 def _headers(trace: Trace, error: ApiError | None) -> dict[str, str]:
-    headers = {"Content-Type": "application/json", "X-Qwenmock": __version__, "X-Request-Id": trace.request_id}
+    headers = {"X-Request-Id": trace.request_id}
     if trace.applied:
         headers["Preference-Applied"] = ", ".join(trace.applied)
     if trace.advisories:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from qwenmock.mockserver.app import create_app
+from qwenmock.mockserver.app import Application, create_app
 from qwenmock.mockserver.double import Double, create_double
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.settings import Settings
@@ -57,7 +57,7 @@ def stop_seconds(settings: Settings) -> int:
 
 def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Server:
     """Return the uvicorn server for an application; it says nothing by itself."""
-    return uvicorn.Server(
+    server = uvicorn.Server(
         uvicorn.Config(
             app,
             log_config=None,
@@ -71,6 +71,10 @@ def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Se
             timeout_graceful_shutdown=STOP_SECONDS if settings is None else stop_seconds(settings),
         )
     )
+    if isinstance(app, Application):
+        # What streams for as long as somebody looks must end by itself.
+        app.double.is_stopping = lambda: server.should_exit
+    return server
 
 
 class RunningServer:

@@ -5,6 +5,7 @@ its requests come with a foreign Host (DNS rebinding) or without a JSON content 
 """
 
 import hmac
+import re
 from urllib.parse import urlsplit
 
 from starlette.middleware import Middleware
@@ -13,9 +14,12 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qwenmock.mockserver import __version__
+from qwenmock.mockserver.control.pages import COOKIE, session_of
 from qwenmock.mockserver.settings import LOOPBACK, Settings
 
 SAFE = ("GET", "HEAD")
+OPEN = re.compile(r"/__mock__/(health|session|docs(/[^/]*)?|static/.*)?")
+"""What holds nothing: the pages' shell and its files, and where the token is given."""
 
 
 class Guard:
@@ -44,9 +48,14 @@ class Guard:
 
     def _refusal(self, request: Request) -> tuple[int, str] | None:
         token = self.settings.admin_token
-        if token is not None and not request.url.path.endswith("/health"):
+        if token is not None:
             given = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), token.encode()):
+            session = request.cookies.get(COOKIE, "")
+            if not (
+                OPEN.fullmatch(request.url.path)
+                or hmac.compare_digest(given.encode(), token.encode())
+                or hmac.compare_digest(session.encode(), session_of(token).encode())
+            ):
                 return 401, "send the admin token: Authorization: Bearer TOKEN"
         elif not self._is_own_host(request.url.hostname or ""):
             return 403, f"the control API does not answer for host {request.url.hostname!r}"

@@ -19,7 +19,7 @@ import orjson
 
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.job import Account, Charge, Delivery, Task
-from qwenmock.mockserver.money import from_units, to_units
+from qwenmock.mockserver.money import PLACES, from_units, to_units
 from qwenmock.mockserver.store import InsufficientBalance, Opening, Selection, Shared, TooManyRequests
 from qwenmock.mockserver.store.records import (
     CHARGE_COLUMNS,
@@ -110,6 +110,7 @@ class SqliteStore:
         self._queue: list[tuple[asyncio.Future[Any], Callable[[sqlite3.Connection], Any]]] = []
         self._sales: list[tuple[asyncio.Future[None], ChargeRow, bytes]] = []
         self._lines: list[bytes] = []
+        self._own: dict[tuple[str, str], tuple[int, int | None]] = {}
         self._waiting_since = 0.0
         try:
             self._db = sqlite3.connect(
@@ -180,6 +181,8 @@ class SqliteStore:
                 self._db.execute("ROLLBACK")
             self._fail(error)
             return
+        if self._queue:
+            self._own.clear()  # a step may have changed any account
         self._queue.clear()
         self._sales.clear()
         for future, value, refusal in outcomes:
@@ -193,6 +196,7 @@ class SqliteStore:
     def _fail(self, error: Exception) -> None:
         """Tell everybody who waits that nothing was written."""
         waiting = [future for future, *_ in (*self._queue, *self._sales)]
+        self._own.clear()
         self._queue.clear()
         self._sales.clear()
         self._lines.clear()
@@ -211,23 +215,35 @@ class SqliteStore:
         for future, row, line in self._sales:
             if future.cancelled():
                 continue
-            owner = (row[2], row[4])
-            found = accounts.get(owner)
-            if found is None:
-                query = "SELECT balance, 0 FROM accounts WHERE provider = ? AND key = ?"
-                found = accounts[owner] = list(self._db.execute(query, owner).fetchone() or (0, 0))
-            balance, spent = found
-            amount = row[8]
-            if balance - spent < amount or balance == spent:
+            owner, amount = (row[2], row[4]), row[8]
+            if owner not in accounts:
+                accounts[owner] = [(self._account_of(owner) or (0,))[0], 0]
+            balance, spent = accounts[owner]
+            if not _covers(balance - spent, amount):
                 outcomes.append((future, None, InsufficientBalance()))
                 continue
-            found[1] += amount
+            accounts[owner][1] = spent + amount
             rows.append(row)
             self._lines.append(line)
             outcomes.append((future, None, None))
         self._db.executemany(BOOK, rows)
         update = "UPDATE accounts SET balance = balance - ?1, spent = spent + ?1 WHERE provider = ?2 AND key = ?3"
         self._db.executemany(update, [(spent, *owner) for owner, (_, spent) in accounts.items()])
+        for owner in accounts:
+            self._own.pop(owner, None)
+
+    def _account_of(self, owner: tuple[str, str]) -> tuple[int, int | None] | None:
+        """Return balance and limit of an account; they are remembered where nobody else can change them."""
+        found = self._own.get(owner)
+        if found is None:
+            query = "SELECT balance, requests_per_minute FROM accounts WHERE provider = ? AND key = ?"
+            rows = self._read(query, owner)
+            if not rows:
+                return None
+            found = rows[0]
+            if not self.is_shared:
+                self._own[owner] = found
+        return found
 
     def _write_journal(self) -> None:
         """Keep the entries of a transaction as one row; rows leave when what is newer fills the journal."""
@@ -337,9 +353,9 @@ class SqliteStore:
     async def admit(self, opening: Opening, now: float) -> Decimal:
         """Count a request against its key's limit, over the last minute. Returns the balance."""
         owner = (opening.provider, opening.key)
-        rows = self._read("SELECT balance, requests_per_minute FROM accounts WHERE provider = ? AND key = ?", owner)
-        if rows and rows[0][1] is None:
-            return Decimal(rows[0][0]).scaleb(-9)
+        found = self._account_of(owner)
+        if found is not None and found[1] is None:
+            return Decimal(found[0]).scaleb(-PLACES)
 
         def step(db: sqlite3.Connection) -> Decimal:
             account = self._open(db, opening)
@@ -572,6 +588,11 @@ def _in_memory() -> str:
 
 def _is_busy(error: sqlite3.Error) -> bool:
     return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _covers(balance: int, amount: int) -> bool:
+    """Tell whether a balance is enough. An empty account may not work for nothing either: such a price is not known."""
+    return balance >= amount and balance > 0
 
 
 def _hold(db: sqlite3.Connection, provider: str, key: str, units: int) -> None:
