@@ -2,13 +2,13 @@
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: serve test lint types sdks vendor bench bench-growth bench-detection clean
+.PHONY: serve test lint types sdks peers vendor screenshots bench bench-growth bench-detection clean
 
 serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
 
 test: lint types
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -21,9 +21,17 @@ types: .venv/test.stamp
 sdks:
 	cd tests/sdks && npm install --no-audit --no-fund --no-package-lock
 
+# The README's two pictures.
+screenshots: .venv/test.stamp
+	$(BIN)/python docs/screenshots.py
+
+# Other people's tools, which tests and benchmarks hold ours against; what needs one that is missing is left out.
+peers: .venv-bench/bin/schemathesis
+	cd benchmarks/peers && npm install --no-audit --no-fund --no-package-lock
+
 # Beside the peers that npm and java allow; wrk is Debian's package of that name.
 bench: .venv/test.stamp
-	-cd benchmarks/peers && npm install --no-audit --no-fund --no-package-lock
+	-$(MAKE) peers
 	$(BIN)/python -m benchmarks
 
 bench-growth: .venv/test.stamp

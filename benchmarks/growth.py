@@ -8,6 +8,7 @@ import json
 import sqlite3
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,14 +67,49 @@ def beginnings() -> None:
         print(f"{'idle':>16} {server.resident_mb():9.0f} MB")
         origin = server.url.partition("/nebula")[0]
         times: list[float] = []
+        client = httpx.Client(base_url=origin)
         for seed in range(20):
             body = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328", "seed": seed}}
-            answer = httpx.post(f"{origin}/nebula/v1/images/generations", json=body, headers=KEY).json()
+            answer = client.post("/nebula/v1/images/generations", json=body, headers=KEY).json()
             link = answer["data"]["data"][0]["url"]
             began = time.perf_counter()
-            httpx.get(link).raise_for_status()
+            client.get(link).raise_for_status()
             times.append((time.perf_counter() - began) * 1000)
-        print(f"{'picture':>16} {statistics.median(times):9.1f} ms for 1328x1328, connection included")
+        print(f"{'picture':>16} {statistics.median(times):9.1f} ms for 1328x1328")
+
+
+def dashboards() -> None:
+    """Compare with and without a page that follows the journal and reads the ledger, in turns."""
+    print("\ndashboard")
+    with double() as server, tempfile.TemporaryDirectory() as place:
+        lua = script(Path(place), BODY)
+        origin = server.url.partition("/nebula")[0]
+        load_round(server, lua, SECONDS)
+        rates: dict[bool, list[float]] = {False: [], True: []}
+        for turn in range(10):
+            stop = threading.Event()
+            watcher = threading.Thread(target=_watch, args=(origin, stop))
+            if turn % 2:
+                watcher.start()
+            rates[bool(turn % 2)].append(load_round(server, lua, SECONDS).rate)
+            stop.set()
+            if turn % 2:
+                watcher.join()
+        medians = {watched: statistics.median(found) for watched, found in rates.items()}
+        print(f"{'closed':>16} {medians[False]:9.0f} requests/s\n{'open and live':>16} {medians[True]:9.0f} requests/s")
+        print(f"{'ratio':>16} {medians[True] / medians[False]:9.3f}")
+
+
+def _watch(origin: str, stop: threading.Event) -> None:
+    """Ask what an open page asks for."""
+    with httpx.Client(base_url=f"{origin}/__mock__", timeout=30) as client, client.stream("GET", "/events") as events:
+        read = 0.0
+        for _ in events.iter_lines():
+            if time.monotonic() - read > 2:
+                client.get("/ledger?limit=1000")
+                read = time.monotonic()
+            if stop.is_set():
+                return
 
 
 def main() -> None:
@@ -82,6 +118,7 @@ def main() -> None:
         folder = Path(place)
         lua = script(folder, BODY)
         beginnings()
+        dashboards()
         print("\nbody")
         with double() as server:
             for size in BODIES:

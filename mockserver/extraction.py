@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from qwenmock.mockserver.job import Input, Job
 from qwenmock.mockserver.validation import parse_size
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.catalog import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, selector, subschema
 
 
@@ -65,3 +66,21 @@ def extractor(variant: Variant) -> Callable[[JSON], Asked]:
         )
 
     return extract
+
+
+def job_of(provider: Provider, variant: Variant, model: str, asked: Asked, inputs: tuple[Input, ...]) -> Job:
+    """Return what is to be done for a request whose inputs were inspected."""
+    return Job(
+        provider=provider,
+        variant=variant,
+        model=model,
+        prompt=asked.prompt,
+        negative_prompt=asked.negative_prompt,
+        n=asked.n,
+        size=asked.size,
+        seed=asked.seed,
+        watermark=asked.watermark,
+        prompt_extend=asked.prompt_extend,
+        inputs=inputs,
+        callback_url=asked.callback_url,
+    )

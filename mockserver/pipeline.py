@@ -21,10 +21,10 @@ from qwenmock.mockserver.accounts import Profile, authenticate
 from qwenmock.mockserver.call import Answer, BodyTooLarge, Call, Trace
 from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.errors import ApiError, Dropped, StoreError
-from qwenmock.mockserver.extraction import Asked
+from qwenmock.mockserver.extraction import job_of
 from qwenmock.mockserver.faults import Wish, directives, preferences
 from qwenmock.mockserver.inputs import inspect
-from qwenmock.mockserver.job import Charge, Input, Job, Refused, Result, Task
+from qwenmock.mockserver.job import Charge, Job, Refused, Result, Task
 from qwenmock.mockserver.links import recipe_of
 from qwenmock.mockserver.queries import answer_query
 from qwenmock.mockserver.store import InsufficientBalance, Opening, TooManyRequests
@@ -153,7 +153,7 @@ async def take(double: Double, call: Call, trace: Trace, wish: Wish) -> Order:
     asked = double.asked(provider, variant, body)
     trace.enter("inspect")
     inputs = await inspect(double, call, variant, asked, trace)
-    trace.job = job = _job(provider, variant, body["model"], asked, inputs)
+    trace.job = job = job_of(provider, variant, body["model"], asked, inputs)
     trace.enter("permit")
     permit(call, job, profile)
     wish = await double.plan.strike(job, key, directives(provider, job.prompt, wish))
@@ -380,23 +380,6 @@ def refused(double: Double, call: Call, error: ApiError, trace: Trace) -> tuple[
     )
     answer = Refused(kind, message, trace.request_id, param)
     return kind.status, double.dialects[call.provider.slug].refusal(answer)
-
-
-def _job(provider: Provider, variant: Variant, model: str, asked: Asked, inputs: tuple[Input, ...]) -> Job:
-    return Job(
-        provider=provider,
-        variant=variant,
-        model=model,
-        prompt=asked.prompt,
-        negative_prompt=asked.negative_prompt,
-        n=asked.n,
-        size=asked.size,
-        seed=asked.seed,
-        watermark=asked.watermark,
-        prompt_extend=asked.prompt_extend,
-        inputs=inputs,
-        callback_url=asked.callback_url,
-    )
 
 
 def _charge(double: Double, result: Result, order: Order) -> Charge:

@@ -1,14 +1,19 @@
 """One line a request, for people or for machines."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import TextIO
 
 import orjson
+from rich.console import Console
+from rich.text import Text
 
 from qwenmock.schemas.vocabulary import JSON
 
 FLUSH_SECONDS = 0.05
+COLOURED_AT_ONCE = 100
+"""Lines that are worth columns and colours; of more nobody reads one."""
 SHOWN = (
     "at",
     "provider",
@@ -30,26 +35,31 @@ class RequestLog:
 
     Args:
         form: `text` or `json`.
-        stream: Where to.
+        stream: Where to; a terminal gets colours and columns.
 
     """
 
     def __init__(self, form: str, stream: TextIO) -> None:
         self._form = form
         self._stream = stream
-        self._lines: list[str] = []
+        self._entries: list[Mapping[str, JSON]] = []
+        self._console = Console(file=stream, highlight=False) if form == "text" and stream.isatty() else None
 
     def __call__(self, entry: Mapping[str, JSON]) -> None:
         """Log one entry."""
-        if not self._lines:
+        if not self._entries:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self._lines.append(as_json(entry) if self._form == "json" else as_text(entry))
+        self._entries.append(entry)
 
     def flush(self) -> None:
         """Write what has gathered."""
-        lines, self._lines = self._lines, []
-        if lines:
-            self._stream.write("\n".join(lines) + "\n")
+        entries, self._entries = self._entries, []
+        if self._console is not None and len(entries) <= COLOURED_AT_ONCE:
+            for entry in entries:
+                self._console.print(as_line(entry), no_wrap=True, overflow="ellipsis", crop=True)
+        elif entries:
+            write = as_json if self._form == "json" else as_text
+            self._stream.write("\n".join(map(write, entries)) + "\n")
             self._stream.flush()
 
 
@@ -60,12 +70,35 @@ def as_json(entry: Mapping[str, JSON]) -> str:
 
 def as_text(entry: Mapping[str, JSON]) -> str:
     """Return an entry as a line to read."""
-    charge, refusal = entry["charge"], entry["refusal"]
-    if refusal is not None:
-        end = refusal["detail"].replace("\n", " ")[:200]
-    else:
-        end = f"{charge['images']} x {entry['model']}, {charge['amount']} {charge['currency']}" if charge else ""
     return (
         f"{entry['method']} {entry['path']} {entry['status']} {entry['milliseconds']:.1f} ms "
-        f"{entry['key'] or '-'} {entry['id']} {end}"
+        f"{entry['key'] or '-'} {entry['id']} {_end(entry)}"
     )
+
+
+def as_line(entry: Mapping[str, JSON]) -> Text:
+    """Return an entry as a line for a terminal: what matters first, the rest cut where the screen ends."""
+    status: int = entry["status"]
+    colour = "red" if status >= 500 or status == 0 else "yellow" if status >= 400 else "green"
+    return Text.assemble(
+        (time.strftime("%H:%M:%S", time.localtime(entry["at"])), "dim"),
+        " ",
+        (f"{status}", f"bold {colour}"),
+        f" {entry['provider']:9} {entry['method']} ",
+        (str(entry["model"] or entry["endpoint"]), "bold"),
+        (f" {entry['milliseconds']:.1f} ms ", "dim"),
+        (_end(entry), colour if status >= 400 else ""),
+        (f"  {entry['rule']['id']}" if entry["rule"] else "", "cyan"),
+    )
+
+
+def _end(entry: Mapping[str, JSON]) -> str:
+    charge, refusal = entry["charge"], entry["refusal"]
+    if refusal is not None:
+        return as_printable(refusal["detail"])[:200]
+    return f"{charge['images']} x {entry['model']}, {charge['amount']} {charge['currency']}" if charge else ""
+
+
+def as_printable(text: str) -> str:
+    """Return a text without what would move a terminal's cursor or colour its next lines."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,10 +1,11 @@
 """The contract as OpenAPI 3.1, for tools that read that."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from qwenmock.fixtures import exchanges
 from qwenmock.mockserver import __version__
+from qwenmock.mockserver.control.samples import answer, ended_task, refusal
 from qwenmock.mockserver.validation import standard
 from qwenmock.schemas.catalog import Document, Endpoint, ErrorKind, Provider
 from qwenmock.schemas.vocabulary import JSON
@@ -67,14 +68,18 @@ def _bodies(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
 
 
 def _responses(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
-    found: dict[str, JSON] = {"200": _response("success", _any_of(_answers(provider, endpoint)))}
+    samples = {v.name: sample for v in endpoint.variants if (sample := answer(provider, v)) is not None}
+    if endpoint.name == "task":
+        samples = _ended(provider)
+    found: dict[str, JSON] = {"200": _response("success", _any_of(_answers(provider, endpoint)), samples)}
     by_status: dict[int, list[ErrorKind]] = {}
     for kind in provider.errors.values():
         by_status.setdefault(kind.status, []).append(kind)
     for status, kinds in sorted(by_status.items()):
         documents = {kind.document.name: kind.document for kind in kinds}
         names = ", ".join(sorted(kind.name.replace("_", " ") for kind in kinds))
-        found[str(status)] = _response(names, _any_of(documents.values()))
+        refusals = {kind.name: refusal(provider, kind) for kind in kinds}
+        found[str(status)] = _response(names, _any_of(documents.values()), refusals)
     return found
 
 
@@ -97,15 +102,25 @@ def _task_states(provider: Provider) -> list[Document]:
 
 
 def _callback(provider: Provider) -> dict[str, JSON]:
-    content = {JSON_TYPE: {"schema": _any_of(_task_states(provider))}}
+    content = _content(_any_of(_task_states(provider)), _ended(provider))
     return {
         "requestBody": {"required": True, "content": content},
         "responses": {"200": {"description": "taken; any other than 2xx is tried again"}},
     }
 
 
-def _response(description: str, schema: JSON) -> dict[str, JSON]:
-    return {"description": description, "content": {JSON_TYPE: {"schema": schema}}}
+def _ended(provider: Provider) -> dict[str, Mapping[str, JSON]]:
+    samples = {variant.name: ended_task(provider, variant) for variant in provider.variants.values()}
+    return {name: sample for name, sample in samples.items() if sample is not None}
+
+
+def _response(description: str, schema: JSON, samples: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
+    return {"description": description, "content": _content(schema, samples)}
+
+
+def _content(schema: JSON, samples: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
+    examples = {name: {"value": sample} for name, sample in samples.items()}
+    return {JSON_TYPE: {"schema": schema, **({"examples": examples} if examples else {})}}
 
 
 def _any_of(documents: Iterable[Document]) -> JSON:

@@ -1,12 +1,17 @@
 """`qwenmock serve` as it is typed."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -143,3 +148,46 @@ def test_listen_prints_and_verifies_callbacks() -> None:
     assert "signature it is not signed, answered 401" in out
     done = subprocess.run([*command[:4], "--secret", "x"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def on_a_terminal(*options: str, columns: int = 120) -> str:
+    """Return what the command shows on a terminal for a success and a refusal."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        text=True,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": ""},
+    )
+    os.close(follower)
+    assert process.stdout is not None
+    origin = process.stdout.readline().rpartition(" ")[2].strip()
+    headers = {"Authorization": "Bearer sk-mock"}
+    for body in (BODY, {**BODY, "model": "x\x1b[2J" + "y" * 30}):
+        httpx.post(f"{origin}/nebula/v1/images/generations", json=body, headers=headers)
+    process.terminate()
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal is gone when its last writer is
+        while chunk := os.read(leader, 65536):
+            shown += chunk
+    os.close(leader)
+    process.communicate(timeout=20)
+    return shown.decode()
+
+
+def test_terminal_shows_a_coloured_line_for_each_request() -> None:
+    shown = on_a_terminal()
+    first, second = shown.strip().splitlines()
+    assert "\x1b[" in first
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in (first, second)]
+    assert re.search(r"200 nebula +POST qwen-image-plus [0-9.]+ ms 1 x qwen-image-plus, 0.18 CNY", plain[0])
+    assert re.search(r"400 nebula +POST create [0-9.]+ ms model must be one of", plain[1])
+    assert "\x1b[2J" not in shown
+    assert all(len(line) <= 120 for line in plain)
+
+
+def test_terminal_gets_json_when_asked() -> None:
+    lines = on_a_terminal("--log-format", "json").strip().splitlines()
+    assert [json.loads(line)["status"] for line in lines] == [200, 400]

@@ -1,0 +1,76 @@
+"""Sample answers for documents that people and tools read: what the dialects write, with values that never change."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from random import Random
+
+from qwenmock.fixtures import exchanges
+from qwenmock.mockserver.dialects import dialect_of
+from qwenmock.mockserver.extraction import extractor, job_of
+from qwenmock.mockserver.job import Job, Refused, Result, Task
+from qwenmock.mockserver.tasks import new_id, view
+from qwenmock.schemas.catalog import ErrorKind, Provider, Variant
+from qwenmock.schemas.vocabulary import JSON
+
+REQUEST_ID = "3f0c8a52-7d1e-4b9a-9c64-0a5d2e7b1f38"
+CREATED = 1_767_225_600
+LINK = "https://pictures.example.com/0.png?Expires=1767312000&Signature=sample"
+SIDE = 1024
+
+
+def answer(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
+    """Return what a success answers; None where no document prints a request to answer."""
+    requests = exchanges(provider.slug, variant.name)
+    if not requests:
+        return None
+    dialect = dialect_of(provider)
+    job = _job(provider, variant, requests[0].request)
+    if provider.endpoint_of(variant).created is not None:
+        return dialect.created(provider, _task(provider, job))
+    links = (LINK,) * job.n
+    return dialect.success(Result(job, REQUEST_ID, CREATED, links, SIDE, SIDE))
+
+
+def ended_task(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
+    """Return what the query of a task that has succeeded answers, and what its callback carries."""
+    requests = exchanges(provider.slug, variant.name)
+    if not requests or provider.endpoint_of(variant).created is None:
+        return None
+    task = _task(provider, _job(provider, variant, requests[0].request))
+    return dialect_of(provider).task(provider, task, view(task, task.ends), REQUEST_ID)
+
+
+def refusal(provider: Provider, kind: ErrorKind) -> Mapping[str, JSON]:
+    """Return what a kind of refusal answers."""
+    model = next(iter(provider.models))
+    message = kind.message.replace("{detail}", "prompt is required").replace("{model}", model)
+    return dialect_of(provider).refusal(Refused(kind, message, REQUEST_ID, "prompt"))
+
+
+def _job(provider: Provider, variant: Variant, request: dict[str, JSON]) -> Job:
+    return job_of(provider, variant, request["model"], extractor(variant)(request), ())
+
+
+def _task(provider: Provider, job: Job) -> Task:
+    return Task(
+        id=new_id(provider, CREATED, Random(0)),
+        provider=provider.slug,
+        endpoint=provider.endpoint_of(job.variant).name,
+        variant=job.variant.name,
+        key="",
+        request_id=REQUEST_ID,
+        model=job.model,
+        prompt=job.prompt,
+        prompt_extend=job.prompt_extend,
+        created=CREATED,
+        starts=CREATED + 1,
+        ends=CREATED + 30,
+        urls=(LINK,) * job.n,
+        width=SIDE,
+        height=SIDE,
+        failed=0,
+        failure=None,
+        callback_url=None,
+        callback_fault=None,
+        reserved=Decimal(0),
+    )
