@@ -1,5 +1,31 @@
-"""The offline double: a server that answers as the documented providers do."""
+"""The offline double: a server that answers as the documented providers do.
 
+`running()` runs one in a thread; `create_app(create_double())` is one as an ASGI application.
+"""
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qwenmock.mockserver.app import create_app
+    from qwenmock.mockserver.double import create_double
+    from qwenmock.mockserver.server import RunningServer, running
+    from qwenmock.mockserver.settings import Settings
 
 __version__ = version("qwenmock")
+__all__ = ["RunningServer", "Settings", "__version__", "create_app", "create_double", "running"]
+_HOMES = {
+    "create_app": "app",
+    "create_double": "double",
+    "RunningServer": "server",
+    "running": "server",
+    "Settings": "settings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is: most who import the package need one part of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

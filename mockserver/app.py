@@ -25,6 +25,7 @@ from qwenmock.mockserver.links import PREFIX, access_denied
 from qwenmock.mockserver.pipeline import serve
 from qwenmock.mockserver.routing import Routes, Target
 from qwenmock.mockserver.uploads import UPLOAD_PATH, store_upload
+from qwenmock.mockserver.verdict import Fetch
 
 CONTROL = "/__mock__"
 NO_QUERY: dict[str, str] = {}
@@ -111,9 +112,16 @@ class Application(Starlette):
             await respond(answer, body, send)
 
     async def _file(self, request: Request) -> Response:
+        path, double = request.url.path, self.double
+        # What a page of the double's own shows is not the client's doing.
+        is_page = request.headers.get("sec-fetch-site") == "same-origin"
         try:
-            data, media_type = await serve_file(self.double, request.url.path, request.url.query)
+            data, media_type = await serve_file(double, path, request.url.query)
+            if not is_page:
+                double.fetches.append(Fetch(double.clock.now(), path, is_expired=False))
         except BadLink as error:
+            if error.is_expired and not is_page:
+                double.fetches.append(Fetch(double.clock.now(), path, is_expired=True))
             body = access_denied(str(error), self.double.new_id(), request.url.path)
             return Response(body, error.status, {"X-Qwenmock": __version__}, "application/xml")
         return Response(data, 200, {"X-Qwenmock": __version__, "Cache-Control": "private"}, media_type)

@@ -2,13 +2,9 @@
 
 import argparse
 import json
-import signal
-import socket
 import sys
 from collections.abc import Sequence
 from typing import Any
-
-import uvicorn
 
 from qwenmock.mockserver import __version__, signatures
 from qwenmock.mockserver.accounts import PROFILES
@@ -18,9 +14,10 @@ from qwenmock.mockserver.double import catalog_of, create_double
 from qwenmock.mockserver.errors import SettingsError, StoreError
 from qwenmock.mockserver.listen import create_listener, print_line
 from qwenmock.mockserver.requestlog import RequestLog
-from qwenmock.mockserver.server import listen, settle_memory, uvicorn_server
+from qwenmock.mockserver.server import listen, run_until_stopped, settle_memory, uvicorn_server
 from qwenmock.mockserver.settings import Settings, read, whole_number
 from qwenmock.mockserver.workers import run_workers
+from qwenmock.pytest_plugin.commands import add_commands
 from qwenmock.pytest_plugin.options import OptionError, add_options
 from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.errors import CatalogError
@@ -35,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = options.pop("run")
     try:
         return run(options)
-    except (SettingsError, CatalogError, StoreError) as error:
+    except (SettingsError, CatalogError, StoreError, OptionError) as error:
         print(f"qwenmock: {error}", file=sys.stderr)
         return COULD_NOT_RUN
 
@@ -50,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     _listen_parser(commands)
     _check_parser(commands)
     _openapi_parser(commands)
+    add_commands(commands)
     return parser
 
 
@@ -82,6 +80,7 @@ def _serve_parser(commands: Any) -> None:
     )
     add("--callback-secret", metavar="SECRET", help="sign callbacks with whsec_…, as Standard Webhooks has it")
     add("--state", metavar="PATH|URL", help="file, or redis://…, that keeps accounts, charges and tasks")
+    add("--replay", metavar="DIR", help="answer recorded requests as recorded, the rest by the contract")
     add("--workers", metavar="N", help=f"processes that serve (default {defaults.workers})")
     add("--price", metavar="SLUG=AMOUNT", action="append", help="price of one image, instead of the documents'")
     add("--journal-max", metavar="N", help=f"entries the journal holds (default {defaults.journal_max})")
@@ -176,20 +175,6 @@ def serve_command(options: dict[str, object]) -> int:
     print(start_text(settings, double.catalog, listener.getsockname()[1]), flush=True)
     run_until_stopped(server, listener)
     return 0
-
-
-def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Run a server until a signal, and say so."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn stops cleanly on these, then passes them on to whoever had them before.
-        signal.signal(number, _ignore)
-    server.run(sockets=[listener])
-    listener.close()
-    print("stopped", flush=True)
-
-
-def _ignore(_number: int, _frame: object) -> None:
-    """Take a signal that was already acted on."""
 
 
 def start_text(settings: Settings, catalog: Catalog, port: int) -> str:

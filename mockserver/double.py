@@ -1,6 +1,7 @@
 """The double: the catalogue, the settings and the state that its calls share."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -12,14 +13,18 @@ from qwenmock.mockserver.extraction import Asked, extractor
 from qwenmock.mockserver.faults import Plan
 from qwenmock.mockserver.links import Links
 from qwenmock.mockserver.metrics import Metrics
+from qwenmock.mockserver.replay import Replay
 from qwenmock.mockserver.settings import REDIS_SCHEMES, Settings
 from qwenmock.mockserver.store import Opening, Store
 from qwenmock.mockserver.store.sqlite import SqliteStore
 from qwenmock.mockserver.validation import BodyValidator
+from qwenmock.mockserver.verdict import Fetch
 from qwenmock.schemas.catalog import Catalog, Provider, Variant, load
 from qwenmock.schemas.vocabulary import JSON
 
 SECRET_BITS = 256
+FETCHES = 10_000
+"""Fetches of pictures that are remembered for the verdict."""
 VERSION_BITS = 0xF << 76 | 0b11 << 62
 VERSION_4 = 4 << 76 | 0b10 << 62
 
@@ -49,6 +54,8 @@ class Double:
 
     def __post_init__(self) -> None:
         self._is_fresh = False
+        self.fetches: deque[Fetch] = deque(maxlen=FETCHES)
+        self.replay = Replay.of(self.settings.replay)
         self.metrics = Metrics()
         self.dialects: dict[str, Dialect] = {provider.slug: dialect_of(provider) for provider in self.catalog}
         variants = [(provider.slug, variant) for provider in self.catalog for variant in provider.variants.values()]

@@ -25,9 +25,10 @@ SUFFIXES = {
 class BadLink(Exception):  # noqa: N818, a finding, no failure
     """A link is forged, has expired, or leads to nothing."""
 
-    def __init__(self, reason: str, status: int = 403) -> None:
+    def __init__(self, reason: str, status: int = 403, *, is_expired: bool = False) -> None:
         super().__init__(reason)
         self.status = status
+        self.is_expired = is_expired
 
 
 async def serve_file(double: Double, path: str, query: str) -> tuple[bytes, str]:
@@ -49,7 +50,7 @@ async def serve_file(double: Double, path: str, query: str) -> tuple[bytes, str]
     if not slash or "/" in name or values.get("OSSAccessKeyId") != ACCESS_KEY_ID or not is_signed:
         raise BadLink("The signature does not match")
     if double.clock.now() > int(expires):
-        raise BadLink("Request has expired.")
+        raise BadLink("Request has expired.", is_expired=True)
     if token.startswith(UPLOAD):
         data = await double.store.kept(token.removeprefix(UPLOAD))
         if data is None:

@@ -75,6 +75,7 @@ def entry(call: Call, trace: Trace, status: int, body: JSON, error: ApiError | N
         "effective_negative_prompt": brief(job.negative_prompt) if job else "",
         "request": trace.body,
         "answer": body,
+        "retry_after": None if error is None else error.headers.get("Retry-After"),
         "refusal": None if error is None else {"kind": error.kind, "detail": error.detail},
         "rule": None if rule is None else {"id": rule.id, "source": rule.source, "certainty": rule.beyond},
         "advisories": trace.advisories,

@@ -25,8 +25,10 @@ from qwenmock.mockserver.extraction import job_of
 from qwenmock.mockserver.faults import Wish, directives, preferences
 from qwenmock.mockserver.inputs import inspect
 from qwenmock.mockserver.job import Charge, Job, Refused, Result, Task
-from qwenmock.mockserver.links import recipe_of
+from qwenmock.mockserver.links import Recipe, recipe_of
 from qwenmock.mockserver.queries import answer_query
+from qwenmock.mockserver.recordings import Recording
+from qwenmock.mockserver.replay import with_links
 from qwenmock.mockserver.store import InsufficientBalance, Opening, TooManyRequests
 from qwenmock.mockserver.tasks import new_id as new_task_id
 from qwenmock.mockserver.tasks import settle_due
@@ -37,6 +39,9 @@ from qwenmock.schemas.vocabulary import JSON
 
 logger = logging.getLogger("qwenmock")
 SEED_BITS = 31
+REPLAYED_SIZE = (1024, 1024)
+MOST_LINKS = 16
+"""Pictures that one recorded answer may hold."""
 HOLD_GRACE = 5.0
 """Seconds that a hold outlives the time its request should take: after that its process must have died."""
 RETRY_AFTER = 1
@@ -69,6 +74,8 @@ async def serve(double: Double, call: Call) -> Answer:
         answer = Answer(200, orjson.dumps(body), _headers(trace, None))
         entry = journal.entry(call, trace, 200, body, None, time.perf_counter())
         await settle(double, trace, entry)
+    except Replayed as found:
+        answer, entry = await replayed(double, call, trace, found.recording)
     except BaseException as failure:
         if trace.is_held:
             await give_back(double, call, trace)
@@ -89,6 +96,33 @@ async def serve(double: Double, call: Call) -> Answer:
     if wish.drop == "mid-body":
         raise Dropped(answer.body[: len(answer.body) // 2], len(answer.body))
     return answer
+
+
+class Replayed(Exception):  # noqa: N818, a way out of the pipeline, no failure
+    """The request was recorded: its answer is known."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__("recorded")
+        self.recording = recording
+
+
+async def replayed(double: Double, call: Call, trace: Trace, recording: Recording) -> tuple[Answer, dict[str, JSON]]:
+    """Answer as was recorded. Links that have ended become new ones to drawn pictures; nothing is billed."""
+    trace.enter("replay")
+    now = double.clock.now()
+    recipe = Recipe("recorded", "", "", 0, *REPLAYED_SIZE, MOST_LINKS, "", trace.request_id, ())
+    base_url = double.settings.public_url or call.base_url
+    links = await double.links.make(recipe, base_url, int(now) + call.provider.link_lifetime)
+    body = with_links(recording.answer, links)
+    trace.advisories.append("answered as recorded")
+    answer = Answer(
+        recording.status,
+        orjson.dumps(body),
+        _headers(trace, None) | {n: v for n, v in recording.headers.items() if n.lower() != "content-type"},
+    )
+    entry = journal.entry(call, trace, recording.status, body, None, time.perf_counter())
+    await record(double, entry, trace.key)
+    return answer, entry
 
 
 def explained(failure: Exception) -> ApiError:
@@ -146,6 +180,10 @@ async def take(double: Double, call: Call, trace: Trace, wish: Wish) -> Order:
     balance = await limit(double, opening, profile)
     trace.enter("parse")
     body = await parse(call, trace)
+    if double.replay:
+        recording = double.replay.find(provider.slug, call.endpoint.path, body)
+        if recording is not None:
+            raise Replayed(recording)
     trace.enter("validate")
     variant = choose(call, body)
     trace.variant = variant.name

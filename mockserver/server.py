@@ -2,6 +2,7 @@
 
 import gc
 import math
+import signal
 import socket
 import threading
 from collections.abc import Generator
@@ -75,6 +76,20 @@ def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Se
         # What streams for as long as somebody looks must end by itself.
         app.double.is_stopping = lambda: server.should_exit
     return server
+
+
+def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Run a server until a signal, and say so."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn stops cleanly on these, then passes them on to whoever had them before.
+        signal.signal(number, _ignore)
+    server.run(sockets=[listener])
+    listener.close()
+    print("stopped", flush=True)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Take a signal that was already acted on."""
 
 
 class RunningServer:

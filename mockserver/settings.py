@@ -54,6 +54,7 @@ class Settings:
         callback_secret: Sign callbacks with it, as Standard Webhooks has it.
         state: File or Redis that outlives the process; None for memory.
         workers: Processes that serve.
+        replay: Folder of recordings that are answered as recorded.
         prices: What one image costs, by slug, instead of the documents' price.
         journal_max: Entries that the journal holds.
         admin_token: What the control API demands; None for nothing.
@@ -75,6 +76,7 @@ class Settings:
     callback_secret: str | None = None
     state: str | None = None
     workers: int = 1
+    replay: Path | None = None
     prices: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
     journal_max: int = 1000
     admin_token: str | None = None
@@ -297,6 +299,7 @@ _CONVERTERS: dict[str, Any] = {
     "callback_secret": _secret,
     "state": _state,
     "workers": _whole(1, 64),
+    "replay": _path,
     "prices": _prices,
     "journal_max": _whole(1, 1_000_000),
     "admin_token": _text,

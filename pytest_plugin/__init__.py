@@ -1,1 +1,24 @@
-"""The examiner: proves by requests whether a server keeps its provider's contract, and the pytest plugin around it."""
+"""The pytest plugin: an examiner of image APIs, and a double for tests of the code that calls them."""
+
+from collections.abc import Callable
+
+import pytest
+
+
+def autouse(*names: str) -> Callable[..., None]:
+    """Return a fixture that every test of a folder uses by itself, for its conftest.
+
+        from qwenmock.pytest_plugin import autouse
+        double = autouse("qwenmock_intercept")
+
+    Args:
+        names: Of the fixtures that every test is to use.
+
+    """
+
+    @pytest.fixture(autouse=True)
+    def use(request: pytest.FixtureRequest) -> None:
+        for name in names:
+            request.getfixturevalue(name)
+
+    return use

@@ -15,7 +15,7 @@ class OverBudget(Exception):  # noqa: N818, a reason to skip, no failure
     """
 
     def __init__(self, needed: Decimal, left: Decimal, currency: str) -> None:
-        super().__init__(f"could cost {needed:f} {currency}, and {left:f} {currency} of --live-budget are left")
+        super().__init__(f"could cost {needed:f} {currency}, and {left:f} {currency} of the budget are left")
         self.needed = needed
         self.left = left
 

@@ -1,7 +1,7 @@
 """The plugin's options, and what follows from them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 PROFILES = ("smoke", "ci", "deep")
 REPORTS = (".json", ".html", ".md")
+USAGE_REPORTS = (".md", ".json")
 ALLOWED = ("rate-limit",)
 DEEP_SECONDS = "600"
 SCHEMAS = "QWENMOCK_SCHEMAS"
@@ -35,6 +36,10 @@ class Options:
         seconds: How long the run may take; None for as long as it needs.
         profile: How much is tried.
         schemas: Folder of the catalogue; None for the one that ships.
+        record: Where to keep a live target's exchanges; None for nowhere.
+        max_cost: What users' tests may cost in simulated money, in any one currency.
+        usage_reports: Where to write what they used, by their endings `.md` or `.json`.
+        offline: Whether no connection may leave this machine.
 
     """
 
@@ -49,6 +54,10 @@ class Options:
     seconds: float | None = None
     profile: str = "ci"
     schemas: Path | None = None
+    record: Path | None = None
+    max_cost: Decimal | None = None
+    usage_reports: tuple[Path, ...] = ()
+    offline: bool = False
 
     @property
     def live(self) -> bool:
@@ -83,6 +92,20 @@ def add_options(add: Any, *, with_url: bool = True) -> None:
         default=None,
         help="write a report; its ending decides: .json, .html or .md (repeatable)",
     )
+    add("--record", metavar="DIR", default=None, help="keep a live target's exchanges here, scrubbed")
+
+
+def add_usage_options(add: Any) -> None:
+    """Declare the options for users' own tests against the double."""
+    add("--qwenmock-max-cost", metavar="AMOUNT", default=None, help="fail a run whose images would cost more")
+    add(
+        "--qwenmock-report",
+        metavar="PATH",
+        action="append",
+        default=None,
+        help="write what the tests used of the double: .md or .json (repeatable)",
+    )
+    add("--qwenmock-offline", action="store_true", default=False, help="refuse connections off this machine")
 
 
 def read_options(values: Mapping[str, Any]) -> Options:
@@ -103,30 +126,47 @@ def read_options(values: Mapping[str, Any]) -> Options:
             raise OptionError("--live-url needs exactly one --provider: the contract that the endpoint is held to")
     if values["live_ledger"] is not None and "{request_id}" not in values["live_ledger"]:
         raise OptionError("--live-ledger must hold {request_id}")
-    reports = tuple(Path(text) for text in values["contract_report"] or ())
-    for path in reports:
-        if path.suffix not in REPORTS:
-            raise OptionError(f"--contract-report: {path} must end in {', '.join(REPORTS)}")
-        if not path.absolute().parent.is_dir():
-            raise OptionError(f"--contract-report: there is no folder {path.absolute().parent}")
+    if values["record"] is not None and url is None:
+        raise OptionError("--record needs --live or --live-url: only what a real endpoint answers is worth keeping")
+    max_cost = values.get("qwenmock_max_cost")
     seconds = values["contract_seconds"] or (DEEP_SECONDS if values["contract_profile"] == "deep" else None)
     schemas = os.environ.get(SCHEMAS)
     return Options(
         providers=providers,
         url=url,
-        budget=_number("--live-budget", values["live_budget"]),
+        budget=number("--live-budget", values["live_budget"]),
         ledger=values["live_ledger"],
         allow=frozenset(values["live_allow"] or ()),
-        pace=float(_number("--live-pace", values["live_pace"])),
-        timeout=float(_number("--live-timeout", values["live_timeout"])),
-        reports=reports,
-        seconds=None if seconds is None else float(_number("--contract-seconds", seconds)),
+        pace=float(number("--live-pace", values["live_pace"])),
+        timeout=float(number("--live-timeout", values["live_timeout"])),
+        reports=_paths("--contract-report", values["contract_report"], REPORTS),
+        seconds=None if seconds is None else float(number("--contract-seconds", seconds)),
         profile=values["contract_profile"],
         schemas=Path(schemas) if schemas else None,
+        record=None if values["record"] is None else Path(values["record"]),
+        max_cost=None if max_cost is None else number("--qwenmock-max-cost", max_cost),
+        usage_reports=_paths("--qwenmock-report", values.get("qwenmock_report"), USAGE_REPORTS),
+        offline=bool(values.get("qwenmock_offline")),
     )
 
 
-def _number(option: str, text: str) -> Decimal:
+def _paths(option: str, texts: Sequence[str] | None, endings: tuple[str, ...]) -> tuple[Path, ...]:
+    paths = tuple(Path(text) for text in texts or ())
+    for path in paths:
+        if path.suffix not in endings:
+            raise OptionError(f"{option}: {path} must end in {', '.join(endings)}")
+        if not path.absolute().parent.is_dir():
+            raise OptionError(f"{option}: there is no folder {path.absolute().parent}")
+    return paths
+
+
+def number(option: str, text: str) -> Decimal:
+    """Read an option's number, from 0.
+
+    Raises:
+        OptionError: It is none.
+
+    """
     try:
         value = Decimal(text)
     except InvalidOperation:

@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from qwenmock.pytest_plugin.options import OptionError, Options, add_options, read_options
+from qwenmock.pytest_plugin.fixtures import (
+    USAGE,
+    qwenmock,
+    qwenmock_intercept,
+    qwenmock_session,
+    qwenmock_settings,
+)
+from qwenmock.pytest_plugin.options import OptionError, Options, add_options, add_usage_options, read_options
 
 if TYPE_CHECKING:
     from qwenmock.pytest_plugin.examiner import Examiner
+    from qwenmock.pytest_plugin.offline import Guard
     from qwenmock.pytest_plugin.report import Run
     from qwenmock.schemas.catalog import Provider, Rule, Variant
 
+__all__ = ["qwenmock", "qwenmock_intercept", "qwenmock_session", "qwenmock_settings"]
+OFFLINE: "pytest.StashKey[Guard]" = pytest.StashKey()
 OPTIONS = pytest.StashKey[Options]()
 PROVIDERS = pytest.StashKey["list[Provider]"]()
 RUNS: "pytest.StashKey[dict[str, Run]]" = pytest.StashKey()
@@ -24,7 +34,9 @@ ARGUMENTS = ("contract_provider", "contract_variant", "contract_rule")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
-    add_options(parser.getgroup("qwenmock", "contract tests of the Qwen image APIs").addoption)
+    group = parser.getgroup("qwenmock", "contract tests of the Qwen image APIs, and tests against their double")
+    add_options(group.addoption)
+    add_usage_options(group.addoption)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,6 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
     except OptionError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[RUNS] = {}
+    if config.stash[OPTIONS].offline:
+        from qwenmock.pytest_plugin.offline import Guard
+
+        config.stash[OFFLINE] = Guard()
+        config.stash[OFFLINE].start()
     if config.stash[OPTIONS].providers:
         _providers(config)
 
@@ -158,6 +175,24 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     raise failure
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> "Generator[None, pytest.TestReport, pytest.TestReport]":
+    """Show beside a failing test what its double was asked."""
+    report = yield
+    mock = getattr(item, "funcargs", {}).get("qwenmock")
+    if report.when == "call" and report.failed and mock is not None:
+        from qwenmock.pytest_plugin.mock import listed
+
+        report.sections.append(("qwenmock journal", listed(mock.exchanges) or "it was not called"))
+    return report
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let go of what the run held."""
+    if OFFLINE in config.stash:
+        config.stash[OFFLINE].stop()
+
+
 # Several processes: one budget, one report
 
 
@@ -175,8 +210,13 @@ def pytest_testnodedown(node: Any) -> None:
     """Take in what a worker found."""
     from qwenmock.pytest_plugin.report import Run
 
+    output = getattr(node, "workeroutput", {})
+    if "qwenmock_usage" in output:
+        from qwenmock.pytest_plugin.usage import Usage
+
+        node.config.stash.setdefault(USAGE, Usage()).add(Usage.load(output["qwenmock_usage"]))
     runs = node.config.stash[RUNS]
-    for values in json.loads(getattr(node, "workeroutput", {}).get("qwenmock_runs", "[]")):
+    for values in json.loads(output.get("qwenmock_runs", "[]")):
         run = Run.load(values)
         if run.provider in runs:
             runs[run.provider].add(run)
@@ -190,8 +230,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     runs = config.stash[RUNS] if RUNS in config.stash else dict[str, Any]()
     if hasattr(config, "workeroutput"):
+        if USAGE in config.stash:
+            config.workeroutput["qwenmock_usage"] = config.stash[USAGE].dump()  # pyright: ignore
         config.workeroutput["qwenmock_runs"] = json.dumps([run.dump() for run in runs.values()])  # pyright: ignore
         return
+    if USAGE in config.stash:
+        _close_usage(session)
     if runs and config.stash[OPTIONS].reports:
         from qwenmock.pytest_plugin import report
 
@@ -201,8 +245,42 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             report.write(path, reports)
 
 
+def _close_usage(session: pytest.Session) -> None:
+    """Write what the tests used, and fail a run that would have cost more than it may."""
+    from qwenmock.pytest_plugin import usage
+    from qwenmock.schemas.catalog import load
+
+    used, options = session.config.stash[USAGE], session.config.stash[OPTIONS]
+    for path in options.usage_reports:
+        usage.write(used, load(), path)
+    if options.max_cost is not None and any(amount > options.max_cost for amount in used.total().values()):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _usage_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    from qwenmock.pytest_plugin import usage
+    from qwenmock.schemas.catalog import load
+
+    used, options = config.stash[USAGE], config.stash[OPTIONS]
+    if not any(use.calls for use in used.uses):
+        return
+    terminalreporter.section("qwenmock")
+    for line in usage.lines(used, load()):
+        terminalreporter.write_line(line)
+    total = used.total()
+    if options.max_cost is not None and any(amount > options.max_cost for amount in total.values()):
+        text = f"the run would have cost {usage.money(total)}, more than --qwenmock-max-cost {options.max_cost}"
+        terminalreporter.write_line(text, red=True)
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say what a contract run came to, and what it spent."""
+    if USAGE in config.stash:
+        _usage_summary(terminalreporter, config)
+    if OFFLINE in config.stash:
+        refused = config.stash[OFFLINE].refused
+        said = f"connections were refused to {', '.join(sorted(set(refused)))}" if refused else "no outgoing socket"
+        terminalreporter.write_line(f"qwenmock: offline: {said}")
     runs = config.stash[RUNS] if RUNS in config.stash else dict[str, Any]()
     if not runs:
         return

@@ -9,7 +9,8 @@ from qwenmock.mockserver.settings import Settings
 from qwenmock.pytest_plugin.budget import Budget
 from qwenmock.pytest_plugin.examiner import Examiner
 from qwenmock.pytest_plugin.options import PURPOSES, OptionError, Options, keys_of
-from qwenmock.pytest_plugin.target import ORIGIN, EmbeddedTarget, HttpTarget
+from qwenmock.pytest_plugin.recorder import Recorder
+from qwenmock.pytest_plugin.target import ORIGIN, EmbeddedTarget, HttpTarget, Target
 from qwenmock.schemas.catalog import Catalog, Provider, load
 
 EMBEDDED_KEY = "sk-mock"
@@ -47,9 +48,13 @@ def create_examiner(provider: Provider, options: Options, shared: str | None = N
 
 def _live(provider: Provider, options: Options, shared: str | None) -> Examiner:
     key, special = keys_of(provider.slug, os.environ)
+    target: Target = HttpTarget(options.url or provider.base_url, options.timeout)
+    if options.record is not None:
+        secrets = tuple(secret for secret in (key, *special.values()) if secret)
+        target = Recorder(target, provider, options.record, secrets)
     return Examiner(
         provider=provider,
-        target=HttpTarget(options.url or provider.base_url, options.timeout),
+        target=target,
         key=key,
         keys=special,
         budget=Budget(options.budget, provider.currency, shared, provider.slug),

@@ -25,7 +25,7 @@ ANNOTATIONS = frozenset(
     {"$comment", "title", "description", "default", "examples", "x-role", "x-source", "x-certainty"}
 )
 
-Certainty = Literal["documented", "published", "assumed"]
+Certainty = Literal["documented", "published", "observed", "assumed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from qwenmock.mockserver.money import amount
 from qwenmock.mockserver.store import Selection
 from qwenmock.mockserver.tasks import cancel, settle_due, view
 from qwenmock.mockserver.tasks import describe as describe_task
+from qwenmock.mockserver.verdict import verdict
 from qwenmock.schemas.vocabulary import JSON
 
 LONGEST_TABLE = 1_000_000
@@ -52,6 +53,7 @@ def control_routes(double: Double) -> list[Route]:
         ("GET", "/openapi/{provider}.json", api.openapi),
         ("GET", "/journal", api.journal),
         ("GET", "/ledger", api.ledger),
+        ("GET", "/verdict", api.verdict),
         ("PATCH", "/accounts/{key}", api.change_account),
         ("GET", "/faults", api.faults),
         ("PUT", "/faults", api.set_faults),
@@ -126,6 +128,11 @@ class ControlApi:
     async def journal(self, request: Request) -> JSON:
         """Return journal entries, newest first."""
         return list(await self.double.store.journal(self._selection(request, self.double.settings.journal_max)))
+
+    async def verdict(self, request: Request) -> JSON:
+        """Say how the client behaved, as far as the journal goes back."""
+        newest_first = await self.double.store.journal(self._selection(request, self.double.settings.journal_max))
+        return verdict(list(reversed(newest_first)), list(self.double.fetches))
 
     async def ledger(self, request: Request) -> JSON:
         """Return accounts and charges."""
@@ -213,6 +220,8 @@ class ControlApi:
             raise ControlError(404, f"{what!r} is none of {', '.join(RESETS)}")
         if what in {"all", "faults"}:
             await self.double.plan.set([])
+        if what in {"all", "journal"}:
+            self.double.fetches.clear()
         if what in {"all", "clock"}:
             self.double.clock.offset = await self.double.store.move_clock(None)
         if what in {"all", "journal", "ledger", "tasks", "limits"}:

@@ -1,0 +1,190 @@
+"""The fixtures for users' own tests."""
+
+import asyncio
+import threading
+from typing import Any
+
+import aiohttp
+import dashscope
+import httpx
+import openai
+import pytest
+import requests
+import urllib3
+
+from qwenmock.mockserver import create_app, create_double, running
+from qwenmock.pytest_plugin.intercept import HostRefused, Interception, intercepting
+from qwenmock.pytest_plugin.mock import Mock
+
+PRODUCTION = "https://llm.ai-nebula.com/v1/images/generations"
+BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
+REAL_KEY = {"Authorization": "Bearer sk-of-a-real-account"}
+EVOLINK = {"model": "qwen-image-edit", "prompt": "a hat", "image_urls": ["https://example.com/a.png"]}
+
+
+def ask(mock: Mock, body: Any = None, path: str = "/v1/images/generations", slug: str = "nebula") -> httpx.Response:
+    headers = {"Authorization": f"Bearer {mock.key}"}
+    return httpx.post(mock.url(slug) + path, json=body or BODY, headers=headers)
+
+
+def test_double_answers_and_bills(qwenmock: Mock) -> None:
+    assert ask(qwenmock).status_code == 200
+    qwenmock.expect_calls(1)
+    qwenmock.assert_billed("0.18")
+    assert qwenmock.last_request.json == BODY
+    assert (qwenmock.last_request.status, qwenmock.last_request.provider) == (200, "nebula")
+    assert qwenmock.journal()[0]["status"] == 200
+    assert qwenmock.ledger()["charges"][0]["amount"] == "0.18"
+
+
+def test_everything_is_at_its_beginning_in_the_next_test(qwenmock: Mock) -> None:
+    qwenmock.expect_calls(0)
+    qwenmock.assert_billed("0")
+    with pytest.raises(AssertionError, match="was not called"):
+        _ = qwenmock.last_request
+
+
+def test_expectations_say_what_was_found(qwenmock: Mock) -> None:
+    ask(qwenmock, {"model": "none"})
+    with pytest.raises(
+        AssertionError, match=r"2 calls were expected, there were 1:\n  400 .*nebula/contents/model/enum$"
+    ):
+        qwenmock.expect_calls(2)
+    with pytest.raises(AssertionError, match="it was nothing"):
+        qwenmock.assert_billed("0.36")
+
+
+def test_next_calls_fail_as_documented(qwenmock: Mock) -> None:
+    qwenmock.fail_next(429)
+    qwenmock.fail_next(500, times=2, provider="nebula")
+    assert [ask(qwenmock).status_code for _ in range(4)] == [429, 500, 500, 200]
+    with pytest.raises(ValueError, match="no document names status 418"):
+        qwenmock.fail_next(418)
+    with pytest.raises(KeyError, match="nobody"):
+        qwenmock.url("nobody")
+
+
+def test_clock_balance_and_tasks(qwenmock: Mock) -> None:
+    link = ask(qwenmock).json()["data"]["data"][0]["url"]
+    qwenmock.advance(90_000)
+    assert httpx.get(link).status_code == 403
+    qwenmock.set_balance("0.1", provider="nebula")
+    assert ask(qwenmock).status_code == 403
+    created = ask(qwenmock, EVOLINK, slug="evolink").json()
+    assert created["status"] == "pending"
+    qwenmock.complete_tasks()
+    headers = {"Authorization": f"Bearer {qwenmock.key}"}
+    task = httpx.get(f"{qwenmock.url('evolink')}/v1/tasks/{created['id']}", headers=headers).json()
+    assert task["status"] == "completed"
+
+
+def test_good_manners_are_asserted(qwenmock: Mock) -> None:
+    ask(qwenmock)
+    qwenmock.assert_well_behaved()
+    for _ in range(2):
+        ask(qwenmock, {"model": "none"})
+    with pytest.raises(AssertionError, match="refusal_repeated"):
+        qwenmock.assert_well_behaved()
+    qwenmock.assert_well_behaved(allow=["refusal_repeated"])
+
+
+def test_httpx_lands_on_the_double(qwenmock: Mock, qwenmock_intercept: Interception) -> None:
+    answer = httpx.post(PRODUCTION, json=BODY, headers=REAL_KEY)
+    assert answer.status_code == 200
+    link = answer.json()["data"]["data"][0]["url"]
+    assert link.startswith("http://llm.ai-nebula.com/")
+    assert httpx.get(link).content.startswith(b"\x89PNG")
+    assert "real" not in str(qwenmock.journal())
+
+    async def call() -> int:
+        async with httpx.AsyncClient() as client:
+            return (await client.post(PRODUCTION, json=BODY, headers=REAL_KEY)).status_code
+
+    assert asyncio.run(call()) == 200
+    qwenmock.expect_calls(2)
+
+
+def test_requests_and_urllib3_land_on_the_double(qwenmock: Mock, qwenmock_intercept: Interception) -> None:
+    with requests.Session() as session:
+        answer = session.post(PRODUCTION, json=BODY, headers=REAL_KEY)
+        assert answer.json()["code"] == 200
+        assert session.get(answer.json()["data"]["data"][0]["url"]).content.startswith(b"\x89PNG")
+    pool = urllib3.PoolManager()
+    assert pool.request("POST", PRODUCTION, json=BODY, headers=REAL_KEY).status == 200
+    pool.clear()
+    qwenmock.expect_calls(2)
+
+
+def test_aiohttp_lands_on_the_double(qwenmock: Mock, qwenmock_intercept: Interception) -> None:
+    async def call() -> Any:
+        async with aiohttp.ClientSession(headers=REAL_KEY) as session, session.post(PRODUCTION, json=BODY) as answer:
+            found = await answer.json()
+            async with session.get(found["data"]["data"][0]["url"]) as picture:
+                return found, await picture.read()
+
+    found, picture = asyncio.run(call())
+    assert found["code"] == 200
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_sdks_as_they_are_land_on_the_double(qwenmock: Mock, qwenmock_intercept: Interception) -> None:
+    with openai.OpenAI(base_url="https://llm.ai-nebula.com/v1", api_key="sk-real-looking") as client:
+        client.images.generate(
+            model="qwen-image-plus", prompt="a cat", extra_body={"parameters": {"size": "1328*1328"}}
+        )
+    messages = [{"role": "user", "content": [{"image": "https://example.com/a.png"}, {"text": "a hat"}]}]
+    answer: Any = dashscope.MultiModalConversation.call(
+        model="qwen-image-edit-plus", api_key="sk-real-looking", messages=messages
+    )
+    assert answer.status_code == 200
+    qwenmock.expect_calls(2)
+
+
+def test_other_hosts_are_refused_with_what_to_do(qwenmock: Mock) -> None:
+    with intercepting(qwenmock) as interception:
+        with pytest.raises(HostRefused, match=r"qwenmock_intercept\.allow\('other\.example'\)"):
+            httpx.get("https://other.example/")
+        with pytest.raises(requests.ConnectionError, match="no production host"):
+            requests.get("https://other.example/", timeout=1)
+        assert interception.refused == ["other.example", "other.example"]
+        interception.allow("other.example")
+        assert not interception.is_taken("other.example")
+
+
+def test_nothing_stays_patched_even_after_a_failure(qwenmock: Mock) -> None:
+    before = (
+        httpx.HTTPTransport.handle_request,
+        httpx.AsyncHTTPTransport.handle_async_request,
+        urllib3.HTTPConnectionPool.urlopen,
+        aiohttp.ClientSession._request,
+    )
+
+    def failing_test() -> None:
+        with intercepting(qwenmock):
+            assert httpx.HTTPTransport.handle_request is not before[0]
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing_test()
+    after = (
+        httpx.HTTPTransport.handle_request,
+        httpx.AsyncHTTPTransport.handle_async_request,
+        urllib3.HTTPConnectionPool.urlopen,
+        aiohttp.ClientSession._request,
+    )
+    assert after == before
+
+
+def test_double_runs_without_pytest() -> None:
+    threads = threading.active_count()
+    with running() as server:
+        assert httpx.post(server.url("nebula") + "/v1/images/generations", json=BODY).status_code == 401
+    assert threading.active_count() == threads
+
+    async def embedded() -> int:
+        app = create_app(create_double())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://double") as client:
+            headers = {"Authorization": "Bearer sk-mock"}
+            return (await client.post("/nebula/v1/images/generations", json=BODY, headers=headers)).status_code
+
+    assert asyncio.run(embedded()) == 200
