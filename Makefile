@@ -56,7 +56,8 @@ bench-detection: .venv/test.stamp .venv-bench/bin/schemathesis
 
 .venv-bench/bin/schemathesis: | .venv/bin/python
 	$(BIN)/python -m venv .venv-bench
-	.venv-bench/bin/pip install --quiet "schemathesis>=4.32"
+	.venv-bench/bin/pip install --quiet --editable . "schemathesis>=4.32" mockserver-client pytest-asyncio pytest-base-url \
+		pytest-playwright
 
 clean:
 	rm -rf .venv .venv-bench build dist .pytest_cache .ruff_cache .hypothesis

@@ -53,12 +53,15 @@ class Replay:
 
 
 def with_links(answer: JSON, links: Sequence[str]) -> JSON:
-    """Return a recorded answer with its links to pictures, which have ended, replaced in order by others."""
+    """Return a recorded answer with its links to pictures, which have ended, replaced by others, each by one."""
     left = list(links)
+    new: dict[str, str] = {}
 
     def put(value: JSON, name: str) -> JSON:
-        if isinstance(value, str) and name in LINK_NAMES and value.startswith(("http://", "https://")) and left:
-            return left.pop(0)
+        if isinstance(value, str) and name in LINK_NAMES and value.startswith(("http://", "https://")):
+            if value not in new and left:
+                new[value] = left.pop(0)
+            return new.get(value, value)
         if isinstance(value, dict):
             return {member: put(inner, member) for member, inner in cast(dict[str, JSON], value).items()}
         if isinstance(value, list):

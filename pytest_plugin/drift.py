@@ -37,7 +37,7 @@ class Undocumented:
     """A member of answers that no document names.
 
     Attributes:
-        document: The schema that the answers were held to.
+        document: The schema that the answers were held to; `file` is where it stands.
         place: As `data.usage.tier`.
         types: What its values were.
         example: One of them, cut.
@@ -50,6 +50,7 @@ class Undocumented:
     types: tuple[str, ...]
     example: str
     count: int
+    file: str
 
 
 @dataclass
@@ -169,6 +170,7 @@ def _undocumented(seen: _Seen) -> list[Undocumented]:
             tuple(sorted({TYPES.get(value.__class__, "null") for value in values})),
             _shown(values[0]),
             len(values),
+            seen.document.file,
         )
         for place, values in sorted(places.items())
     ]
@@ -271,13 +273,11 @@ def write(found: Drift, path: Path) -> None:
 def propose(provider: Provider, found: Drift, folder: Path) -> str:
     """Return a patch of the schemas in a folder that adds the undocumented members, marked as observed."""
     patches: list[str] = []
-    by_document: dict[str, list[Undocumented]] = defaultdict(list)
+    by_file: dict[str, list[Undocumented]] = defaultdict(list)
     for each in found.undocumented:
-        by_document[each.document].append(each)
-    for name, members in sorted(by_document.items()):
-        path = folder / provider.slug / f"{name}.schema.json"
-        if not path.exists():
-            continue
+        by_file[each.file].append(each)
+    for name, members in sorted(by_file.items()):
+        path = folder / provider.slug / name
         before = path.read_text("utf-8")
         after = before
         for member in members:
@@ -300,7 +300,7 @@ def _with_member(text: str, member: Undocumented) -> str:
     types = list(member.types)
     entry: Schema = {
         "type": types[0] if len(types) == 1 else types,
-        "x-source": "observed in production",
+        "x-source": "observed: production",
         "x-certainty": "observed",
     }
     if "properties" not in holder:

@@ -69,12 +69,14 @@ class Document:
         name: The variant's name, or the file's stem.
         schema: JSON Schema 2020-12 and the project's keywords, without references.
         rules: One rule for each limit.
+        file: Where it stands in the provider's folder.
 
     """
 
     name: str
     schema: Schema
     rules: tuple[Rule, ...]
+    file: str
 
     @cached_property
     def roles(self) -> Mapping[str, tuple[Path, ...]]:
@@ -438,7 +440,7 @@ class _Loader:
             self._check_overrides(file, path, node)
         rules = tuple(self._rule(name, constraint, file) for constraint in constraints(schema))
         self.rules.extend(rules)
-        return Document(name, schema, rules)
+        return Document(name, schema, rules, file)
 
     def _shared(self, file: str) -> Document:
         """Return the document of a file that several places name, called after the file."""

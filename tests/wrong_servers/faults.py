@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qwenmock.mockserver.app import create_app
 from qwenmock.mockserver.double import Double, create_double
 from qwenmock.mockserver.settings import Settings
-from qwenmock.schemas.catalog import Catalog, Document, Provider, Variant
+from qwenmock.schemas.catalog import Catalog, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, subschema, walk
 
 
@@ -129,7 +129,7 @@ class Tampering:
 
 def with_request(provider: Provider, variant: Variant, schema: JSON) -> Provider:
     """Return the provider with another schema for one variant's requests."""
-    document = Document(variant.request.name, schema, variant.request.rules)
+    document = replace(variant.request, schema=schema)
     changed = replace(variant, request=document)
     variants = {**provider.variants, variant.name: changed}
     endpoints = {

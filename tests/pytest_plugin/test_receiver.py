@@ -1,0 +1,69 @@
+"""`qwenmock check-callback` against receivers that cope, and that do not."""
+
+import base64
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from qwenmock.mockserver import signatures
+from qwenmock.mockserver.server import serving
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of a few bytes").decode()
+PROGRAM = [sys.executable, "-m", "qwenmock.mockserver", "check-callback"]
+
+
+def receiver(*, careful: bool) -> Starlette:
+    async def receive(request: Request) -> Response:
+        body = await request.body()
+        if careful:
+            if len(body) > 2**20:
+                return Response(status_code=413)
+            if signatures.problem(SECRET, dict(request.headers), body, time.time()) is not None:
+                return Response(status_code=401)
+            try:
+                await request.json()
+            except ValueError:
+                return Response(status_code=400)
+        return Response(status_code=200)
+
+    return Starlette(routes=[Route("/", receive, methods=["POST"])])
+
+
+@pytest.fixture(params=[True, False], ids=["careful", "careless"])
+def receiving(request: pytest.FixtureRequest) -> Iterator[tuple[str, bool]]:
+    with serving(receiver(careful=request.param)) as port:
+        yield f"http://127.0.0.1:{port}/", request.param
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_receiver_is_examined(receiving: tuple[str, bool]) -> None:
+    url, is_careful = receiving
+    done = run(url, "--secret", SECRET)
+    assert done.returncode == (0 if is_careful else 1), done.stdout + done.stderr
+    marks = {line.split()[1]: line.split()[0] for line in done.stdout.splitlines()}
+    assert marks["first"] == marks["duplicate"] == marks["late"] == marks["out-of-order"] == marks["huge"] == "ok"
+    due = "ok" if is_careful else "FAIL"
+    assert marks["forged"] == marks["unsigned"] == marks["replayed"] == due
+
+
+def test_what_cannot_be_examined_is_one_line() -> None:
+    for arguments, text in (
+        (("http://127.0.0.1:9/",), "does not answer"),
+        (("nowhere",), "a URL as in"),
+        (("http://127.0.0.1:9/", "--provider", "nebula"), "nebula makes no callbacks"),
+        (("http://127.0.0.1:9/", "--secret", "x"), "--secret"),
+    ):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert text in done.stderr

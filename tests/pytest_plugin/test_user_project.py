@@ -1,0 +1,209 @@
+"""A user's own project, with two lines in its conftest."""
+
+import json
+import subprocess
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+CONFTEST = """
+from qwenmock.pytest_plugin import autouse
+double = autouse("qwenmock_intercept")
+"""
+APPLICATION = """
+import os
+import httpx
+
+def paint(prompt):
+    answer = httpx.post(
+        "https://llm.ai-nebula.com/v1/images/generations",
+        headers={"Authorization": f"Bearer {os.environ.get('NEBULA_KEY', 'sk-production')}"},
+        json={"model": "qwen-image-plus", "prompt": prompt, "parameters": {"size": "1328*1328"}},
+    )
+    answer.raise_for_status()
+    return httpx.get(answer.json()["data"]["data"][0]["url"]).content
+"""
+TESTS = """
+import httpx
+import pytest
+from application import paint
+
+def test_paints():
+    assert paint("a cat").startswith(b"\\x89PNG")
+
+def test_bills(qwenmock):
+    paint("a cat")
+    paint("a dog")
+    qwenmock.expect_calls(2)
+    qwenmock.assert_billed("0.36")
+
+def test_out_of_money(qwenmock):
+    qwenmock.set_balance(0)
+    with pytest.raises(httpx.HTTPStatusError, match="403"):
+        paint("a cat")
+"""
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(application=APPLICATION, test_application=TESTS)
+    return pytester
+
+
+def test_two_lines_make_tests_run_offline(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess("--qwenmock-offline")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "3 tests, 4 calls, 3 images: 0.54 CNY that production would cost",
+            "*0.36 CNY     2 images  test_application.py::test_bills",
+            "nebula: never exercised: 400, 401, 429, 500, expired link",
+            "qwenmock: offline: no outgoing socket",
+        ]
+    )
+
+
+def test_processes_of_xdist_add_up(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess("-n", "2", "--qwenmock-report", "used.json")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["3 tests, 4 calls, 3 images: 0.54 CNY that production would cost"])
+    used = json.loads((project.path / "used.json").read_text())
+    assert sorted(use["calls"] for use in used["uses"]) == [1, 1, 2]
+
+
+def test_run_that_would_cost_too_much_fails(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess("--qwenmock-max-cost", "0.5")
+    assert result.ret == 1
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["the run would have cost 0.54 CNY, more than --qwenmock-max-cost 0.5"])
+    assert project.runpytest_subprocess("--qwenmock-max-cost", "0.54").ret == 0
+    wrong = project.runpytest_subprocess("--qwenmock-max-cost", "much")
+    wrong.stderr.fnmatch_lines(["*--qwenmock-max-cost: a number of at least 0 is due, got 'much'"])
+
+
+def test_reports_are_for_pull_requests_and_junit(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess("--qwenmock-report", "used.md", "--junit-xml", "junit.xml")
+    assert result.ret == 0
+    text = (project.path / "used.md").read_text("utf-8")
+    assert "| `test_application.py::test_bills` | 2 | 2 | 0.36 CNY |" in text
+    assert "| nebula | 0 of 108 | 400, 401, 429, 500, expired link |" in text
+    properties = {
+        (case.get("name"), each.get("name")): each.get("value")
+        for case in ET.parse(project.path / "junit.xml").iter("testcase")
+        for each in case.iter("property")
+    }
+    assert properties["test_bills", "qwenmock_cost"] == "0.36 CNY"
+    assert properties["test_bills", "qwenmock_calls"] == "2"
+    wrong = project.runpytest_subprocess("--qwenmock-report", "used.txt")
+    wrong.stderr.fnmatch_lines(["*--qwenmock-report: used.txt must end in .md, .json"])
+
+
+def test_connection_that_leaves_the_machine_is_refused(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import socket
+        import pytest
+
+        def test_leaves():
+            with pytest.raises(ConnectionError, match="stay offline"):
+                socket.create_connection(("192.0.2.1", 80), timeout=1)
+            with pytest.raises(ConnectionError, match="example.com"):
+                socket.getaddrinfo("example.com", 80)
+        """
+    )
+    result = pytester.runpytest_subprocess("--qwenmock-offline")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["qwenmock: offline: connections were refused to 192.0.2.1, example.com"])
+
+
+def test_failing_test_shows_what_the_double_was_asked(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_fails="""
+        from application import paint
+
+        def test_fails(qwenmock):
+            paint("a cat")
+            qwenmock.expect_calls(5)
+        """
+    )
+    result = project.runpytest_subprocess("test_fails.py")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*qwenmock journal*", "*200 /v1/images/generations*"])
+
+
+def test_settings_of_the_double_are_the_users(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import httpx
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def qwenmock_settings():
+            return {"strict": True, "price": {"nebula": "1"}}
+
+        def test_strict(qwenmock):
+            body = {"model": "qwen-image-plus", "prompt": "a", "parameters": {"size": "1328*1328"}}
+            headers = {"Authorization": f"Bearer {qwenmock.key}"}
+            url = qwenmock.url("nebula") + "/v1/images/generations"
+            assert httpx.post(url, json={**body, "x": 1}, headers=headers).status_code == 400
+            assert httpx.post(url, json=body, headers=headers).status_code == 200
+            qwenmock.assert_billed("1")
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+# With plugins and packages whose names are like ours, in an environment that `make peers` makes.
+
+
+@pytest.fixture
+def crowded() -> list[str]:
+    program = Path(__file__).parents[2] / ".venv-bench" / "bin" / "python"
+    names = "mockserver, pytest_base_url, pytest_playwright, pytest_asyncio, schemathesis, qwenmock.mockserver"
+    command = [str(program), "-c", f"import {names}"]
+    if not program.exists() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("there is no environment with those plugins; `make peers` makes one")
+    return [str(program), "-m", "pytest", "-p", "no:cacheprovider"]
+
+
+def test_asyncio_tests_use_it(pytester: pytest.Pytester, crowded: list[str]) -> None:
+    pytester.makepyfile(
+        """
+        import httpx
+        import pytest
+
+        @pytest.mark.asyncio
+        async def test_async(qwenmock, qwenmock_intercept):
+            async with httpx.AsyncClient() as client:
+                answer = await client.post("https://llm.ai-nebula.com/v1/images/generations", json={})
+            assert answer.status_code == 401
+            qwenmock.expect_calls(1)
+        """
+    )
+    pytester.run(*crowded).assert_outcomes(passed=1)
+
+
+def test_names_and_options_of_others_do_not_collide(project: pytest.Pytester, crowded: list[str]) -> None:
+    """The project's own folders are called as ours are, too."""
+    for folder in ("schemas", "fixtures", "contract_tests"):
+        (project.path / folder).mkdir()
+        (project.path / folder / "__init__.py").write_text("OWN = True\n")
+    (project.path / "contract_tests" / "test_own.py").write_text(
+        "import contract_tests, fixtures, mockserver, schemas\n\n"
+        "def test_own(base_url, qwenmock, browser_name):\n"
+        "    assert all(m.OWN for m in (contract_tests, fixtures, schemas))\n"
+        "    assert base_url == 'http://127.0.0.1:1'\n"
+        "    from mockserver import MockServerClient\n"
+        "    from qwenmock.mockserver import running\n"
+    )
+    result = project.run(*crowded, "--base-url", "http://127.0.0.1:1", "--browser", "chromium")
+    result.assert_outcomes(passed=4)
