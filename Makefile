@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: serve test lint types sdks peers vendor screenshots bench bench-growth bench-detection clean
+.PHONY: serve test lint types sdks peers vendor screenshots docs bench bench-growth bench-detection clean
 
 serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
@@ -24,6 +24,11 @@ sdks:
 # The README's two pictures.
 screenshots: .venv/test.stamp
 	$(BIN)/python docs/screenshots.py
+
+docs: .venv/test.stamp
+	$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
+	@echo "build/site/index.html"
 
 # Other people's tools, which tests and benchmarks hold ours against; what needs one that is missing is left out.
 peers: .venv-bench/bin/schemathesis

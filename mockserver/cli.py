@@ -27,8 +27,7 @@ COULD_NOT_RUN = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 when all went well, 2 when it could not be done."""
-    parser = _parser()
-    options = vars(parser.parse_args(arguments))
+    options = vars(parser().parse_args(arguments))
     run = options.pop("run")
     try:
         return run(options)
@@ -37,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COULD_NOT_RUN
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="qwenmock", description="An offline double of the Qwen image APIs, and an examiner of their contract."
     )

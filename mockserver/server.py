@@ -80,16 +80,24 @@ def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Se
 
 def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
     """Run a server until a signal, and say so."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn stops cleanly on these, then passes them on to whoever had them before.
-        signal.signal(number, _ignore)
+    stop_on_signals(server)
     server.run(sockets=[listener])
     listener.close()
     print("stopped", flush=True)
 
 
-def _ignore(_number: int, _frame: object) -> None:
-    """Take a signal that was already acted on."""
+def stop_on_signals(server: uvicorn.Server) -> None:
+    """Have a server stop cleanly on SIGINT and SIGTERM from now on.
+
+    It takes them itself once it runs, and then passes them on to whoever had them before: one that comes earlier, or is
+    passed on, must neither be lost nor end the process at once.
+    """
+
+    def stop(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
 
 
 class RunningServer:

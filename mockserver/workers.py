@@ -24,7 +24,7 @@ from qwenmock.mockserver.app import create_app
 from qwenmock.mockserver.double import create_double, open_store
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.requestlog import RequestLog
-from qwenmock.mockserver.server import listen, settle_memory, stop_seconds, uvicorn_server
+from qwenmock.mockserver.server import listen, settle_memory, stop_on_signals, stop_seconds, uvicorn_server
 from qwenmock.mockserver.settings import Settings
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -137,11 +137,10 @@ def run_worker(settings: Settings, sender: Connection) -> None:
     listener = listen(settings.host, settings.port, reuse_port=True)
     sender.send("listening")
     sender.close()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn stops cleanly on these, then passes them on to whoever had them before.
-        signal.signal(number, lambda _number, _frame: None)
+    server = uvicorn_server(create_app(double), settings)
+    stop_on_signals(server)
     settle_memory()
-    uvicorn_server(create_app(double), settings).run(sockets=[listener])
+    server.run(sockets=[listener])
 
 
 def _has_listened(pipe: Connection) -> bool:

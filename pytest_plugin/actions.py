@@ -30,7 +30,7 @@ RECORDED = "qwenmock-drift"
 def proxy_command(options: dict[str, Any]) -> int:
     """Forward until told to stop."""
     provider = _provider(load(), options["provider"])
-    budget = Budget(number("--budget", options["budget"]), provider.currency)
+    budget = Budget(number("--budget", options["budget"]), provider.currency, option="--budget")
     target = (options["target"] or provider.base_url).rstrip("/")
     folder = None if options["record"] is None else Path(options["record"])
     proxy = Proxy(provider, target, budget, folder, print_line)

@@ -14,8 +14,8 @@ class OverBudget(Exception):  # noqa: N818, a reason to skip, no failure
 
     """
 
-    def __init__(self, needed: Decimal, left: Decimal, currency: str) -> None:
-        super().__init__(f"could cost {needed:f} {currency}, and {left:f} {currency} of the budget are left")
+    def __init__(self, needed: Decimal, left: Decimal, currency: str, option: str) -> None:
+        super().__init__(f"could cost {needed:f} {currency}, and {left:f} {currency} of {option} are left")
         self.needed = needed
         self.left = left
 
@@ -28,10 +28,19 @@ class Budget:
         currency: What amounts are in.
         shared: File of the account, where several processes spend from one budget.
         name: What it is for, in that file.
+        option: What sets it.
 
     """
 
-    def __init__(self, limit: Decimal | None, currency: str, shared: str | None = None, name: str = "") -> None:
+    def __init__(
+        self,
+        limit: Decimal | None,
+        currency: str,
+        shared: str | None = None,
+        name: str = "",
+        option: str = "--live-budget",
+    ) -> None:
+        self._option = option
         self.limit = limit
         self.currency = currency
         self._name = name
@@ -85,7 +94,7 @@ class Budget:
             reserved, spent, all_worst = self._read()
             left = (self.limit or Decimal(0)) - reserved - spent
             if self.limit is not None and reserve > 0 and reserve > left:
-                raise OverBudget(reserve, left, self.currency)
+                raise OverBudget(reserve, left, self.currency, self._option)
             values = (str(reserved + reserve), str(spent + spend), str(all_worst + worst), self._name)
             self._db.execute("UPDATE budget SET reserved = ?, spent = ?, worst = ? WHERE name = ?", values)
         finally:

@@ -1,5 +1,6 @@
 """What is packed is what is in the repository."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -41,3 +42,61 @@ def test_version_and_changelog_agree() -> None:
     from qwenmock.mockserver import __version__
 
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def interpreters() -> list[str]:
+    """Return the Pythons of this machine that the package is for, one of each version."""
+    found: dict[str, str] = {}
+    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
+    folders += sorted(Path.home().glob(".pyenv/versions/*/bin"))
+    for folder in folders:
+        for version in ("3.11", "3.12", "3.13"):
+            program = folder / f"python{version}"
+            if version not in found and program.exists():
+                check = [str(program), "-c", f"import sys, venv, ensurepip; assert sys.version.startswith('{version}')"]
+                if subprocess.run(check, capture_output=True, check=False).returncode == 0:
+                    found[version] = str(program)
+    return list(found.values())
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+@pytest.mark.parametrize("interpreter", interpreters())
+def test_wheel_works_in_a_clean_environment(interpreter: str, wheel: Path, tmp_path: Path) -> None:
+    def run(*command: str) -> str:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run(interpreter, "-m", "venv", "clean")
+    program = str(tmp_path / "clean" / "bin" / "python")
+    run(program, "-m", "pip", "install", "--quiet", str(wheel))
+    script = str(tmp_path / "clean" / "bin" / "qwenmock")
+    assert run(script, "--version").startswith("qwenmock ")
+    assert "openapi" in run(script, "openapi", "nebula")
+    out = run(
+        program, "-m", "pytest", "--pyargs", "qwenmock.contract_tests", "-q", "--provider", "aigc", "-k", "billing"
+    )
+    assert " passed" in out
+    names = ("mockserver", "schemas", "fixtures", "contract_tests", "pytest_plugin")
+    paths = "; ".join(f"print(importlib.import_module('qwenmock.{name}').__file__)" for name in names)
+    files = run(program, "-c", f"import importlib; {paths}").split()
+    assert all((Path(file).parent / "py.typed").exists() for file in files)
+
+
+def test_metadata_is_for_those_who_look_for_it(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
+        text = archive.read(name).decode()
+    for classifier in ("Framework :: Pytest", "Framework :: Hypothesis", "Typing :: Typed"):
+        assert f"Classifier: {classifier}" in text
+    assert "Provides-Extra: redis" in text
+    assert "Requires-Python: >=3.11" in text

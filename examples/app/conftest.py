@@ -1,0 +1,3 @@
+from qwenmock.pytest_plugin import autouse
+
+double = autouse("qwenmock_intercept")
