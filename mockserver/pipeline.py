@@ -106,6 +106,14 @@ class Replayed(Exception):  # noqa: N818, a way out of the pipeline, no failure
         self.recording = recording
 
 
+def replay(double: Double, call: Call, path: str, body: JSON) -> None:
+    """Leave the pipeline where the call was recorded."""
+    if double.replay:
+        recording = double.replay.find(call.provider.slug, path, body)
+        if recording is not None:
+            raise Replayed(recording)
+
+
 async def replayed(double: Double, call: Call, trace: Trace, recording: Recording) -> tuple[Answer, dict[str, JSON]]:
     """Answer as was recorded. Links that have ended become new ones to drawn pictures; nothing is billed."""
     trace.enter("replay")
@@ -162,6 +170,7 @@ async def carry_out(double: Double, call: Call, trace: Trace, wish: Wish) -> tup
     if wish.error is not None:
         raise ApiError(wish.error, "asked for by the Prefer header", headers=_retry_after(wish.error))
     if not call.endpoint.variants:
+        replay(double, call, call.endpoint.path.replace("{task_id}", call.task_id), None)
         return await answer_query(double, call, trace), wish
     order = await take(double, call, trace, wish)
     dialect = double.dialects[call.provider.slug]
@@ -180,10 +189,7 @@ async def take(double: Double, call: Call, trace: Trace, wish: Wish) -> Order:
     balance = await limit(double, opening, profile)
     trace.enter("parse")
     body = await parse(call, trace)
-    if double.replay:
-        recording = double.replay.find(provider.slug, call.endpoint.path, body)
-        if recording is not None:
-            raise Replayed(recording)
+    replay(double, call, call.endpoint.path, body)
     trace.enter("validate")
     variant = choose(call, body)
     trace.variant = variant.name

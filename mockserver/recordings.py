@@ -44,6 +44,7 @@ class Recording:
         headers: Of the answer, the few that mean something.
         seconds: From request to answer.
         violations: What the exchange broke of the contract, each as `rule: what`.
+        at: When it was, in unix seconds; 0 where that is not known.
 
     """
 
@@ -56,6 +57,7 @@ class Recording:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     seconds: float = 0.0
     violations: tuple[str, ...] = ()
+    at: float = 0.0
     version: int = 1
 
 
@@ -111,8 +113,9 @@ def save(folder: Path, recording: Recording, secrets: Iterable[str] = ()) -> Pat
     left = next((secret for secret in known if _is_leaked(secret, text)), None)
     if left is not None:
         raise SettingsError("an exchange still holds a part of the key after scrubbing, and was not written")
-    digest = fingerprint(recording.provider, recording.path, values["request"])[:12]
-    path = folder / f"{recording.provider}-{recording.status}-{digest}.json"
+    request = fingerprint(recording.provider, recording.path, values["request"])[:12]
+    answer = _digest(json.dumps(values["answer"], sort_keys=True))[:6]  # a task is asked for more than once
+    path = folder / f"{recording.provider}-{recording.status}-{request}-{answer}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
@@ -122,7 +125,7 @@ def save(folder: Path, recording: Recording, secrets: Iterable[str] = ()) -> Pat
 
 
 def load_recordings(folder: Path, provider: str | None = None) -> list[Recording]:
-    """Return the exchanges in a folder, of one provider or all, in the order of their names.
+    """Return the exchanges in a folder, of one provider or all, the oldest first.
 
     Raises:
         SettingsError: There is no such folder, or a file is no recording.
@@ -145,7 +148,7 @@ def load_recordings(folder: Path, provider: str | None = None) -> list[Recording
         recording = Recording(**values)
         if provider in {None, recording.provider}:
             found.append(recording)
-    return found
+    return sorted(found, key=lambda recording: recording.at)
 
 
 def _digest(data: str) -> str:

@@ -25,9 +25,8 @@ class Replay:
     def __init__(self, recordings: Sequence[Recording]) -> None:
         self._found: dict[str, _Turns] = defaultdict(lambda: _Turns([]))
         for recording in recordings:
-            if recording.method == "POST":
-                key = fingerprint(recording.provider, recording.path, recording.request)
-                self._found[key].recordings.append(recording)
+            key = fingerprint(recording.provider, recording.path, recording.request)
+            self._found[key].recordings.append(recording)
 
     @classmethod
     def of(cls, folder: Path | None) -> "Replay":

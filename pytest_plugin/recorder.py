@@ -1,5 +1,6 @@
 """Keeps what passes between a client and a live endpoint, held to the contract as it passes."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -72,6 +73,7 @@ def recording_of(provider: Provider, endpoint: Endpoint, path: str, content: byt
         headers=reply.headers,
         seconds=round(reply.seconds, 3),
         violations=tuple(violations(provider, endpoint, request, reply.status, answer)),
+        at=round(time.time(), 3),
     )
 
 
@@ -105,17 +107,9 @@ def documents_for(provider: Provider, endpoint: Endpoint, variant: Variant | Non
     """Return what an answer with a status may be."""
     if status != 200:
         return list({k.document.name: k.document for k in provider.errors.values() if k.status == status}.values())
-    if endpoint.created is not None:
-        return [endpoint.created]
-    if endpoint.answer is not None:
-        return [endpoint.answer]
-    if variant is not None:
+    if endpoint.created is None and variant is not None:
         return [variant.answer]
-    if endpoint.name == "task" and provider.tasks is not None:
-        states = [state.document for state in provider.tasks.states.values() if state.document is not None]
-        ended = [v.answer for v in provider.variants.values() if provider.endpoint_of(v).created is not None]
-        return [*states, *ended]
-    return [v.answer for v in endpoint.variants]
+    return list(provider.answers_of(endpoint))
 
 
 def _json(data: bytes) -> JSON:

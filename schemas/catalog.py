@@ -257,6 +257,25 @@ class Provider:
         """Return the endpoint that takes a variant."""
         return next(endpoint for endpoint in self.endpoints.values() if variant in endpoint.variants)
 
+    @cached_property
+    def task_documents(self) -> tuple[Document, ...]:
+        """What the query of a task may answer, and a callback carry."""
+        if self.tasks is None:
+            return ()
+        states = [state.document for state in self.tasks.states.values() if state.document is not None]
+        ended = [each.answer for each in self.variants.values() if self.endpoint_of(each).created is not None]
+        return tuple({document.name: document for document in (*states, *ended)}.values())
+
+    def answers_of(self, endpoint: Endpoint) -> tuple[Document, ...]:
+        """Return what an endpoint may answer with success."""
+        if endpoint.created is not None:
+            return (endpoint.created,)
+        if endpoint.variants:
+            return tuple({each.answer.name: each.answer for each in endpoint.variants}.values())
+        if endpoint.answer is not None:
+            return (endpoint.answer,)
+        return self.task_documents if endpoint.name == "task" else ()
+
     @property
     def has_switch(self) -> bool:
         """Whether a header tells some endpoints from others."""

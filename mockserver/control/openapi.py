@@ -71,7 +71,7 @@ def _responses(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
     samples = {v.name: sample for v in endpoint.variants if (sample := answer(provider, v)) is not None}
     if endpoint.name == "task":
         samples = _ended(provider)
-    found: dict[str, JSON] = {"200": _response("success", _any_of(_answers(provider, endpoint)), samples)}
+    found: dict[str, JSON] = {"200": _response("success", _any_of(provider.answers_of(endpoint)), samples)}
     by_status: dict[int, list[ErrorKind]] = {}
     for kind in provider.errors.values():
         by_status.setdefault(kind.status, []).append(kind)
@@ -83,26 +83,8 @@ def _responses(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
     return found
 
 
-def _answers(provider: Provider, endpoint: Endpoint) -> list[Document]:
-    if endpoint.created is not None:
-        return [endpoint.created]
-    if endpoint.variants:
-        return list({variant.answer.name: variant.answer for variant in endpoint.variants}.values())
-    if endpoint.answer is not None:
-        return [endpoint.answer]
-    return _task_states(provider) if endpoint.name == "task" else []
-
-
-def _task_states(provider: Provider) -> list[Document]:
-    if provider.tasks is None:
-        return []
-    states = [state.document for state in provider.tasks.states.values() if state.document is not None]
-    ended = [v.answer for v in provider.variants.values() if provider.endpoint_of(v).created is not None]
-    return list({document.name: document for document in (*states, *ended)}.values())
-
-
 def _callback(provider: Provider) -> dict[str, JSON]:
-    content = _content(_any_of(_task_states(provider)), _ended(provider))
+    content = _content(_any_of(provider.task_documents), _ended(provider))
     return {
         "requestBody": {"required": True, "content": content},
         "responses": {"200": {"description": "taken; any other than 2xx is tried again"}},

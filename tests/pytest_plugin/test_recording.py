@@ -199,6 +199,16 @@ def test_recordings_are_replayed_and_the_rest_is_by_contract(production: str, tm
     assert "broken.json" in run("serve", "--replay", str(tmp_path), code=2)
 
 
+def test_a_task_is_replayed_as_it_went(tmp_path: Path) -> None:
+    task = {"id": "task-unified-1-recorded", "object": "image.generation.task", "results": []}
+    path = f"/v1/tasks/{task['id']}"
+    for at, status in enumerate(("pending", "processing", "completed"), start=1):
+        save(tmp_path, Recording("evolink", "GET", path, None, 200, {**task, "status": status}, at=float(at)))
+    with serving("--port", "0", "--replay", str(tmp_path)) as (_, origin):
+        found = [httpx.get(f"{origin}/evolink{path}", headers=KEY).json()["status"] for _ in range(4)]
+        assert found == ["pending", "processing", "completed", "completed"]
+
+
 def test_live_contract_run_keeps_its_exchanges(
     production: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
