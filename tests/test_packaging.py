@@ -78,7 +78,11 @@ def test_wheel_works_in_a_clean_environment(interpreter: str, wheel: Path, tmp_p
 
     run(interpreter, "-m", "venv", "clean")
     program = str(tmp_path / "clean" / "bin" / "python")
-    run(program, "-m", "pip", "install", "--quiet", str(wheel))
+    install = [program, "-m", "pip", "install", "--quiet", str(wheel)]
+    done = subprocess.run(install, cwd=tmp_path, capture_output=True, text=True, check=False)
+    if "Failed to establish a new connection" in done.stderr or "name resolution" in done.stderr:
+        pytest.skip("no package index can be reached")
+    assert done.returncode == 0, done.stderr
     script = str(tmp_path / "clean" / "bin" / "qwenmock")
     assert run(script, "--version").startswith("qwenmock ")
     assert "openapi" in run(script, "openapi", "nebula")
