@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from qwenmock.mockserver.errors import ApiError
 from qwenmock.schemas.catalog import Provider
@@ -42,6 +43,7 @@ NAMED = re.compile(r"sk-mock\.[A-Za-z0-9_.-]{1,100}")
 """Keys with an account of their own, for tests that run side by side."""
 
 
+@lru_cache(maxsize=1024)
 def mask(key: str) -> str:
     """Return enough of a key to recognise it, and too little to use it."""
     return f"{key[:4]}…{key[-4:]}" if len(key) > 12 else f"{key[:4]}…"

@@ -1,6 +1,7 @@
 """What images cost, and the provider's own record of it."""
 
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 from qwenmock.mockserver.money import plain
 from qwenmock.schemas.catalog import Provider
@@ -15,6 +16,7 @@ def unit_price(provider: Provider, model: str, own: dict[str, Decimal]) -> Decim
     return own.get(provider.slug, provider.price_of(model).amount)
 
 
+@lru_cache(maxsize=256)
 def cost(price: Decimal | None, images: int) -> Decimal:
     """Return what the images cost; 0 where the price is not known."""
     return Decimal(0) if price is None else plain(price * images)

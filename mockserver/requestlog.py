@@ -40,16 +40,21 @@ class RequestLog:
     """
 
     def __init__(self, form: str, stream: TextIO) -> None:
-        self._form = form
+        self._write = as_json if form == "json" else as_text
         self._stream = stream
+        self._lines: list[str] = []
         self._entries: list[Mapping[str, JSON]] = []
         self._console = Console(file=stream, highlight=False) if form == "text" and stream.isatty() else None
 
     def __call__(self, entry: Mapping[str, JSON]) -> None:
         """Log one entry."""
-        if not self._entries:
+        if not self._entries and not self._lines:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self._entries.append(entry)
+        if self._console is None:
+            # At once: entries that are kept until later cost more than their lines.
+            self._lines.append(self._write(entry))
+        else:
+            self._entries.append(entry)
 
     def flush(self) -> None:
         """Write what has gathered."""
@@ -57,9 +62,11 @@ class RequestLog:
         if self._console is not None and len(entries) <= COLOURED_AT_ONCE:
             for entry in entries:
                 self._console.print(as_line(entry), no_wrap=True, overflow="ellipsis", crop=True)
-        elif entries:
-            write = as_json if self._form == "json" else as_text
-            self._stream.write("\n".join(map(write, entries)) + "\n")
+        else:
+            self._lines += map(self._write, entries)
+        lines, self._lines = self._lines, []
+        if lines:
+            self._stream.write("\n".join(lines) + "\n")
             self._stream.flush()
 
 
