@@ -57,14 +57,14 @@ def profile_of(key: str, more: dict[str, Profile]) -> Profile | None:
     return found
 
 
-def authenticate(provider: Provider, header: str | None, more: dict[str, Profile]) -> tuple[str, Profile]:
+def authenticate(provider: Provider, header: str, more: dict[str, Profile]) -> tuple[str, Profile]:
     """Return the key of a call and its profile.
 
     Raises:
         ApiError: There is no key, it is not sent as a Bearer token, it is unknown, or it has expired.
 
     """
-    if header is None:
+    if not header:
         raise _unauthorized(provider, "required", "the Authorization header is missing; send 'Bearer <key>'")
     if header[: len(SCHEME)].lower() != SCHEME.lower():
         raise _unauthorized(provider, "scheme", "the Authorization header must be 'Bearer <key>'")

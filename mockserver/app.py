@@ -78,15 +78,15 @@ class Application(Starlette):
                     await self.double.refresh()
             path: str = scope["path"]
             if not path.startswith("/__"):
-                headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-                target = self._find(path, headers.get("host", ""))
+                headers: dict[bytes, bytes] = dict(scope["headers"])
+                target = self._find(path, headers.get(b"host", b""))
                 if target is not None and path not in {"/health", "/ready"}:
                     await self._provider(target, scope, headers, receive, send)
                     return
         await super().__call__(scope, receive, send)
 
     async def _provider(
-        self, target: Target, scope: Scope, headers: dict[str, str], receive: Receive, send: Send
+        self, target: Target, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
     ) -> None:
         endpoint = target.endpoints.get(scope["method"])
         if endpoint is None:
@@ -138,11 +138,11 @@ class Application(Starlette):
 class Body:
     """Reads a request's body, and no more of it than is taken."""
 
-    def __init__(self, receive: Receive, headers: dict[str, str], longest: int) -> None:
+    def __init__(self, receive: Receive, headers: dict[bytes, bytes], longest: int) -> None:
         self._receive = receive
         self._longest = longest
-        length = headers.get("content-length", "")
-        self._announced = int(length) if length.isascii() and length.isdecimal() else 0
+        length = headers.get(b"content-length", b"")
+        self._announced = int(length) if length.isdigit() else 0
         self.ended = False
 
     async def read(self) -> bytes:
@@ -180,7 +180,7 @@ class Body:
 async def respond(answer: Answer, body: Body, send: Send) -> None:
     """Send an answer; what was not read of the request is drained after it."""
     headers = [
-        *((name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()),
+        *[(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()],
         *CONSTANT_HEADERS,
         (b"content-length", b"%d" % len(answer.body)),
     ]
@@ -208,14 +208,15 @@ async def cut(drop: Dropped, send: Send) -> None:
     transport.abort()
 
 
-def base_url(scope: Scope, headers: dict[str, str]) -> str:
+def base_url(scope: Scope, headers: dict[bytes, bytes]) -> str:
     """Return scheme and host that a request came to, as its client wrote them."""
-    scheme = headers.get("x-forwarded-proto", scope["scheme"])
-    host = headers.get("x-forwarded-host") or headers.get("host")
-    if not host:
-        address, port = scope.get("server") or ("127.0.0.1", 80)
-        host = f"{address}:{port}"
-    return f"{scheme}://{host}"
+    proto = headers.get(b"x-forwarded-proto")
+    scheme: str = scope["scheme"] if proto is None else proto.decode("latin-1")
+    named = headers.get(b"x-forwarded-host") or headers.get(b"host")
+    if named:
+        return f"{scheme}://{named.decode('latin-1')}"
+    address, port = scope.get("server") or ("127.0.0.1", 80)
+    return f"{scheme}://{address}:{port}"
 
 
 def _no_such_endpoint(target: Target, scope: Scope) -> Response:

@@ -18,7 +18,7 @@ class Call(NamedTuple):
     """A request to a provider.
 
     Attributes:
-        headers: By lower-case name.
+        headers: By lower-case name, as they came.
         task_id: What stands in the path for a task's id.
         query: The query string's values.
         base_url: Scheme and host that the call came to, which image URLs begin with.
@@ -33,11 +33,15 @@ class Call(NamedTuple):
     endpoint: Endpoint
     method: str
     path: str
-    headers: Mapping[str, str]
+    headers: Mapping[bytes, bytes]
     base_url: str
     task_id: str
     query: Mapping[str, str]
     read: Callable[[], Awaitable[bytes]]
+
+    def header(self, name: str) -> str:
+        """Return a header's value; "" where there is none."""
+        return self.headers.get(name.encode(), b"").decode("latin-1")
 
 
 class Answer(NamedTuple):

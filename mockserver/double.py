@@ -9,8 +9,9 @@ from random import Random
 from qwenmock.mockserver.accounts import Profile
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.dialects import Dialect, dialect_of
-from qwenmock.mockserver.extraction import Asked, extractor
+from qwenmock.mockserver.extraction import extractor
 from qwenmock.mockserver.faults import Plan
+from qwenmock.mockserver.job import Job
 from qwenmock.mockserver.links import Links
 from qwenmock.mockserver.metrics import Metrics
 from qwenmock.mockserver.replay import Replay
@@ -55,21 +56,21 @@ class Double:
     def __post_init__(self) -> None:
         self._is_fresh = False
         self.fetches: deque[Fetch] = deque(maxlen=FETCHES)
-        self.replay = Replay.of(self.settings.replay)
+        self.replay = None if self.settings.replay is None else Replay.of(self.settings.replay)
         self.metrics = Metrics()
         self.dialects: dict[str, Dialect] = {provider.slug: dialect_of(provider) for provider in self.catalog}
-        variants = [(provider.slug, variant) for provider in self.catalog for variant in provider.variants.values()]
+        variants = [(provider, variant) for provider in self.catalog for variant in provider.variants.values()]
         self._validators = {
-            (slug, v.name): BodyValidator(v.request, allow_local_callbacks=self.settings.allow_local_callbacks)
-            for slug, v in variants
+            (p.slug, v.name): BodyValidator(v.request, allow_local_callbacks=self.settings.allow_local_callbacks)
+            for p, v in variants
         }
-        self._extractors = {(slug, v.name): extractor(v) for slug, v in variants}
+        self._extractors = {(p.slug, v.name): extractor(p, v) for p, v in variants}
 
     def validator(self, provider: Provider, variant: Variant) -> BodyValidator:
         """Return what holds bodies to the variant."""
         return self._validators[provider.slug, variant.name]
 
-    def asked(self, provider: Provider, variant: Variant, body: JSON) -> Asked:
+    def job(self, provider: Provider, variant: Variant, body: dict[str, JSON]) -> Job:
         """Return what a valid body of the variant asks for."""
         return self._extractors[provider.slug, variant.name](body)
 

@@ -55,7 +55,7 @@ def kind_for(provider: Provider, status: int) -> str | None:
     return next(iter(preferred or kinds), None)
 
 
-def preferences(provider: Provider, header: str | None) -> Wish:
+def preferences(provider: Provider, header: str) -> Wish:
     """Read a `Prefer` header: `code=429`, `wait=3`. What cannot be honoured is passed over, as RFC 7240 has it."""
     wish = NO_WISH
     if not header:
@@ -199,6 +199,7 @@ class Plan:
     The store has the plan and counts it down; this is a copy, read again when the store has a newer one.
 
     Attributes:
+        faults: Those that are set, by id.
         version: Number of the plan that was read.
 
     """
@@ -206,7 +207,7 @@ class Plan:
     def __init__(self, chance: Random, store: Store) -> None:
         self._chance = chance
         self._store = store
-        self._faults: list[tuple[str, Fault]] = []
+        self.faults: list[tuple[str, Fault]] = []
         self.version = 0
 
     async def set(self, faults: Sequence[Fault]) -> None:
@@ -217,11 +218,11 @@ class Plan:
     async def load(self) -> None:
         """Read the plan."""
         self.version = (await self._store.shared()).plan
-        self._faults = [(id_, Fault(**fault)) for id_, fault in (await self._store.faults()).items()]
+        self.faults = [(id_, Fault(**fault)) for id_, fault in (await self._store.faults()).items()]
 
     async def strike(self, job: Job, key: str, wish: Wish) -> Wish:
         """Add what the plan has for this request, and count it."""
-        for id_, fault in self._faults:
+        for id_, fault in self.faults:
             if not fault.fits(job, key) or self._chance.random() >= fault.probability:
                 continue
             if fault.times is not None and not await self._store.use_fault(id_):

@@ -11,12 +11,12 @@ from qwenmock.mockserver import uploads
 from qwenmock.mockserver.call import Call, Trace
 from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.errors import ApiError
-from qwenmock.mockserver.extraction import Asked
 from qwenmock.mockserver.files import BadLink, own_file
 from qwenmock.mockserver.inspection import Header, NotAnImage, decode_data_url, read_header
-from qwenmock.mockserver.job import Input
+from qwenmock.mockserver.job import Input, Job
+from qwenmock.mockserver.links import PREFIX
 from qwenmock.mockserver.outbound import Outbound, OutboundError
-from qwenmock.schemas.catalog import Rule, Variant
+from qwenmock.schemas.catalog import Provider, Rule
 from qwenmock.schemas.vocabulary import JSON
 
 FETCH_SECONDS = 10.0
@@ -24,17 +24,34 @@ RESOLVE = "x-dashscope-ossresourceresolve"
 """The header that Model Studio demands beside an `oss://` address."""
 
 
-async def inspect(double: Double, call: Call, variant: Variant, asked: Asked, trace: Trace) -> tuple[Input, ...]:
+async def inspect(double: Double, call: Call, job: Job, trace: Trace) -> tuple[Input, ...]:
     """Return the inputs as they were understood.
 
     Raises:
         ApiError: One is no image, or breaks a limit.
 
     """
-    if not asked.images:
+    if not job.images:
         return ()
-    spec, rules = variant.request.image_terms
-    return tuple([await _inspected(double, call, url, spec, rules, trace) for url in asked.images])
+    spec, rules = job.variant.request.image_terms
+    return tuple(
+        [
+            await _inspected(double, call, url, spec, rules, trace)
+            if double.settings.fetch_images or _may_be_here(url)
+            else _unseen(job.provider, url)
+            for url in job.images
+        ]
+    )
+
+
+def _may_be_here(url: str) -> bool:
+    return url[:5].lower() == "data:" or PREFIX in url or url.startswith(uploads.SCHEME)
+
+
+def _unseen(provider: Provider, url: str) -> Input:
+    """Return an input of which only its address is known."""
+    picture = provider.settings["picture"]
+    return Input("", url, "", picture["unseen_width"], picture["unseen_height"])
 
 
 async def _inspected(
@@ -43,8 +60,7 @@ async def _inspected(
     try:
         data = await _bytes_of(double, call, url, spec, rules)
         if data is None:
-            picture = call.provider.settings["picture"]
-            return Input("", url, "", picture["unseen_width"], picture["unseen_height"])
+            return _unseen(call.provider, url)
         header = read_header(data)
     except NotAnImage as error:
         raise _bad(rules[error.keyword], f"image: {error.reason}") from error
@@ -82,7 +98,7 @@ async def _bytes_of(
 
 async def _uploaded(double: Double, call: Call, url: str, longest: int, rules: Mapping[str, Rule]) -> bytes:
     data = await double.store.kept(url)
-    if data is None or call.headers.get(RESOLVE, "").lower() != "enable":
+    if data is None or call.header(RESOLVE).lower() != "enable":
         reason = "nothing was uploaded there" if data is None else f"the header {RESOLVE}: enable is due"
         raise _bad(rules["schemes"], f"image cannot be downloaded: {reason}")
     if len(data) > longest:

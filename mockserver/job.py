@@ -34,6 +34,7 @@ class Job(NamedTuple):
         prompt: The effective prompt, after truncation.
         size: Width and height in pixels where the request names them.
         seed: None where the request leaves it to chance.
+        images: Addresses of the input images, as they were sent.
 
     """
 
@@ -47,7 +48,7 @@ class Job(NamedTuple):
     seed: int | None
     watermark: bool
     prompt_extend: bool
-    inputs: tuple[Input, ...]
+    images: tuple[str, ...]
     callback_url: str | None
 
 

@@ -3,8 +3,10 @@
 import hashlib
 from typing import cast
 
+import orjson
+
 from qwenmock.mockserver.accounts import mask
-from qwenmock.mockserver.call import Call, Trace
+from qwenmock.mockserver.call import Answer, Call, Trace
 from qwenmock.mockserver.errors import ApiError
 from qwenmock.schemas.vocabulary import JSON
 
@@ -47,11 +49,10 @@ def brief(value: JSON, depth: int = 0) -> JSON:
     return value
 
 
-def entry(call: Call, trace: Trace, status: int, body: JSON, error: ApiError | None, now: float) -> dict[str, JSON]:
-    """Return the journal's entry for a call.
+def entry(call: Call, trace: Trace, answer: Answer, error: ApiError | None, now: float) -> dict[str, JSON]:
+    """Return the journal's entry for a call. Bodies stand in it as pieces of JSON, which need not be written again.
 
     Args:
-        body: The answer's body before it was written as JSON.
         error: Why it was refused, if it was.
         now: The performance counter's reading when the answer was ready.
 
@@ -65,7 +66,7 @@ def entry(call: Call, trace: Trace, status: int, body: JSON, error: ApiError | N
         "method": call.method,
         "path": call.path,
         "key": mask(trace.key) if trace.key else "",
-        "status": status,
+        "status": answer.status,
         "milliseconds": round((now - trace.marks[0][1]) * 1000, 3),
         "microseconds": trace.timings(now),
         "variant": trace.variant,
@@ -74,7 +75,7 @@ def entry(call: Call, trace: Trace, status: int, body: JSON, error: ApiError | N
         "effective_prompt": brief(job.prompt) if job else "",
         "effective_negative_prompt": brief(job.negative_prompt) if job else "",
         "request": trace.body,
-        "answer": body,
+        "answer": orjson.Fragment(answer.body),
         "retry_after": None if error is None else error.headers.get("Retry-After"),
         "refusal": None if error is None else {"kind": error.kind, "detail": error.detail},
         "rule": None if rule is None else {"id": rule.id, "source": rule.source, "certainty": rule.beyond},

@@ -6,6 +6,7 @@ providers' own links point to: `Expires`, `OSSAccessKeyId`, `Signature`.
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
@@ -18,8 +19,6 @@ from qwenmock.mockserver.store import Store
 PREFIX = "/__files__/"
 ACCESS_KEY_ID = "qwenmock"
 SIGNATURE_BYTES = 20
-QUOTED = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D"})
-"""What a signature in base64 needs to stand in a query."""
 LONGEST_TOKEN = 1500
 """A longer recipe (a long prompt, mostly) is kept in the store, and the URL carries its digest."""
 
@@ -56,7 +55,7 @@ class Recipe(NamedTuple):
         return cls(*values)
 
 
-def recipe_of(job: Job, seed: int, size: tuple[int, int], request_id: str) -> Recipe:
+def recipe_of(job: Job, inputs: Sequence[Input], seed: int, size: tuple[int, int], request_id: str) -> Recipe:
     """Return the recipe for a job's pictures."""
     return Recipe(
         model=job.model,
@@ -68,7 +67,7 @@ def recipe_of(job: Job, seed: int, size: tuple[int, int], request_id: str) -> Re
         images=job.n,
         watermark=job.provider.settings["picture"]["watermark"] if job.watermark else "",
         request_id=request_id,
-        inputs=tuple(_described(image) for image in job.inputs),
+        inputs=tuple([_described(image) for image in inputs]),
     )
 
 
@@ -96,9 +95,9 @@ class Links:
     def path(self, token: str, stem: str, suffix: str, expires: str) -> str:
         """Return path and query of a signed link."""
         name = f"{stem}.{suffix}"
-        signature = self.sign(token, name, expires).translate(QUOTED)
-        query = f"Expires={expires}&OSSAccessKeyId={ACCESS_KEY_ID}&Signature={signature}"
-        return f"{PREFIX}{token}/{name}?{query}"
+        # What base64 may hold that a query may not; `quote` takes ten times as long.
+        signature = self.sign(token, name, expires).replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
+        return f"{PREFIX}{token}/{name}?Expires={expires}&OSSAccessKeyId={ACCESS_KEY_ID}&Signature={signature}"
 
     def sign(self, *parts: str) -> str:
         """Return the signature over some strings, in base64."""

@@ -9,8 +9,10 @@ import contextlib
 import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple, cast
 from urllib.parse import quote
 
@@ -21,10 +23,9 @@ from qwenmock.mockserver.accounts import Profile, authenticate
 from qwenmock.mockserver.call import Answer, BodyTooLarge, Call, Trace
 from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.errors import ApiError, Dropped, StoreError
-from qwenmock.mockserver.extraction import job_of
 from qwenmock.mockserver.faults import Wish, directives, preferences
 from qwenmock.mockserver.inputs import inspect
-from qwenmock.mockserver.job import Charge, Job, Refused, Result, Task
+from qwenmock.mockserver.job import Charge, Input, Job, Refused, Result, Task
 from qwenmock.mockserver.links import Recipe, recipe_of
 from qwenmock.mockserver.queries import answer_query
 from qwenmock.mockserver.recordings import Recording
@@ -38,6 +39,7 @@ from qwenmock.schemas.catalog import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 logger = logging.getLogger("qwenmock")
+JSON_TYPE = "application/json"
 SEED_BITS = 31
 REPLAYED_SIZE = (1024, 1024)
 MOST_LINKS = 16
@@ -52,6 +54,7 @@ class Order(NamedTuple):
     """A valid request that may be carried out: what is asked for, who pays, what it costs, what is to go wrong."""
 
     job: Job
+    inputs: tuple[Input, ...]
     key: str
     profile: Profile
     opening: Opening
@@ -68,12 +71,17 @@ async def serve(double: Double, call: Call) -> Answer:
     """
     trace = Trace(double.new_id(), double.clock.now())
     trace.enter("authenticate")
-    wish = preferences(call.provider, call.headers.get("prefer"))
+    wish = preferences(call.provider, call.header("prefer"))
     try:
         body, wish = await carry_out(double, call, trace, wish)
         answer = Answer(200, orjson.dumps(body), _headers(trace, None))
-        entry = journal.entry(call, trace, 200, body, None, time.perf_counter())
-        await settle(double, trace, entry)
+        entry = journal.entry(call, trace, answer, None, time.perf_counter())
+        if trace.charge is None:
+            await record(double, entry, trace.key)
+        else:
+            # Booked together with the journal's entry; the answer must not leave before.
+            await double.store.charge(trace.charge, entry, is_held=trace.is_held)
+            trace.is_held = False
     except Replayed as found:
         answer, entry = await replayed(double, call, trace, found.recording)
     except BaseException as failure:
@@ -85,11 +93,10 @@ async def serve(double: Double, call: Call) -> Answer:
         trace.charge = None
         status, body = refused(double, call, error, trace)
         answer = Answer(status, orjson.dumps(body), _headers(trace, error))
-        entry = journal.entry(call, trace, status, body, error, time.perf_counter())
+        entry = journal.entry(call, trace, answer, error, time.perf_counter())
         await record(double, entry, trace.key)
-    double.metrics.answered(call.provider.slug, answer.status, trace.stage, time.perf_counter() - trace.marks[0][1])
-    if trace.charge is not None:
-        double.metrics.charged(trace.charge)
+    seconds = time.perf_counter() - trace.marks[0][1]
+    double.metrics.answered(call.provider.slug, answer.status, trace.stage, seconds, trace.charge)
     double.log(entry)
     if wish.drop == "before":
         raise Dropped
@@ -108,7 +115,7 @@ class Replayed(Exception):  # noqa: N818, a way out of the pipeline, no failure
 
 def replay(double: Double, call: Call, path: str, body: JSON) -> None:
     """Leave the pipeline where the call was recorded."""
-    if double.replay:
+    if double.replay is not None:
         recording = double.replay.find(call.provider.slug, path, body)
         if recording is not None:
             raise Replayed(recording)
@@ -128,7 +135,7 @@ async def replayed(double: Double, call: Call, trace: Trace, recording: Recordin
         orjson.dumps(body),
         _headers(trace, None) | {n: v for n, v in recording.headers.items() if n.lower() != "content-type"},
     )
-    entry = journal.entry(call, trace, recording.status, body, None, time.perf_counter())
+    entry = journal.entry(call, trace, answer, None, time.perf_counter())
     await record(double, entry, trace.key)
     return answer, entry
 
@@ -143,15 +150,6 @@ def explained(failure: Exception) -> ApiError:
     # A mistake of our own: the client gets the documented 500, and whoever runs the double reads what it was.
     logger.error("the double itself failed", exc_info=failure)
     return ApiError("internal", f"the double itself failed: {type(failure).__name__}: {failure}")
-
-
-async def settle(double: Double, trace: Trace, entry: dict[str, JSON]) -> None:
-    """Book what is due together with the journal's entry; the answer must not leave before."""
-    if trace.charge is not None:
-        await double.store.charge(trace.charge, entry, is_held=trace.is_held)
-        trace.is_held = False
-    else:
-        await record(double, entry, trace.key)
 
 
 async def give_back(double: Double, call: Call, trace: Trace) -> None:
@@ -182,7 +180,7 @@ async def carry_out(double: Double, call: Call, trace: Trace, wish: Wish) -> tup
 async def take(double: Double, call: Call, trace: Trace, wish: Wish) -> Order:
     """Take a request through every step up to the reservation of what it may cost."""
     provider = call.provider
-    key, profile = authenticate(provider, call.headers.get("authorization"), double.settings.keys)
+    key, profile = authenticate(provider, call.header("authorization"), double.settings.keys)
     trace.key = key
     opening = double.opening(provider, key, profile)
     trace.enter("limit")
@@ -194,13 +192,14 @@ async def take(double: Double, call: Call, trace: Trace, wish: Wish) -> Order:
     variant = choose(call, body)
     trace.variant = variant.name
     validate(double, call, variant, body, trace)
-    asked = double.asked(provider, variant, body)
+    trace.job = job = double.job(provider, variant, body)
     trace.enter("inspect")
-    inputs = await inspect(double, call, variant, asked, trace)
-    trace.job = job = job_of(provider, variant, body["model"], asked, inputs)
+    inputs = await inspect(double, call, job, trace)
     trace.enter("permit")
     permit(call, job, profile)
-    wish = await double.plan.strike(job, key, directives(provider, job.prompt, wish))
+    wish = directives(provider, job.prompt, wish)
+    if double.plan.faults:
+        wish = await double.plan.strike(job, key, wish)
     price = billing.unit_price(provider, job.model, double.settings.prices)
     trace.enter("reserve")
     if call.endpoint.created is not None:
@@ -209,7 +208,7 @@ async def take(double: Double, call: Call, trace: Trace, wish: Wish) -> Order:
     # An empty account may not work for nothing either: a price of 0 is a price that is not known.
     if balance < due or balance == 0:
         raise ApiError("insufficient_balance", f"{due:f} {provider.currency} are due, and the account has less")
-    return Order(job, key, profile, opening, price, wish)
+    return Order(job, inputs, key, profile, opening, price, wish)
 
 
 async def make(double: Double, call: Call, order: Order, trace: Trace) -> Result:
@@ -303,8 +302,8 @@ async def generate(
     """Draw what is left to chance; return the URLs under which the pictures will be rendered, and their size."""
     job = order.job
     seed = double.chance.getrandbits(SEED_BITS) if job.seed is None else job.seed
-    size = job.size or default_size(job)
-    recipe = recipe_of(job, seed, size, trace.request_id)
+    size = job.size or default_size(job.provider, order.inputs)
+    recipe = recipe_of(job, order.inputs, seed, size, trace.request_id)
     base_url = double.settings.public_url or call.base_url
     return await double.links.make(recipe, base_url, int(done) + job.provider.link_lifetime), size
 
@@ -323,10 +322,10 @@ async def limit(double: Double, opening: Opening, profile: Profile) -> Decimal:
 async def parse(call: Call, trace: Trace) -> dict[str, JSON]:
     """Return the body as JSON."""
     provider = call.provider
-    content_type = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json":
+    content_type = call.header("content-type")
+    if content_type != JSON_TYPE and content_type.partition(";")[0].strip().lower() != JSON_TYPE:
         raise _malformed(
-            provider, "content-type/const", f"Content-Type must be application/json, got {content_type[:100]!r}"
+            provider, "content-type/const", f"Content-Type must be {JSON_TYPE}, got {content_type[:100]!r}"
         )
     try:
         data = await call.read()
@@ -339,7 +338,7 @@ async def parse(call: Call, trace: Trace) -> dict[str, JSON]:
         trace.body = data[:500].decode("utf-8", "replace")
         reason = str(error)[:200] if data else "it is empty"
         raise _malformed(provider, "body/syntax", f"the body is no JSON: {reason}") from error
-    trace.body = body if journal.is_brief(data) else journal.brief(body)
+    trace.body = orjson.Fragment(data) if journal.is_brief(data) else journal.brief(body)
     if not isinstance(body, dict):
         raise ApiError("invalid", f"the body must be an object, got {spoken(body)}")
     return cast(dict[str, JSON], body)
@@ -370,7 +369,7 @@ def _model_error(variant: Variant, keyword: str, detail: str) -> ApiError:
 def validate(double: Double, call: Call, variant: Variant, body: JSON, trace: Trace) -> None:
     """Hold the body to its variant's schema, and note what no document names."""
     validator = double.validator(call.provider, variant)
-    if validator.is_documented(body):
+    if validator.is_surely_right(body):
         return
     violation = validator.violation(body)
     if violation is not None:
@@ -384,24 +383,27 @@ def validate(double: Double, call: Call, variant: Variant, body: JSON, trace: Tr
 def permit(call: Call, job: Job, profile: Profile) -> None:
     """Ask whether the key may use the model, and the model this way of calling."""
     switch = call.endpoint.switch
-    if switch is not None and call.headers.get(switch[0], "").lower() != switch[1]:
+    if switch is not None and call.header(switch[0]).lower() != switch[1]:
         raise ApiError("not_synchronous", f"the header {switch[0]}: {switch[1]} is due")
     if switch is None and call.provider.has_switch:
         for other in call.provider.endpoints.values():
-            if other.switch is not None and call.headers.get(other.switch[0], "").lower() == other.switch[1]:
+            if other.switch is not None and call.header(other.switch[0]).lower() == other.switch[1]:
                 raise ApiError("not_asynchronous", f"the header {other.switch[0]} is not for {call.path}")
     if profile.always == "forbidden":
         raise ApiError("forbidden", f"this key may not use {job.model}")
 
 
-def default_size(job: Job) -> tuple[int, int]:
+def default_size(provider: Provider, inputs: Sequence[Input]) -> tuple[int, int]:
     """Return the size where none is asked for: about the documented area, in the last input's aspect ratio."""
-    picture = job.provider.settings["picture"]
-    last = job.inputs[-1] if job.inputs else None
-    ratio = last.width / last.height if last else 1.0
-    multiple: int = picture["multiple"]
-    sides = math.sqrt(picture["area"] * ratio), math.sqrt(picture["area"] / ratio)
-    width, height = (max(multiple, round(side / multiple) * multiple) for side in sides)
+    picture = provider.settings["picture"]
+    return _size(picture["area"], inputs[-1].width / inputs[-1].height if inputs else 1.0, picture["multiple"])
+
+
+@lru_cache(maxsize=1024)
+def _size(area: int, ratio: float, multiple: int) -> tuple[int, int]:
+    width, height = (
+        max(multiple, round(math.sqrt(exact) / multiple) * multiple) for exact in (area * ratio, area / ratio)
+    )
     return width, height
 
 
@@ -430,16 +432,16 @@ def _charge(double: Double, result: Result, order: Order) -> Charge:
     job, price = result.job, order.price
     images = len(result.urls)
     return Charge(
-        id=double.new_id(),
-        request_id=result.request_id,
-        provider=job.provider.slug,
-        model=job.model,
-        key=order.key,
-        images=images,
-        unit_price=price,
-        currency=job.provider.currency,
-        amount=billing.cost(price, images),
-        created=double.clock.now(),
+        double.new_id(),
+        result.request_id,
+        job.provider.slug,
+        job.model,
+        order.key,
+        images,
+        price,
+        job.provider.currency,
+        billing.cost(price, images),
+        double.clock.now(),
     )
 
 

@@ -22,7 +22,7 @@ async def answer_query(double: Double, call: Call, trace: Trace) -> JSON:
         ApiError: The key, the task's id or its owner is not right.
 
     """
-    key, profile = authenticate(call.provider, call.headers.get("authorization"), double.settings.keys)
+    key, profile = authenticate(call.provider, call.header("authorization"), double.settings.keys)
     trace.key, trace.task_id = key, call.task_id
     if profile.always in {"rate_limited", "internal"}:
         raise ApiError(profile.always, f"this key always runs into {profile.always}")

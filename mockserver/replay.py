@@ -29,17 +29,14 @@ class Replay:
             self._found[key].recordings.append(recording)
 
     @classmethod
-    def of(cls, folder: Path | None) -> "Replay":
-        """Return the recordings of a folder; none without one.
+    def of(cls, folder: Path) -> "Replay":
+        """Return the recordings of a folder.
 
         Raises:
             SettingsError: A file is no recording.
 
         """
-        return cls([] if folder is None else load_recordings(folder))
-
-    def __bool__(self) -> bool:
-        return bool(self._found)
+        return cls(load_recordings(folder))
 
     def find(self, provider: str, path: str, request: JSON) -> Recording | None:
         """Return the recording for a request."""

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from qwenmock.schemas.catalog import Catalog, Endpoint, Provider
 
 TASK_ID = "{task_id}"
+REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,12 @@ class Routes:
     def __init__(self, catalog: Catalog, root: str | None) -> None:
         self._catalog = catalog
         self._root = None if root is None else catalog[root]
-        self._hosts = {provider.host: provider for provider in catalog}
+        self._hosts = {provider.host.encode(): provider for provider in catalog}
         self._tables = {provider.slug: _Table(provider) for provider in catalog}
+        # Clients call a few addresses very often.
+        self.find = lru_cache(maxsize=REMEMBERED)(self._find)
 
-    def find(self, path: str, host: str) -> Target | None:
+    def _find(self, path: str, host: bytes) -> Target | None:
         """Return the target; None for a path that belongs to no provider.
 
         Args:
@@ -48,7 +52,7 @@ class Routes:
 
         """
         path = path.rstrip("/")
-        provider = self._hosts.get(host.partition(":")[0].lower())
+        provider = self._hosts.get(host.partition(b":")[0].lower())
         if provider is not None:
             return self._in(provider, path)
         _, slug, *rest = path.split("/", 2) if path.startswith("/") else ("", "")

@@ -89,7 +89,7 @@ async def finish(double: Double, task: Task) -> bool:
         charge = _charge(double, task)
     is_done = await double.store.finish_task(task, charge, deliveries(double, task))
     if is_done and charge is not None:
-        double.metrics.charged(charge)
+        double.metrics.charged(charge.provider, charge.currency, charge.images, charge.amount)
     return is_done
 
 

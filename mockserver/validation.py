@@ -21,9 +21,11 @@ from jsonschema.exceptions import (
 
 from qwenmock.mockserver.addresses import is_loopback_host, is_public_host
 from qwenmock.schemas.catalog import Document, Rule
-from qwenmock.schemas.vocabulary import JSON, Schema, selector, walk
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, gatherer, walk
 
 LONGEST_DETAIL = 1000
+LIKELY_ITEMS = 10
+"""Of a member whose number no document limits."""
 SIZE = re.compile(r"([1-9][0-9]{0,5})\*([1-9][0-9]{0,5})", re.ASCII)
 NAMES = {
     "string": "a string",
@@ -280,15 +282,47 @@ def standard(schema: Schema) -> Schema:
     return plain
 
 
-def sealed(schema: Schema) -> Schema:
-    """Return the schema with no members allowed beside those that it names."""
-    closed = dict(schema)
+def certain(schema: Schema) -> Schema:
+    """Return a plain schema that only right values keep, with no member beside those that the schema names.
+
+    It can be asked without a line of Python. What it refuses may be right all the same.
+    """
+    strict = standard(schema)
     if "properties" in schema:
-        members = {name: sealed(member) for name, member in schema["properties"].items()}
-        closed |= {"properties": members, "additionalProperties": False}
+        members = {name: certain(member) for name, member in schema["properties"].items()}
+        strict |= {"properties": members, "additionalProperties": False}
     if "items" in schema:
-        closed["items"] = sealed(schema["items"])
-    return closed
+        strict["items"] = certain(schema["items"])
+    more = [*_certain_image(schema.get("x-image")), *_certain_parts(schema.get("x-parts", {}))]
+    if more:
+        strict["allOf"] = [*strict.get("allOf", ()), *more]
+    return strict
+
+
+def _certain_image(spec: dict[str, JSON] | None) -> Iterator[Schema]:
+    """Give patterns for the common addresses: a plain host, printable ASCII behind it."""
+    if spec is None:
+        return
+    web = "|".join(scheme for scheme in spec["schemes"] if scheme in {"http", "https"})
+    kinds = [rf"(?:{web})://[A-Za-z0-9.-]+(?::[0-9]+)?(?:[/?#][!-~]*)?$"]
+    if "data" in spec["schemes"]:
+        kinds.append("data:")
+    yield {"pattern": f"^(?:{'|'.join(kinds)})"}
+    if "urlPattern" in spec:
+        yield {"anyOf": [{"pattern": "^data:"}, {"pattern": spec["urlPattern"]}]}
+
+
+def _certain_parts(spec: dict[str, dict[str, JSON]]) -> Iterator[Schema]:
+    """Say of lists of each length that their last item has the member that must stand there."""
+    longest = sum(limits.get("maxItems", LIKELY_ITEMS) for limits in spec.values())
+    for member, limits in spec.items():
+        if limits.get("position") == "last":
+            yield {
+                "anyOf": [
+                    {"minItems": n, "maxItems": n, "prefixItems": [*[True] * (n - 1), {"required": [member]}]}
+                    for n in range(1, longest + 1)
+                ]
+            }
 
 
 class BodyValidator:
@@ -297,34 +331,42 @@ class BodyValidator:
     def __init__(self, document: Document, *, allow_local_callbacks: bool = False) -> None:
         self.document = document
         self._allow_local = allow_local_callbacks
-        plain = standard(document.schema)
-        self._accepts, self._sealed = (
+        self._accepts, self._certain = (
             jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats={"uri": is_uri})
-            for schema in (plain, sealed(plain))
+            for schema in (standard(document.schema), certain(document.schema))
         )
         self._explainer = _EXPLAINER(document.schema)
-        self._own = [
-            (selector(path), OWN[keyword], owner[keyword])
+        own = [
+            (path, keyword, owner[keyword])
             for path, owner in walk(document.schema)
             for keyword in OWN
             if keyword in owner
         ]
+        self._keeps_own = self._keeper(own)
+        self._keeps_uncertain = self._keeper([each for each in own if each[1] not in {"x-image", "x-parts"}])
 
     def accepts(self, body: JSON) -> bool:
         """Tell whether the body keeps every rule of the schema."""
         return self._accepts.is_valid(body) and self._keeps_own(body)
 
-    def is_documented(self, body: JSON) -> bool:
-        """Tell whether the body keeps every rule and has no member that the document does not name."""
-        return self._sealed.is_valid(body) and self._keeps_own(body)
+    def is_surely_right(self, body: JSON) -> bool:
+        """Tell, where that is quickly told, that the body keeps every rule and has no member beside the documented."""
+        return self._certain.is_valid(body) and self._keeps_uncertain(body)
 
-    def _keeps_own(self, body: JSON) -> bool:
-        for find, check, spec in self._own:
-            for value in find(body):
-                for _ in check(spec, value):
-                    if not (self._allow_local and check is _callback and _is_local(value)):
-                        return False
-        return True
+    def _keeper(self, own: list[tuple[Path, str, JSON]]) -> Callable[[JSON], bool]:
+        """Return what tells whether a body keeps some of the project's own keywords."""
+        gather = gatherer([[path] for path, _, _ in own])
+        checks = [(OWN[keyword], spec) for _, keyword, spec in own]
+
+        def keeps(body: JSON) -> bool:
+            for values, (check, spec) in zip(gather(body), checks, strict=True):
+                for value in values:
+                    for _ in check(spec, value):
+                        if not (self._allow_local and check is _callback and _is_local(value)):
+                            return False
+            return True
+
+        return keeps if own else lambda _body: True
 
     def violation(self, body: JSON) -> Violation | None:
         """Return the rule that the body breaks, the outermost where there are several; None for a right one."""

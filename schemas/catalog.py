@@ -276,7 +276,7 @@ class Provider:
             return (endpoint.answer,)
         return self.task_documents if endpoint.name == "task" else ()
 
-    @property
+    @cached_property
     def has_switch(self) -> bool:
         """Whether a header tells some endpoints from others."""
         return any(endpoint.switch for endpoint in self.endpoints.values())

@@ -4,7 +4,7 @@
 a limit, and which rules follow from them, is told here, once, for the server, the examiner and the documentation.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias, cast
@@ -140,22 +140,67 @@ def select(document: JSON, path: Path) -> list[JSON]:
 @cache
 def selector(path: Path) -> Callable[[JSON], list[JSON]]:
     """Return `select` for one path, put together once for those who ask often."""
-    if not path:
-        return lambda document: [document]
-    step, rest = path[0], selector(path[1:])
-    if step == "*":
-        return lambda document: (
-            [found for item in cast(list[JSON], document) for found in rest(item)] if isinstance(document, list) else []
-        )
-    if len(path) == 1:
-        return lambda document: [document[step]] if isinstance(document, dict) and step in document else []
-    if len(path) == 2 and path[1] != "*":
-        last = path[1]
-        return lambda document: (
-            [member[last]]
-            if isinstance(document, dict)
-            and isinstance(member := cast(dict[str, JSON], document).get(step), dict)
-            and last in member
-            else []
-        )
-    return lambda document: rest(document[step]) if isinstance(document, dict) and step in document else []
+    gather = gatherer([[path]])
+    return lambda document: gather(document)[0]
+
+
+def gatherer(groups: Sequence[Sequence[Path]]) -> Callable[[JSON], list[list[JSON]]]:
+    """Return what reads the values of several groups of paths, a list for each group, in one walk over a document."""
+    root = _Place()
+    for slot, paths in enumerate(groups):
+        for path in paths:
+            root.at(path).slots.append(slot)
+    visit = root.visitor()
+
+    def gather(document: JSON) -> list[list[JSON]]:
+        found: list[list[JSON]] = [[] for _ in groups]
+        visit(document, found)
+        return found
+
+    return gather
+
+
+Visit: TypeAlias = Callable[[JSON, list[list[JSON]]], None]
+
+
+class _Place:
+    """A place on the way to those that are read, and the groups that it belongs to itself."""
+
+    def __init__(self) -> None:
+        self.slots: list[int] = []
+        self._inner: dict[str, _Place] = {}
+
+    def at(self, path: Path) -> "_Place":
+        place = self
+        for step in path:
+            place = place._inner.setdefault(step, _Place())
+        return place
+
+    def visitor(self) -> Visit:
+        """Return what puts a value, and what it holds at the places further in, into the groups' lists."""
+        slots = tuple(self.slots)
+        members = {name: place for name, place in self._inner.items() if name != "*"}
+        # A value that is only taken, as most are, needs no call of its own.
+        taken = tuple((name, place.slots[0]) for name, place in members.items() if place.is_plain)
+        entered = tuple((name, place.visitor()) for name, place in members.items() if not place.is_plain)
+        items = self._inner["*"].visitor() if "*" in self._inner else None
+
+        def visit(value: JSON, found: list[list[JSON]]) -> None:
+            for slot in slots:
+                found[slot].append(value)
+            if isinstance(value, dict):
+                for name, slot in taken:
+                    if name in value:
+                        found[slot].append(value[name])
+                for name, enter in entered:
+                    if name in value:
+                        enter(value[name], found)
+            elif items is not None and isinstance(value, list):
+                for item in value:  # pyright: ignore[reportUnknownVariableType]
+                    items(item, found)
+
+        return visit
+
+    @property
+    def is_plain(self) -> bool:
+        return len(self.slots) == 1 and not self._inner

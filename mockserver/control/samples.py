@@ -6,7 +6,7 @@ from random import Random
 
 from qwenmock.fixtures import exchanges
 from qwenmock.mockserver.dialects import dialect_of
-from qwenmock.mockserver.extraction import extractor, job_of
+from qwenmock.mockserver.extraction import extractor
 from qwenmock.mockserver.job import Job, Refused, Result, Task
 from qwenmock.mockserver.tasks import new_id, view
 from qwenmock.schemas.catalog import ErrorKind, Provider, Variant
@@ -48,7 +48,7 @@ def refusal(provider: Provider, kind: ErrorKind) -> Mapping[str, JSON]:
 
 
 def _job(provider: Provider, variant: Variant, request: dict[str, JSON]) -> Job:
-    return job_of(provider, variant, request["model"], extractor(variant)(request), ())
+    return extractor(provider, variant)(request)
 
 
 def _task(provider: Provider, job: Job) -> Task:

@@ -8,7 +8,7 @@ def body(result: Result) -> dict[str, JSON]:
     """Return `output`, `usage` and `request_id` for a result; text to image also counts its sub-tasks."""
     spoken = {"role": "assistant", "content": [{"image": url} for url in result.urls]}
     output: dict[str, JSON] = {"choices": [{"finish_reason": "stop", "message": spoken}]}
-    if not result.job.inputs:
+    if not result.job.images:
         succeeded = len(result.urls)
         total = succeeded + result.failed
         output["task_metric"] = {"FAILED": result.failed, "SUCCEEDED": succeeded, "TOTAL": total}
