@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from qwenmock.mockserver.errors import ApiError
+from qwenmock.mockserver.store import Opening
 from qwenmock.schemas.catalog import Provider
 
 STARTING_BALANCE = Decimal(1000000)
@@ -57,8 +59,21 @@ def profile_of(key: str, more: dict[str, Profile]) -> Profile | None:
     return found
 
 
-def authenticate(provider: Provider, header: str, more: dict[str, Profile]) -> tuple[str, Profile]:
-    """Return the key of a call and its profile.
+class Caller(NamedTuple):
+    """Who calls a provider, how the double treats them, and how their account begins."""
+
+    key: str
+    profile: Profile
+    opening: Opening
+
+
+def opening_of(provider: Provider, key: str, profile: Profile) -> Opening:
+    """Return how the key's account begins."""
+    return Opening(provider.slug, key, provider.currency, profile.balance, profile.requests_per_minute)
+
+
+def authenticate(provider: Provider, header: str, more: dict[str, Profile]) -> Caller:
+    """Return who calls.
 
     Raises:
         ApiError: There is no key, it is not sent as a Bearer token, it is unknown, or it has expired.
@@ -73,7 +88,7 @@ def authenticate(provider: Provider, header: str, more: dict[str, Profile]) -> t
     if profile is None or profile.always == "unauthorized":
         reason = "the API key is not valid" if profile is None else "the API key has expired"
         raise _unauthorized(provider, "known", reason)
-    return key, profile
+    return Caller(key, profile, opening_of(provider, key, profile))
 
 
 def _unauthorized(provider: Provider, keyword: str, detail: str) -> ApiError:

@@ -180,7 +180,7 @@ class Body:
 async def respond(answer: Answer, body: Body, send: Send) -> None:
     """Send an answer; what was not read of the request is drained after it."""
     headers = [
-        *[(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()],
+        *[(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()],
         *CONSTANT_HEADERS,
         (b"content-length", b"%d" % len(answer.body)),
     ]

@@ -48,7 +48,7 @@ class Answer(NamedTuple):
     """What goes back, as JSON.
 
     Attributes:
-        headers: Those that differ from one answer to the next.
+        headers: Those that differ from one answer to the next, by lower-case name.
 
     """
 

@@ -4,9 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
+from typing import NamedTuple
 
-from qwenmock.mockserver.accounts import Profile
+from qwenmock.mockserver.accounts import Caller, authenticate
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.dialects import Dialect, dialect_of
 from qwenmock.mockserver.extraction import extractor
@@ -16,18 +18,26 @@ from qwenmock.mockserver.links import Links
 from qwenmock.mockserver.metrics import Metrics
 from qwenmock.mockserver.replay import Replay
 from qwenmock.mockserver.settings import REDIS_SCHEMES, Settings
-from qwenmock.mockserver.store import Opening, Store
+from qwenmock.mockserver.store import Store
 from qwenmock.mockserver.store.sqlite import SqliteStore
 from qwenmock.mockserver.validation import BodyValidator
 from qwenmock.mockserver.verdict import Fetch
-from qwenmock.schemas.catalog import Catalog, Provider, Variant, load
+from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.vocabulary import JSON
 
 SECRET_BITS = 256
+CALLERS = 1024
 FETCHES = 10_000
 """Fetches of pictures that are remembered for the verdict."""
 VERSION_BITS = 0xF << 76 | 0b11 << 62
 VERSION_4 = 4 << 76 | 0b10 << 62
+
+
+class Form(NamedTuple):
+    """What is done with the bodies of a variant: they are held to it, and what they ask for is read."""
+
+    validator: BodyValidator
+    extract: Callable[[dict[str, JSON]], Job]
 
 
 @dataclass
@@ -36,6 +46,8 @@ class Double:
 
     Attributes:
         chance: The one source of randomness; seeded by `--seed`.
+        forms: By provider and variant.
+        caller: Returns who calls, by the provider's slug and the Authorization header; raises as `authenticate` does.
         wake: Called when there is work for the courier.
         log: Told of each journal entry.
         is_stopping: Tells whether the server is about to end.
@@ -60,19 +72,16 @@ class Double:
         self.metrics = Metrics()
         self.dialects: dict[str, Dialect] = {provider.slug: dialect_of(provider) for provider in self.catalog}
         variants = [(provider, variant) for provider in self.catalog for variant in provider.variants.values()]
-        self._validators = {
-            (p.slug, v.name): BodyValidator(v.request, allow_local_callbacks=self.settings.allow_local_callbacks)
+        is_local_right = self.settings.allow_local_callbacks
+        self.forms = {
+            (p.slug, v.name): Form(BodyValidator(v.request, allow_local_callbacks=is_local_right), extractor(p, v))
             for p, v in variants
         }
-        self._extractors = {(p.slug, v.name): extractor(p, v) for p, v in variants}
+        # The same few call all the time. Who is not known is not remembered.
+        self.caller = lru_cache(maxsize=CALLERS)(self._caller)
 
-    def validator(self, provider: Provider, variant: Variant) -> BodyValidator:
-        """Return what holds bodies to the variant."""
-        return self._validators[provider.slug, variant.name]
-
-    def job(self, provider: Provider, variant: Variant, body: dict[str, JSON]) -> Job:
-        """Return what a valid body of the variant asks for."""
-        return self._extractors[provider.slug, variant.name](body)
+    def _caller(self, slug: str, authorization: str) -> Caller:
+        return authenticate(self.catalog[slug], authorization, self.settings.keys)
 
     def new_id(self) -> str:
         """Return a fresh UUID (version 4); the same ones in the same order for the same seed."""
@@ -96,10 +105,6 @@ class Double:
 
     def _age(self) -> None:
         self._is_fresh = False
-
-    def opening(self, provider: Provider, key: str, profile: Profile) -> Opening:
-        """Return how the key's account begins."""
-        return Opening(provider.slug, key, provider.currency, profile.balance, profile.requests_per_minute)
 
 
 def open_store(settings: Settings) -> Store:

@@ -5,8 +5,8 @@ from typing import Any
 
 from qwenmock.mockserver.job import Job
 from qwenmock.mockserver.validation import parse_size
-from qwenmock.schemas.catalog import Provider, Variant
-from qwenmock.schemas.vocabulary import JSON, gatherer, subschema
+from qwenmock.schemas.catalog import Document, Provider, Variant
+from qwenmock.schemas.vocabulary import JSON, reader, subschema
 
 OTHERWISE: dict[str, Any] = {
     "prompt": "",
@@ -21,32 +21,43 @@ OTHERWISE: dict[str, Any] = {
 """What holds by role where neither the body nor its schema has a value."""
 
 
+class _Role:
+    """Where a value of one role may stand, and what holds without it."""
+
+    def __init__(self, document: Document, name: str, otherwise: JSON) -> None:
+        self.paths = document.roles.get(name, ())
+        owners = [subschema(document.schema, path) for path in self.paths]
+        self.default = next((owner["default"] for owner in owners if "default" in owner), otherwise)
+        self.cuts: list[int | None] = [owner.get("x-truncate") for owner in owners]
+        self.is_plain = self.cuts == [None] and "*" not in self.paths[0]
+
+
 def extractor(provider: Provider, variant: Variant) -> Callable[[dict[str, JSON]], Job]:
     """Return the function that reads bodies of the variant, which must have been validated."""
-    document = variant.request
-    paths = [document.roles.get(role, ()) for role in OTHERWISE]
-    gather = gatherer([*paths, document.roles.get("image", ())])
-    owners = {role: [subschema(document.schema, path) for path in document.roles.get(role, ())] for role in OTHERWISE}
-    defaults = [
-        next((owner["default"] for owner in owners[role] if "default" in owner), otherwise)
-        for role, otherwise in OTHERWISE.items()
-    ]
-    # One a role: where a text stands twice, both places say the same of it.
-    longest = {
-        role: next((o["x-truncate"] for o in found if "x-truncate" in o), None) for role, found in owners.items()
-    }
-    longest_prompt, longest_negative = longest["prompt"], longest["negative_prompt"]
+    roles = [_Role(variant.request, name, otherwise) for name, otherwise in OTHERWISE.items()]
+    groups = [role.paths if role.is_plain else () for role in roles]
+    groups.append(variant.request.roles.get("image", ()))
+    # What may stand in several places, or is to be cut, is read at each place; the first counts, so it comes last.
+    places: list[tuple[int, int, int | None]] = []
+    for slot, role in enumerate(roles):
+        if not role.is_plain:
+            for path, longest in reversed([*zip(role.paths, role.cuts, strict=True)]):
+                places.append((slot, len(groups), longest))
+                groups.append((path,))
+    read = reader(groups, {slot: role.default for slot, role in enumerate(roles)})
 
     def extract(body: dict[str, JSON]) -> Job:
-        *found, images = gather(body)
-        values = [given[0] if given else default for given, default in zip(found, defaults, strict=True)]
-        prompt, negative_prompt, n, size, seed, watermark, prompt_extend, callback_url = values
+        found = read(body)
+        for slot, place, longest in places:
+            if found[place]:
+                found[slot] = found[place][0] if longest is None else found[place][0][:longest]
+        prompt, negative_prompt, n, size, seed, watermark, prompt_extend, callback_url, images, *_ = found
         return Job(
             provider,
             variant,
             body["model"],
-            prompt[:longest_prompt],
-            negative_prompt[:longest_negative],
+            prompt,
+            negative_prompt,
             # JSON Schema counts 2.0 as an integer, so it must become one before it counts or bills.
             int(n),
             None if size is None else parse_size(size),

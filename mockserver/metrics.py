@@ -13,7 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from qwenmock.mockserver.job import Charge, Delivery
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-FLUSH_SECONDS = 0.05
+FLUSH_SECONDS = 0.01
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40)
 """Upper bounds in seconds: from what the double takes by itself to what `--latency realistic` adds."""
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import orjson
 
 from qwenmock.mockserver import billing, journal
-from qwenmock.mockserver.accounts import Profile, authenticate
+from qwenmock.mockserver.accounts import Caller, Profile
 from qwenmock.mockserver.call import Answer, BodyTooLarge, Call, Trace
 from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.errors import ApiError, Dropped, StoreError
@@ -30,11 +30,11 @@ from qwenmock.mockserver.links import Recipe, recipe_of
 from qwenmock.mockserver.queries import answer_query
 from qwenmock.mockserver.recordings import Recording
 from qwenmock.mockserver.replay import with_links
-from qwenmock.mockserver.store import InsufficientBalance, Opening, TooManyRequests
+from qwenmock.mockserver.store import InsufficientBalance, TooManyRequests
 from qwenmock.mockserver.tasks import new_id as new_task_id
 from qwenmock.mockserver.tasks import settle_due
 from qwenmock.mockserver.tasks import times as task_times
-from qwenmock.mockserver.validation import spoken
+from qwenmock.mockserver.validation import BodyValidator, spoken
 from qwenmock.schemas.catalog import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
@@ -55,9 +55,7 @@ class Order(NamedTuple):
 
     job: Job
     inputs: tuple[Input, ...]
-    key: str
-    profile: Profile
-    opening: Opening
+    caller: Caller
     price: Decimal | None
     wish: Wish
 
@@ -133,7 +131,7 @@ async def replayed(double: Double, call: Call, trace: Trace, recording: Recordin
     answer = Answer(
         recording.status,
         orjson.dumps(body),
-        _headers(trace, None) | {n: v for n, v in recording.headers.items() if n.lower() != "content-type"},
+        _headers(trace, None) | {n.lower(): v for n, v in recording.headers.items() if n.lower() != "content-type"},
     )
     entry = journal.entry(call, trace, answer, None, time.perf_counter())
     await record(double, entry, trace.key)
@@ -180,26 +178,26 @@ async def carry_out(double: Double, call: Call, trace: Trace, wish: Wish) -> tup
 async def take(double: Double, call: Call, trace: Trace, wish: Wish) -> Order:
     """Take a request through every step up to the reservation of what it may cost."""
     provider = call.provider
-    key, profile = authenticate(provider, call.header("authorization"), double.settings.keys)
-    trace.key = key
-    opening = double.opening(provider, key, profile)
+    caller = double.caller(provider.slug, call.header("authorization"))
+    trace.key = caller.key
     trace.enter("limit")
-    balance = await limit(double, opening, profile)
+    balance = await limit(double, caller, trace.at)
     trace.enter("parse")
     body = await parse(call, trace)
     replay(double, call, call.endpoint.path, body)
     trace.enter("validate")
     variant = choose(call, body)
     trace.variant = variant.name
-    validate(double, call, variant, body, trace)
-    trace.job = job = double.job(provider, variant, body)
+    form = double.forms[provider.slug, variant.name]
+    validate(form.validator, body, trace, is_strict=double.settings.strict)
+    trace.job = job = form.extract(body)
     trace.enter("inspect")
     inputs = await inspect(double, call, job, trace)
     trace.enter("permit")
-    permit(call, job, profile)
+    permit(call, job, caller.profile)
     wish = directives(provider, job.prompt, wish)
     if double.plan.faults:
-        wish = await double.plan.strike(job, key, wish)
+        wish = await double.plan.strike(job, caller.key, wish)
     price = billing.unit_price(provider, job.model, double.settings.prices)
     trace.enter("reserve")
     if call.endpoint.created is not None:
@@ -208,7 +206,7 @@ async def take(double: Double, call: Call, trace: Trace, wish: Wish) -> Order:
     # An empty account may not work for nothing either: a price of 0 is a price that is not known.
     if balance < due or balance == 0:
         raise ApiError("insufficient_balance", f"{due:f} {provider.currency} are due, and the account has less")
-    return Order(job, inputs, key, profile, opening, price, wish)
+    return Order(job, inputs, caller, price, wish)
 
 
 async def make(double: Double, call: Call, order: Order, trace: Trace) -> Result:
@@ -229,7 +227,7 @@ async def make(double: Double, call: Call, order: Order, trace: Trace) -> Result
     now = double.clock.now()
     urls, size = await generate(double, call, order, trace, now)
     result = Result(job, trace.request_id, int(now), tuple(urls[: job.n - failed]), *size, failed)
-    trace.charge = _charge(double, result, order)
+    trace.charge = _charge(double, result, order, now)
     trace.enter("charge")
     return result
 
@@ -237,7 +235,7 @@ async def make(double: Double, call: Call, order: Order, trace: Trace) -> Result
 async def hold(double: Double, order: Order, trace: Trace, until: float | None) -> None:
     """Take what the request may cost off the balance until it is charged."""
     due = billing.cost(order.price, order.job.n)
-    await double.store.reserve(order.opening, trace.request_id, due, until)
+    await double.store.reserve(order.caller.opening, trace.request_id, due, until)
     trace.is_held = True
 
 
@@ -263,7 +261,7 @@ async def schedule(double: Double, call: Call, order: Order, trace: Trace) -> Ta
         provider=call.provider.slug,
         endpoint=call.endpoint.name,
         variant=job.variant.name,
-        key=order.key,
+        key=order.caller.key,
         request_id=trace.request_id,
         model=job.model,
         prompt=job.prompt,
@@ -292,7 +290,7 @@ def check_failure(order: Order) -> None:
     kind = order.wish.error
     if kind is not None:
         raise ApiError(kind, "asked for by a directive or a fault", headers=_retry_after(kind))
-    if order.profile.always == "internal":
+    if order.caller.profile.always == "internal":
         raise ApiError("internal", "this key always runs into an internal error")
 
 
@@ -308,12 +306,12 @@ async def generate(
     return await double.links.make(recipe, base_url, int(done) + job.provider.link_lifetime), size
 
 
-async def limit(double: Double, opening: Opening, profile: Profile) -> Decimal:
+async def limit(double: Double, caller: Caller, now: float) -> Decimal:
     """Hold the key to its requests a minute, and return its balance."""
-    if profile.always == "rate_limited":
+    if caller.profile.always == "rate_limited":
         raise ApiError("rate_limited", "this key is always rate limited", headers=_retry_after("rate_limited"))
     try:
-        return await double.store.admit(opening, double.clock.now())
+        return await double.store.admit(caller.opening, now)
     except TooManyRequests as refusal:
         headers = {"Retry-After": str(math.ceil(refusal.wait))}
         raise ApiError("rate_limited", str(refusal), headers=headers) from refusal
@@ -366,16 +364,15 @@ def _model_error(variant: Variant, keyword: str, detail: str) -> ApiError:
     return ApiError(rule.error, detail, rule)
 
 
-def validate(double: Double, call: Call, variant: Variant, body: JSON, trace: Trace) -> None:
+def validate(validator: BodyValidator, body: JSON, trace: Trace, *, is_strict: bool) -> None:
     """Hold the body to its variant's schema, and note what no document names."""
-    validator = double.validator(call.provider, variant)
     if validator.is_surely_right(body):
         return
     violation = validator.violation(body)
     if violation is not None:
         raise ApiError(violation.rule.error, violation.detail, violation.rule)
     unknown = validator.unknown_fields(body)
-    if unknown and double.settings.strict:
+    if unknown and is_strict:
         raise ApiError("invalid", f"{unknown[0]} is no documented field")
     trace.advisories.extend(f"{name} is no documented field" for name in unknown)
 
@@ -428,7 +425,7 @@ def refused(double: Double, call: Call, error: ApiError, trace: Trace) -> tuple[
     return kind.status, double.dialects[call.provider.slug].refusal(answer)
 
 
-def _charge(double: Double, result: Result, order: Order) -> Charge:
+def _charge(double: Double, result: Result, order: Order, now: float) -> Charge:
     job, price = result.job, order.price
     images = len(result.urls)
     return Charge(
@@ -436,12 +433,12 @@ def _charge(double: Double, result: Result, order: Order) -> Charge:
         result.request_id,
         job.provider.slug,
         job.model,
-        order.key,
+        order.caller.key,
         images,
         price,
         job.provider.currency,
         billing.cost(price, images),
-        double.clock.now(),
+        now,
     )
 
 
@@ -454,17 +451,17 @@ def _retry_after(kind: str) -> dict[str, str]:
 
 
 def _headers(trace: Trace, error: ApiError | None) -> dict[str, str]:
-    headers = {"X-Request-Id": trace.request_id}
+    headers = {"x-request-id": trace.request_id}
     if trace.applied:
-        headers["Preference-Applied"] = ", ".join(trace.applied)
+        headers["preference-applied"] = ", ".join(trace.applied)
     if trace.advisories:
-        headers["X-Qwenmock-Advisory"] = as_header("; ".join(trace.advisories)[:500])
+        headers["x-qwenmock-advisory"] = as_header("; ".join(trace.advisories)[:500])
     if error is not None:
-        headers |= error.headers
-        headers["X-Qwenmock-Detail"] = as_header(error.detail.replace("\n", " ")[:500])
+        headers |= {name.lower(): value for name, value in error.headers.items()}
+        headers["x-qwenmock-detail"] = as_header(error.detail.replace("\n", " ")[:500])
         if error.rule is not None:
-            headers["X-Qwenmock-Rule"] = as_header(error.rule.id)
-            headers["X-Qwenmock-Source"] = as_header(error.rule.source)
+            headers["x-qwenmock-rule"] = as_header(error.rule.id)
+            headers["x-qwenmock-source"] = as_header(error.rule.source)
     return headers
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from qwenmock.mockserver import uploads
-from qwenmock.mockserver.accounts import Profile, authenticate
+from qwenmock.mockserver.accounts import Caller
 from qwenmock.mockserver.call import Call, Trace
 from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.errors import ApiError
@@ -22,15 +22,16 @@ async def answer_query(double: Double, call: Call, trace: Trace) -> JSON:
         ApiError: The key, the task's id or its owner is not right.
 
     """
-    key, profile = authenticate(call.provider, call.header("authorization"), double.settings.keys)
-    trace.key, trace.task_id = key, call.task_id
+    caller = double.caller(call.provider.slug, call.header("authorization"))
+    trace.key, trace.task_id = caller.key, call.task_id
+    profile = caller.profile
     if profile.always in {"rate_limited", "internal"}:
         raise ApiError(profile.always, f"this key always runs into {profile.always}")
     await settle_due(double)
-    return await _HANDLERS[call.endpoint.name](double, call, trace, profile)
+    return await _HANDLERS[call.endpoint.name](double, call, trace, caller)
 
 
-async def _task(double: Double, call: Call, trace: Trace, _profile: Profile) -> JSON:
+async def _task(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
     task = await _own_task(double, call, trace.key)
     dialect = double.dialects[call.provider.slug]
     if task is None:
@@ -56,14 +57,14 @@ async def _own_task(double: Double, call: Call, key: str) -> Task | None:
     return task
 
 
-async def _cancel(double: Double, call: Call, trace: Trace, _profile: Profile) -> JSON:
+async def _cancel(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
     task = await _own_task(double, call, trace.key)
     if task is None or view(task, double.clock.now()).state != "pending" or await cancel(double, task) is None:
         raise ApiError("task_not_cancellable", "only a pending task can be cancelled")
     return double.dialects[call.provider.slug].cancelled(trace.request_id)
 
 
-async def _tasks(double: Double, call: Call, trace: Trace, _profile: Profile) -> JSON:
+async def _tasks(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
     """List the key's tasks, a page at a time."""
     page, size = (_whole(call.query.get(name), default) for name, default in (("page_no", 1), ("page_size", 10)))
     asked = {name: call.query[name] for name in ("model_name", "status") if name in call.query}
@@ -94,16 +95,16 @@ def _whole(text: str | None, default: int) -> int:
     return min(max(int(text), 1), LONGEST_PAGE) if text is not None and is_number else default
 
 
-async def _credits(double: Double, call: Call, trace: Trace, profile: Profile) -> JSON:
-    account = await double.store.account(double.opening(call.provider, trace.key, profile))
+async def _credits(double: Double, call: Call, _trace: Trace, caller: Caller) -> JSON:
+    account = await double.store.account(caller.opening)
     return double.dialects[call.provider.slug].remaining(account, float(account.spent))
 
 
-async def _uploads(double: Double, call: Call, trace: Trace, _profile: Profile) -> JSON:
+async def _uploads(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
     return uploads.policy(double, call, trace.request_id)
 
 
-_HANDLERS: dict[str, Callable[[Double, Call, Trace, Profile], Awaitable[JSON]]] = {
+_HANDLERS: dict[str, Callable[[Double, Call, Trace, Caller], Awaitable[JSON]]] = {
     "task": _task,
     "tasks": _tasks,
     "cancel": _cancel,

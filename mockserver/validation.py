@@ -21,7 +21,7 @@ from jsonschema.exceptions import (
 
 from qwenmock.mockserver.addresses import is_loopback_host, is_public_host
 from qwenmock.schemas.catalog import Document, Rule
-from qwenmock.schemas.vocabulary import JSON, Path, Schema, gatherer, walk
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, reader, walk
 
 LONGEST_DETAIL = 1000
 LIKELY_ITEMS = 10
@@ -355,12 +355,14 @@ class BodyValidator:
 
     def _keeper(self, own: list[tuple[Path, str, JSON]]) -> Callable[[JSON], bool]:
         """Return what tells whether a body keeps some of the project's own keywords."""
-        gather = gatherer([[path] for path, _, _ in own])
-        checks = [(OWN[keyword], spec) for _, keyword, spec in own]
+        paths = list(dict.fromkeys(path for path, _, _ in own))
+        read = reader([[path] for path in paths])
+        checks = [(paths.index(path), OWN[keyword], spec) for path, keyword, spec in own]
 
         def keeps(body: JSON) -> bool:
-            for values, (check, spec) in zip(gather(body), checks, strict=True):
-                for value in values:
+            found = read(body)
+            for slot, check, spec in checks:
+                for value in found[slot]:
                     for _ in check(spec, value):
                         if not (self._allow_local and check is _callback and _is_local(value)):
                             return False

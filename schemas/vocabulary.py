@@ -4,9 +4,10 @@
 a limit, and which rules follow from them, is told here, once, for the server, the examiner and the documentation.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
 JSON: TypeAlias = Any
@@ -140,67 +141,87 @@ def select(document: JSON, path: Path) -> list[JSON]:
 @cache
 def selector(path: Path) -> Callable[[JSON], list[JSON]]:
     """Return `select` for one path, put together once for those who ask often."""
-    gather = gatherer([[path]])
-    return lambda document: gather(document)[0]
+    read = reader([[path]])
+    return lambda document: read(document)[0]
 
 
-def gatherer(groups: Sequence[Sequence[Path]]) -> Callable[[JSON], list[list[JSON]]]:
-    """Return what reads the values of several groups of paths, a list for each group, in one walk over a document."""
+def reader(
+    groups: Sequence[Sequence[Path]], defaults: Mapping[int, JSON] = MappingProxyType({})
+) -> Callable[[JSON], list[Any]]:
+    """Return what reads the values of several groups of paths in one walk over a document.
+
+    Args:
+        groups: Paths, each in one group only; what is read stands in the order of the groups.
+        defaults: The groups, by their number, that may have one value at the most, and what they give without it.
+            The others give a list.
+
+    """
     root = _Place()
     for slot, paths in enumerate(groups):
         for path in paths:
-            root.at(path).slots.append(slot)
+            place = root.at(path)
+            place.slot, place.is_list = slot, slot not in defaults
     visit = root.visitor()
+    empty = [defaults.get(slot) for slot in range(len(groups))]
+    lists = [slot for slot in range(len(groups)) if slot not in defaults]
 
-    def gather(document: JSON) -> list[list[JSON]]:
-        found: list[list[JSON]] = [[] for _ in groups]
+    def read(document: JSON) -> list[Any]:
+        found: list[Any] = empty.copy()
+        for slot in lists:
+            found[slot] = []
         visit(document, found)
         return found
 
-    return gather
-
-
-Visit: TypeAlias = Callable[[JSON, list[list[JSON]]], None]
+    return read
 
 
 class _Place:
-    """A place on the way to those that are read, and the groups that it belongs to itself."""
+    """A place on the way to those that are read, and where its own value is to be put."""
 
     def __init__(self) -> None:
-        self.slots: list[int] = []
-        self._inner: dict[str, _Place] = {}
+        self.slot: int | None = None
+        self.is_list = False
+        self._members: dict[str, _Place] = {}
+        self._items: _Place | None = None
 
     def at(self, path: Path) -> "_Place":
         place = self
         for step in path:
-            place = place._inner.setdefault(step, _Place())
+            if step == "*":
+                place._items = place._items or _Place()
+                place = place._items
+            else:
+                place = place._members.setdefault(step, _Place())
         return place
 
-    def visitor(self) -> Visit:
-        """Return what puts a value, and what it holds at the places further in, into the groups' lists."""
-        slots = tuple(self.slots)
-        members = {name: place for name, place in self._inner.items() if name != "*"}
-        # A value that is only taken, as most are, needs no call of its own.
-        taken = tuple((name, place.slots[0]) for name, place in members.items() if place.is_plain)
-        entered = tuple((name, place.visitor()) for name, place in members.items() if not place.is_plain)
-        items = self._inner["*"].visitor() if "*" in self._inner else None
+    def visitor(self) -> Callable[[JSON, list[Any]], None]:
+        """Return what puts a value into its slot, and enters it where there is more to read."""
+        slot, is_list = self.slot, self.is_list
+        # A value that is only put somewhere, as most are, needs no call of its own.
+        plain = [(n, p.slot, p.is_list) for n, p in self._members.items() if not p._members and p._items is None]
+        single = tuple((name, at) for name, at, is_list in plain if at is not None and not is_list)
+        listed = tuple((name, at) for name, at, is_list in plain if at is not None and is_list)
+        entered = tuple((n, p.visitor()) for n, p in self._members.items() if p._members or p._items is not None)
+        enter_item = None if self._items is None else self._items.visitor()
 
-        def visit(value: JSON, found: list[list[JSON]]) -> None:
-            for slot in slots:
-                found[slot].append(value)
+        def visit(value: JSON, found: list[Any]) -> None:
+            if slot is not None:
+                if is_list:
+                    found[slot].append(value)
+                else:
+                    found[slot] = value
             if isinstance(value, dict):
-                for name, slot in taken:
+                for name, at in single:
                     if name in value:
-                        found[slot].append(value[name])
+                        found[at] = value[name]
+                for name, at in listed:
+                    if name in value:
+                        found[at].append(value[name])
                 for name, enter in entered:
                     if name in value:
                         enter(value[name], found)
-            elif items is not None and isinstance(value, list):
+            elif enter_item is not None and isinstance(value, list):
                 for item in value:  # pyright: ignore[reportUnknownVariableType]
-                    items(item, found)
+                    enter_item(item, found)
 
         return visit
-
-    @property
-    def is_plain(self) -> bool:
-        return len(self.slots) == 1 and not self._inner

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from qwenmock.mockserver import __version__
-from qwenmock.mockserver.accounts import profile_of
+from qwenmock.mockserver.accounts import opening_of, profile_of
 from qwenmock.mockserver.billing import billing_log
 from qwenmock.mockserver.clock import FURTHEST
 from qwenmock.mockserver.control.openapi import openapi
@@ -172,7 +172,7 @@ class ControlApi:
         providers = list(self.double.catalog) if slug is None else [self._provider(slug)]
         changes = _changes(body)
         accounts = [
-            await self.double.store.change_account(self.double.opening(provider, key, profile), changes)
+            await self.double.store.change_account(opening_of(provider, key, profile), changes)
             for provider in providers
         ]
         return {"accounts": [_account(account) for account in accounts]}

@@ -21,6 +21,7 @@ from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.job import Account, Charge, Delivery, Task
 from qwenmock.mockserver.money import PLACES, from_units, to_units
 from qwenmock.mockserver.store import InsufficientBalance, Opening, Selection, Shared, TooManyRequests
+from qwenmock.mockserver.store.checkpoints import Checkpoints
 from qwenmock.mockserver.store.records import (
     CHARGE_COLUMNS,
     JOURNAL_BYTES,
@@ -73,16 +74,14 @@ CREATE INDEX IF NOT EXISTS deliveries_of ON deliveries (task_id);
 CREATE TABLE IF NOT EXISTS kept (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, used REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS kept_data (digest TEXT PRIMARY KEY, data BLOB NOT NULL);
 """
-CHECKPOINT_PAGES = 4000
-"""Of the write-ahead log before it goes into the file: each time costs a sync of the disk."""
 CACHE_KIB = 4 * 1024
 """What a state in memory may take there."""
 LAST_SEQ = 2**63 - 1
 BUSY_SECONDS = 0.0005
 """Between two tries while another process writes."""
 BUSY_LONGEST = 30.0
-TRIM_EVERY = 64
-"""Transactions between two looks at the journal's length."""
+TRIM_EVERY = 256
+"""Entries between two looks at the journal's length. Forgetting many at once would hold up who asks meanwhile."""
 USED_SECONDS = 60.0
 """How exactly is known when something kept was last used."""
 ACCOUNT_COLUMNS = "provider, key, currency, balance, reserved, spent, requests_per_minute"
@@ -106,11 +105,16 @@ class SqliteStore:
     def __init__(self, path: str | None, journal_max: int) -> None:
         self.is_shared = path is not None
         self._journal_max = journal_max
-        self._trimmed = 0
+        self._untrimmed = 0
         self._queue: list[tuple[asyncio.Future[Any], Callable[[sqlite3.Connection], Any]]] = []
         self._sales: list[tuple[asyncio.Future[None], ChargeRow, bytes]] = []
         self._lines: list[bytes] = []
+        # What was read, as long as nobody has changed it.
         self._own: dict[tuple[str, str], tuple[int, int | None]] = {}
+        self._shared: Shared | None = None
+        self._version = 0
+        self._has_looked = False
+        self._checkpoints = None if path is None else Checkpoints(path)
         self._waiting_since = 0.0
         try:
             self._db = sqlite3.connect(
@@ -128,7 +132,7 @@ class SqliteStore:
                 self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             else:
                 self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+                self._db.execute("PRAGMA wal_autocheckpoint = 0")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("BEGIN IMMEDIATE")
             for statement in SCHEMA.split(";"):
@@ -166,6 +170,7 @@ class SqliteStore:
             return
         outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]] = []
         try:
+            self._forget_what_others_changed()
             self._sell(outcomes)
             for future, step in self._queue:
                 if future.cancelled():
@@ -182,7 +187,7 @@ class SqliteStore:
             self._fail(error)
             return
         if self._queue:
-            self._own.clear()  # a step may have changed any account
+            self._forget()  # a step may have changed anything
         self._queue.clear()
         self._sales.clear()
         for future, value, refusal in outcomes:
@@ -196,7 +201,7 @@ class SqliteStore:
     def _fail(self, error: Exception) -> None:
         """Tell everybody who waits that nothing was written."""
         waiting = [future for future, *_ in (*self._queue, *self._sales)]
-        self._own.clear()
+        self._forget()
         self._queue.clear()
         self._sales.clear()
         self._lines.clear()
@@ -233,17 +238,36 @@ class SqliteStore:
             self._own.pop(owner, None)
 
     def _account_of(self, owner: tuple[str, str]) -> tuple[int, int | None] | None:
-        """Return balance and limit of an account; they are remembered where nobody else can change them."""
+        """Return balance and limit of an account."""
         found = self._own.get(owner)
         if found is None:
             query = "SELECT balance, requests_per_minute FROM accounts WHERE provider = ? AND key = ?"
             rows = self._read(query, owner)
             if not rows:
                 return None
-            found = rows[0]
-            if not self.is_shared:
-                self._own[owner] = found
+            found = self._own[owner] = rows[0]
         return found
+
+    def _forget(self) -> None:
+        self._own.clear()
+        self._shared = None
+
+    def _forget_what_others_changed(self) -> None:
+        if self.is_shared:
+            version = self._read("PRAGMA data_version")[0][0]
+            if version != self._version:
+                self._version = version
+                self._forget()
+
+    def _look(self) -> None:
+        """Find out, once a turn of the event loop, whether another process has changed something."""
+        if self.is_shared and not self._has_looked:
+            self._has_looked = True
+            asyncio.get_running_loop().call_soon(self._end_of_turn)
+            self._forget_what_others_changed()
+
+    def _end_of_turn(self) -> None:
+        self._has_looked = False
 
     def _write_journal(self) -> None:
         """Keep the entries of a transaction as one row; rows leave when what is newer fills the journal."""
@@ -251,10 +275,13 @@ class SqliteStore:
         if not lines:
             return
         values = (len(lines), b"[" + b",".join(lines) + b"]")
-        seq = self._db.execute("INSERT INTO journal (length, entries) VALUES (?, ?)", values).lastrowid or 0
-        if seq - self._trimmed < TRIM_EVERY:
+        self._db.execute("INSERT INTO journal (length, entries) VALUES (?, ?)", values)
+        if self._checkpoints is not None:
+            self._checkpoints.wrote(len(values[1]))
+        self._untrimmed += len(lines)
+        if self._untrimmed < TRIM_EVERY:
             return
-        self._trimmed = seq
+        self._untrimmed = 0
         newer = (
             "SELECT seq, sum(length) OVER newest - length AS entries, sum(length(entries)) OVER newest AS bytes "
             "FROM journal WINDOW newest AS (ORDER BY seq DESC)"
@@ -287,7 +314,10 @@ class SqliteStore:
 
     async def shared(self) -> Shared:
         """Return what may have been changed by another process."""
-        return Shared(*self._read("SELECT offset, plan FROM shared")[0])
+        self._look()
+        if self._shared is None:
+            self._shared = Shared(*self._read("SELECT offset, plan FROM shared")[0])
+        return self._shared
 
     async def move_clock(self, seconds: float | None) -> float:
         """Add to the clock's offset, or with None set it to 0, and return it."""
@@ -353,6 +383,7 @@ class SqliteStore:
     async def admit(self, opening: Opening, now: float) -> Decimal:
         """Count a request against its key's limit, over the last minute. Returns the balance."""
         owner = (opening.provider, opening.key)
+        self._look()
         found = self._account_of(owner)
         if found is not None and found[1] is None:
             return Decimal(found[0]).scaleb(-PLACES)
@@ -535,6 +566,8 @@ class SqliteStore:
             db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (digest, len(data), now))
             if db.execute("INSERT OR IGNORE INTO kept_data VALUES (?, ?)", (digest, data)).rowcount == 0:
                 return
+            if self._checkpoints is not None:
+                self._checkpoints.wrote(len(data))
             (total,) = db.execute("SELECT sum(size) FROM kept").fetchone()
             for old, size in db.execute("SELECT digest, size FROM kept ORDER BY used").fetchall():
                 if total <= KEPT_BYTES or old == digest:
@@ -568,6 +601,8 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Let go of the database."""
+        if self._checkpoints is not None:
+            self._checkpoints.end()
         self._db.close()
 
 
