@@ -80,6 +80,9 @@ LAST_SEQ = 2**63 - 1
 BUSY_SECONDS = 0.0005
 """Between two tries while another process writes."""
 BUSY_LONGEST = 30.0
+LONGEST_GATHERING = 3
+"""Turns of the event loop that a transaction on a file waits for more to write: its commit costs as much as many
+rows."""
 TRIM_EVERY = 256
 """Entries between two looks at the journal's length. Forgetting many at once would hold up who asks meanwhile."""
 USED_SECONDS = 60.0
@@ -104,6 +107,7 @@ class SqliteStore:
 
     def __init__(self, path: str | None, journal_max: int) -> None:
         self.is_shared = path is not None
+        self._gathering = 0 if path is None else LONGEST_GATHERING
         self._journal_max = journal_max
         self._untrimmed = 0
         self._queue: list[tuple[asyncio.Future[Any], Callable[[sqlite3.Connection], Any]]] = []
@@ -154,8 +158,16 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         if not self._queue and not self._sales:
             self._waiting_since = loop.time()
-            loop.call_soon(self._commit)
+            loop.call_soon(self._gather, 0, 0)
         return loop.create_future()
+
+    def _gather(self, seen: int, turns: int) -> None:
+        """Commit what waits, as soon as a turn of the event loop brings no more of it."""
+        waiting = len(self._queue) + len(self._sales)
+        if waiting > seen and turns < self._gathering:
+            asyncio.get_running_loop().call_soon(self._gather, waiting, turns + 1)
+        else:
+            self._commit()
 
     def _commit(self) -> None:
         """Do in one transaction what has been asked for since the last."""
