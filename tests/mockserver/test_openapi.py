@@ -54,7 +54,7 @@ def test_examples_keep_their_schemas(control: httpx.Client, slug: str) -> None:
 
 
 @pytest.mark.parametrize("slug", load().providers)
-def test_schemathesis_finds_the_double_true_to_it(server: RunningServer, slug: str) -> None:
+def test_schemathesis_finds_the_double_true_to_it(server: RunningServer, slug: str, tmp_path: Path) -> None:
     program = ROOT / ".venv-bench" / "bin" / "schemathesis"
     if not program.exists():
         pytest.skip("schemathesis is not installed; `make peers` does it")
@@ -66,6 +66,7 @@ def test_schemathesis_finds_the_double_true_to_it(server: RunningServer, slug: s
         text=True,
         check=False,
         env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout
     assert re.search(r"(\d+) generated, \1 passed", done.stdout), done.stdout

@@ -1,10 +1,13 @@
 """What every store does, on each: SQLite in memory, SQLite in a file, a real Redis."""
 
 import asyncio
+import itertools
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +19,17 @@ from qwenmock.mockserver.double import open_store
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.job import Charge, Delivery, Task
 from qwenmock.mockserver.settings import Settings
-from qwenmock.mockserver.store import InsufficientBalance, Opening, Selection, Store, TooManyRequests
+from qwenmock.mockserver.store import InsufficientBalance, Opening, Selection, Store, TooManyRequests, checkpoints
 
 OPENING = Opening("nebula", "sk-mock", "CNY", Decimal(1000), None)
 FAR = 4_000_000_000.0
 LARGE = Decimal("999999999.999999999")
 """More billionths than a double can count."""
+
+
+@pytest.fixture(params=["file", "redis"])
+def shared_state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return request.getfixturevalue("redis_server").url if request.param == "redis" else str(tmp_path / "state.db")
 
 
 def charge(request_id: str, amount: str = "0.2", opening: Opening = OPENING) -> Charge:
@@ -336,6 +344,53 @@ def test_the_clock_and_the_fault_plan_are_shared(state: str | None) -> None:
         await store.set_faults([])
 
     on(state, steps)
+
+
+def test_what_another_process_changes_is_seen_in_the_next_turn(shared_state: str) -> None:
+    async def steps(store: Store) -> None:
+        async with opened(shared_state) as other:
+            await store.account(OPENING)
+            assert await other.admit(OPENING, 1.0) == 1000
+            assert (await other.shared()).offset == (await store.move_clock(None)) == 0
+            await store.charge(charge("r1"), entry(1), is_held=False)
+            assert await other.admit(OPENING, 1.0) == Decimal("999.8")
+            await store.change_account(OPENING, {"balance": Decimal("0.3"), "requests_per_minute": 1})
+            assert await other.admit(OPENING, 2.0) == Decimal("0.3")
+            with pytest.raises(TooManyRequests):
+                await other.admit(OPENING, 2.0)
+            await other.charge(charge("r2"), entry(2), is_held=False)
+            with pytest.raises(InsufficientBalance):
+                await store.charge(charge("r3"), entry(3), is_held=False)
+            await store.move_clock(7)
+            assert (await other.shared()).offset == 7
+            await other.move_clock(None)
+            assert (await store.shared()).offset == 0
+
+    on(shared_state, steps)
+
+
+def test_a_file_takes_over_what_its_log_gathers_while_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_BYTES", 2**18)
+    monkeypatch.setattr(checkpoints, "LONGEST_LOG", 500)
+    file, log = tmp_path / "qm.db", tmp_path / "qm.db-wal"
+    largest = 0
+
+    async def steps(store: Store) -> None:
+        nonlocal largest
+        deadline = time.monotonic() + 60
+        # The journal holds 32 MB; what is written over it goes through a log of a few.
+        for number in itertools.count():
+            await store.record({**entry(number), "answer": "x" * 2**16}, "sk-mock")
+            largest = max(largest, log.stat().st_size)
+            if file.stat().st_size > 4 * 2**20:
+                return
+            assert time.monotonic() < deadline, "nothing has come into the file"
+
+    on(str(file), steps)
+    assert 0 < largest < 64 * 2**20
+    assert not log.exists(), "a store that is closed leaves one file"
 
 
 def test_processes_are_numbered_and_settings_stay(state: str | None) -> None:

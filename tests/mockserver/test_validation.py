@@ -1,9 +1,12 @@
 """The two engines of the validator, and the examiner's judge, read the same schemas alike."""
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from qwenmock.fixtures import exchanges
 from qwenmock.mockserver.validation import BodyValidator
 from qwenmock.pytest_plugin.judge import broken_rules
 from qwenmock.pytest_plugin.strategies import bodies, mutants
@@ -29,6 +32,9 @@ def test_engines_agree_on_valid_and_broken_bodies(name: str) -> None:
     def check(body: object) -> None:
         explained = validator.explain(body)
         assert validator.accepts(body) == (explained is None)
+        if validator.is_surely_right(body):
+            assert explained is None
+            assert not validator.unknown_fields(body)
         broken = {rule for rule in broken_rules(variant.request, body) if rule.keyword not in IN_THE_BYTES}
         assert (explained is None) == (not broken)
         if explained is not None:
@@ -48,5 +54,58 @@ def test_engines_agree_when_any_member_is_anything(name: str) -> None:
     def check(body: dict[str, object], member: str, value: object) -> None:
         body = {**body, member: value}
         assert validator.accepts(body) == (validator.explain(body) is None)
+        assert validator.accepts(body) or not validator.is_surely_right(body)
 
     check()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_published_examples_are_right_at_a_glance(name: str) -> None:
+    slug, _, variant = name.partition("/")
+    validator = BodyValidator(VARIANTS[name].request)
+    for exchange in exchanges(slug, variant):
+        unknown = validator.unknown_fields(exchange.request)
+        assert validator.is_surely_right(exchange.request) != bool(unknown), exchange.request
+
+
+IMAGES = {name: variant for name, variant in VARIANTS.items() if "image" in variant.request.roles}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://exa mple.com/a.png",
+        "http:///a.png",
+        "https://example.com:port/a.png\n",
+        "https://user@example.com/a.png",
+        "https://bücher.example/ä.png",
+        "HTTPS://EXAMPLE.COM/a.png",
+        "https://example.com/a.png\n",
+        "https://[::1]/a.png",
+        "https://example.com/a.png?x=[y]#z",
+        "ftp://example.com/a.png",
+        "data",
+        "oss://bucket/a.png",
+        "",
+    ],
+)
+def test_odd_addresses_are_judged_alike_at_a_glance_and_in_full(name: str, address: str) -> None:
+    variant = IMAGES[name]
+    validator = BodyValidator(variant.request)
+    path = variant.request.roles["image"][0]
+    for exchange in exchanges(name.partition("/")[0], name.partition("/")[2]):
+        body = replaced(exchange.request, path, address)
+        assert validator.accepts(body) == (validator.explain(body) is None)
+        assert validator.accepts(body) or not validator.is_surely_right(body)
+
+
+def replaced(value: Any, path: tuple[str, ...], new: str) -> Any:
+    """Return a document in which all values at a path are another."""
+    if not path:
+        return new
+    if path[0] == "*":
+        return [replaced(item, path[1:], new) for item in value]
+    if not isinstance(value, dict) or path[0] not in value:
+        return value
+    return {**value, path[0]: replaced(value[path[0]], path[1:], new)}
