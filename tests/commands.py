@@ -1,4 +1,4 @@
-"""`qwenmock serve` in a process of its own, as users run it."""
+"""The commands in processes of their own, as users run them."""
 
 import contextlib
 import os
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 COMMAND = [sys.executable, "-m", "qwenmock.mockserver", "serve"]
+CONTRACT_TESTS = [sys.executable, "-m", "pytest", "--pyargs", "qwenmock.contract_tests", "-q", "-p", "no:cacheprovider"]
 
 
 @contextlib.contextmanager

@@ -4,11 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
+from commands import CONTRACT_TESTS
 
 from qwenmock.mockserver.server import running
 from qwenmock.mockserver.settings import Settings
@@ -61,9 +61,8 @@ def test_server_pictures_and_billing_follow(changed: Path) -> None:
 
 
 def test_contract_tests_follow_and_pass(changed: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "--pyargs", "qwenmock.contract_tests", "-q", "-p", "no:cacheprovider"]
     environment = {**os.environ, "QWENMOCK_SCHEMAS": str(changed)}
-    selected = [*command, "--contract-profile", "smoke"]
+    selected = [*CONTRACT_TESTS, "--contract-profile", "smoke"]
     done = subprocess.run(selected, capture_output=True, text=True, env=environment, cwd=changed, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -71,16 +70,6 @@ def test_contract_tests_follow_and_pass(changed: Path) -> None:
 def test_contract_tests_hold_a_server_to_the_changed_data(changed: Path) -> None:
     """A server of the unchanged contract does not pass for one of the changed."""
     with running(Settings(port=0)) as server:
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "--pyargs",
-            "qwenmock.contract_tests",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-        ]
         selected = [
             "--live-url",
             server.url("nebula"),
@@ -93,7 +82,7 @@ def test_contract_tests_hold_a_server_to_the_changed_data(changed: Path) -> None
         ]
         environment = {**os.environ, "QWENMOCK_SCHEMAS": str(changed), "QWENMOCK_NEBULA_KEY": "sk-mock"}
         done = subprocess.run(
-            [*command, *selected], capture_output=True, text=True, env=environment, cwd=changed, check=False
+            [*CONTRACT_TESTS, *selected], capture_output=True, text=True, env=environment, cwd=changed, check=False
         )
     assert done.returncode == 1, done.stdout
     assert "nebula/contents/parameters/n/maximum" in done.stdout

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from commands import CONTRACT_TESTS
 from wrong_servers.faults import NEBULA, Fault
 
 from qwenmock.mockserver.server import RunningServer, listen, serving
@@ -272,18 +273,6 @@ def test_what_cannot_be_run_is_one_line_and_exit_2(options: list[str], named: st
 def test_xdist_has_one_report_and_one_budget(server: RunningServer, control: httpx.Client, tmp_path: Path) -> None:
     pytest.importorskip("xdist")
     path = tmp_path / "r.json"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--pyargs",
-        "qwenmock.contract_tests",
-        "-q",
-        "-n",
-        "2",
-        "-p",
-        "no:cacheprovider",
-    ]
     options = [
         "--live-url",
         server.url("nebula"),
@@ -295,7 +284,9 @@ def test_xdist_has_one_report_and_one_budget(server: RunningServer, control: htt
         str(path),
     ]
     environment = {**os.environ, **KEYS}
-    done = subprocess.run([*command, *options], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        [*CONTRACT_TESTS, "-n", "2", *options], capture_output=True, text=True, env=environment, check=False
+    )
     assert done.returncode == 0, done.stdout
     [account] = control.get("/ledger?key=sk-mock&provider=nebula").json()["accounts"]
     assert 1_000_000 - 6 <= float(account["balance"]) < 1_000_000

@@ -2,14 +2,14 @@
 
 import os
 import subprocess
-import sys
 
 import httpx
 import pytest
+from commands import CONTRACT_TESTS
 
 from qwenmock.mockserver.server import RunningServer
 
-COMMAND = [sys.executable, "-m", "pytest", "--pyargs", "qwenmock.contract_tests", "-q", "-rs", "-p", "no:cacheprovider"]
+COMMAND = [*CONTRACT_TESTS, "-rs"]
 
 
 def examine(server: RunningServer, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
