@@ -4,6 +4,7 @@ import os
 import sys
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -82,12 +83,17 @@ def _summary(console: Console, reports: list[dict[str, JSON]]) -> None:
         more = len(each["failures"]) - SHOWN_FAILURES
         if more > 0:
             console.print(f"… and {more} more", markup=False)
-    table = Table("provider", "holds", "violated", "observed", "not examined", "requests", "seconds", "verdict")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("provider")
+    # What is not a terminal counts as 80 columns wide: every heading must stay whole there.
+    for heading in ("holds", "violated", "observed", "not examined", "requests", "seconds"):
+        table.add_column(heading, justify="right", min_width=max(len(word) for word in heading.split()))
+    table.add_column("verdict", no_wrap=True)
     console.print(f"target: {reports[0]['target']}", markup=False)
     for each in reports:
         summary = each["summary"]
         numbers = (summary[name] for name in ("pass", "fail", "observed", "skipped"))
-        verdict = "[green]conforms" if summary["conforms"] else f"[red]{summary['violations']} checks failed"
+        verdict = "[green]conforms" if summary["conforms"] else f"[red]{summary['violations']} failed"
         table.add_row(
             each["provider"],
             *(str(number) for number in numbers),

@@ -142,7 +142,7 @@ def write(path: Path, reports: Sequence[dict[str, JSON]]) -> None:
 def headline(report: dict[str, JSON]) -> str:
     """Return what came out, in one line."""
     summary = report["summary"]
-    verdict = "conforms" if summary["conforms"] else f"{summary['violations']} checks failed"
+    verdict = "conforms" if summary["conforms"] else f"checks failed: {summary['violations']}"
     return (
         f"{report['provider']}: {verdict}; of {len(report['rules'])} rules {summary['pass']} hold, "
         f"{summary['fail']} are violated, {summary['observed']} observed otherwise, {summary['skipped']} not examined; "

@@ -136,13 +136,19 @@ def money(sums: Mapping[str, Decimal | str]) -> str:
     return ", ".join(f"{amount} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
 
 
+def counted(number: int, thing: str) -> str:
+    """Write a number of things."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def lines(usage: Usage, catalog: Catalog) -> list[str]:
     """Return what the terminal says of a run."""
     calls, images = sum(use.calls for use in usage.uses), sum(use.images for use in usage.uses)
     said = [
-        f"{len(usage.uses)} tests, {calls} calls, {images} images: {money(usage.total())} that production would cost"
+        f"{counted(len(usage.uses), 'test')}, {counted(calls, 'call')}, {counted(images, 'image')}: "
+        f"{money(usage.total())} that production would cost"
     ]
-    said += [f"  {money(use.cost):>20}  {use.images:4} images  {use.test}" for use in _dearest(usage)]
+    said += [f"  {money(use.cost):>20}  {counted(use.images, 'image'):>11}  {use.test}" for use in _dearest(usage)]
     for slug, touched in sorted(usage.touched.items()):
         broken, rules = rule_counts(touched, catalog, slug)
         said.append(f"{slug}: {broken} of {rules} rules on requests were broken by a test")
@@ -172,7 +178,8 @@ def write(usage: Usage, catalog: Catalog, path: Path) -> None:
     said = [
         "## What the tests would have cost",
         "",
-        f"{sum(use.calls for use in usage.uses)} calls, {sum(use.images for use in usage.uses)} images, "
+        f"{counted(sum(use.calls for use in usage.uses), 'call')}, "
+        f"{counted(sum(use.images for use in usage.uses), 'image')}, "
         f"**{money(usage.total())}**.",
         "",
         "| test | calls | images | cost |",
