@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -18,6 +19,8 @@ from qwenmock.schemas.catalog import Catalog
 ENVIRONMENT = "QWENMOCK_"
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+CURRENCY = re.compile(r"(?<=[0-9.]) *[A-Za-z]+$")
+"""What may stand behind a price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +236,7 @@ def _prices(value: Any) -> dict[str, Decimal]:
     prices: dict[str, Decimal] = {}
     for slug, text in pairs:
         try:
-            prices[slug] = amount(text.strip().rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz "))
+            prices[slug] = amount(CURRENCY.sub("", text.strip()))
         except ValueError as error:
             raise ValueError(f"SLUG=AMOUNT is due, as in nebula=0.20; {error}") from error
     return prices

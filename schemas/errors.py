@@ -14,7 +14,7 @@ class CatalogError(Exception):
     """
 
     def __init__(self, file: Path, pointer: str, reason: str) -> None:
-        super().__init__(f"{file}#{pointer}: {reason}")
+        super().__init__(f"{file}#{pointer}: {reason}" if pointer else f"{file}: {reason}")
         self.file = file
         self.pointer = pointer
         self.reason = reason
