@@ -13,6 +13,7 @@ from typing import cast
 
 import orjson
 
+from qwenmock.mockserver.wording import counted
 from qwenmock.schemas.vocabulary import JSON
 
 NOT_WORTH_REPEATING = {400, 401, 402, 403, 404, 405, 413}
@@ -153,7 +154,9 @@ def _polls(calls: Sequence[Entry]) -> Iterator[Finding]:
 def _links(calls: Sequence[Entry], fetches: Sequence[Fetch]) -> Iterator[Finding]:
     late = sorted({fetch.path for fetch in fetches if fetch.is_expired})
     if late:
-        yield Finding("link_after_expiry", "error", f"{len(late)} links were opened after they had ended", ())
+        yield Finding(
+            "link_after_expiry", "error", f"{counted(len(late), 'link')} opened after the end of its time", ()
+        )
     opened = {fetch.path for fetch in fetches if not fetch.is_expired}
     unopened = [entry for entry in calls if entry["charge"] and not opened & set(_paths(entry["answer"]))]
     if unopened:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from qwenmock.mockserver.listen import print_line
 from qwenmock.mockserver.recordings import load_recordings, save
 from qwenmock.mockserver.server import listen, run_until_stopped, uvicorn_server
 from qwenmock.mockserver.settings import whole_number
+from qwenmock.mockserver.wording import counted
 from qwenmock.pytest_plugin import drift
 from qwenmock.pytest_plugin.budget import Budget
 from qwenmock.pytest_plugin.har import as_har, from_har
@@ -99,7 +99,7 @@ def har_export(options: dict[str, Any]) -> int:
     recordings = load_recordings(Path(options["folder"]))
     text = json.dumps(as_har(recordings, load()), ensure_ascii=False, indent=2)
     Path(options["file"]).write_text(text + "\n", "utf-8")
-    print(f"{len(recordings)} exchanges")
+    print(counted(len(recordings), "exchange"))
     return HOLDS
 
 
@@ -107,8 +107,8 @@ def har_import(options: dict[str, Any]) -> int:
     """Keep what a HAR file holds."""
     recordings, secrets = from_har(Path(options["file"]), load())
     for recording in recordings:
-        save(Path(options["folder"]), replace(recording), secrets)
-    print(f"{len(recordings)} exchanges")
+        save(Path(options["folder"]), recording, secrets)
+    print(counted(len(recordings), "exchange"))
     return HOLDS
 
 

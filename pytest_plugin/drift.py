@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from qwenmock.mockserver.recordings import Recording
+from qwenmock.mockserver.wording import counted
 from qwenmock.pytest_plugin.judge import broken_rules
 from qwenmock.pytest_plugin.recorder import documents_for, endpoint_at, variant_of
 from qwenmock.schemas.catalog import Document, Provider
@@ -221,7 +222,7 @@ def as_json(found: Drift) -> dict[str, Any]:
 def as_markdown(found: Drift) -> str:
     """Return the findings as Markdown."""
     verdict = "production and documents differ" if found.is_any else "production keeps what the documents say"
-    lines = [f"# Drift of {found.provider}", "", f"{found.exchanges} exchanges: {verdict}.", ""]
+    lines = [f"# Drift of {found.provider}", "", f"{counted(found.exchanges, 'exchange')}: {verdict}.", ""]
     lines += ["| status | answers |", "|---|---|", *(f"| {s} | {n} |" for s, n in found.statuses.items()), ""]
     if found.seconds is not None:
         lines += ["Successes took {} s at least, {} s in the median, {} s at most.".format(*found.seconds), ""]

@@ -4,6 +4,8 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +13,8 @@ from urllib.parse import urlsplit
 from qwenmock.mockserver import __version__
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.recordings import Recording
-from qwenmock.pytest_plugin.recorder import endpoint_at
+from qwenmock.pytest_plugin.recorder import endpoint_at, recording_of
+from qwenmock.pytest_plugin.target import Reply
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.vocabulary import JSON
 
@@ -39,8 +42,9 @@ def _entry(recording: Recording, catalog: Catalog) -> dict[str, JSON]:
         request["postData"] = {"mimeType": "application/json", "text": text}
     text = json.dumps(recording.answer, ensure_ascii=False)
     milliseconds = recording.seconds * 1000
+    began = datetime.fromtimestamp(max(0.0, recording.at - recording.seconds), UTC)
     return {
-        "startedDateTime": "1970-01-01T00:00:00.000Z",
+        "startedDateTime": began.isoformat(timespec="milliseconds"),
         "time": milliseconds,
         "request": request,
         "response": {
@@ -79,21 +83,18 @@ def from_har(path: Path, catalog: Catalog) -> tuple[list[Recording], list[str]]:
             response: Any = entry["response"]
             url = urlsplit(str(request["url"]))
             provider = by_host.get(url.hostname or "")
-            if provider is None or endpoint_at(provider, request["method"], url.path) is None:
+            endpoint = None if provider is None else endpoint_at(provider, request["method"], url.path)
+            if provider is None or endpoint is None:
                 continue
             secrets += [_bare(h["value"]) for h in request["headers"] if h["name"].lower() == "authorization"]
-            found.append(
-                Recording(
-                    provider=provider.slug,
-                    method=request["method"],
-                    path=url.path,
-                    request=_body(request.get("postData", {})),
-                    status=int(response["status"]),
-                    answer=_body(response["content"]),
-                    headers={header["name"]: header["value"] for header in response["headers"]},
-                    seconds=max(0.0, float(entry.get("time", 0))) / 1000,
-                )
+            reply = Reply(
+                int(response["status"]),
+                {header["name"].lower(): header["value"] for header in response["headers"]},
+                _body(response["content"]),
+                round(max(0.0, float(entry.get("time", 0))) / 1000, 3),
             )
+            recording = recording_of(provider, endpoint, url.path, _body(request.get("postData", {})), reply)
+            found.append(replace(recording, at=_ended(entry.get("startedDateTime", ""), reply.seconds)))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SettingsError(f"{path}: entry {at}: {type(error).__name__}: {error}") from error
     return found, secrets
@@ -103,16 +104,21 @@ def _bare(authorization: str) -> str:
     return authorization.partition(" ")[2] or authorization
 
 
-def _body(content: dict[str, Any]) -> JSON:
-    text = content.get("text") or ""
-    if content.get("encoding") == "base64":
-        try:
-            text = base64.b64decode(text, validate=True).decode("utf-8", "replace")
-        except binascii.Error as error:
-            raise ValueError(f"a body is no base64: {error}") from error
-    if not text:
-        return None
+def _ended(began: str, seconds: float) -> float:
+    """Return when an exchange had ended, in unix seconds; 0 where its beginning is not known."""
+    if not began:
+        return 0.0
+    moment = datetime.fromisoformat(began)
+    # HAR demands an offset; what has none anyway is taken for UTC, wherever it is read.
+    at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return round(at + seconds, 3) if at > 0 else 0.0
+
+
+def _body(content: dict[str, Any]) -> bytes:
+    text: str = content.get("text") or ""
+    if content.get("encoding") != "base64":
+        return text.encode()
     try:
-        return json.loads(text)
-    except ValueError:
-        return text
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"a body is no base64: {error}") from error

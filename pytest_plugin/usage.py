@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+from qwenmock.mockserver.wording import counted
 from qwenmock.pytest_plugin.mock import Mock
 from qwenmock.schemas.catalog import Catalog
 
@@ -134,11 +135,6 @@ def rule_counts(touched: Touched, catalog: Catalog, slug: str) -> tuple[int, int
 def money(sums: Mapping[str, Decimal | str]) -> str:
     """Write sums of several currencies in one line."""
     return ", ".join(f"{amount} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
-
-
-def counted(number: int, thing: str) -> str:
-    """Write a number of things."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def lines(usage: Usage, catalog: Catalog) -> list[str]:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from qwenmock.mockserver.job import Account, Charge, Delivery, Task
+from qwenmock.mockserver.wording import counted
 from qwenmock.schemas.vocabulary import JSON
 
 
@@ -71,7 +72,7 @@ class TooManyRequests(Exception):  # noqa: N818, an answer of the store, no fail
     """
 
     def __init__(self, per_minute: int, wait: float) -> None:
-        super().__init__(f"{per_minute} requests a minute")
+        super().__init__(f"{counted(per_minute, 'request')} a minute")
         self.per_minute = per_minute
         self.wait = wait
 

@@ -225,7 +225,7 @@ def test_har_out_and_in_again(production: str, tmp_path: Path) -> None:
     with proxy(production, "--record", str(tmp_path / "kept"), "--budget", "1") as (origin, _):
         httpx.post(origin + PATH, json=TEXT, headers=KEY)
     har = tmp_path / "kept.har"
-    assert "1 exchanges" in run("har", "export", str(tmp_path / "kept"), str(har))
+    assert "1 exchange\n" in run("har", "export", str(tmp_path / "kept"), str(har))
     document = json.loads(har.read_text("utf-8"))
     assert document["log"]["entries"][0]["request"]["url"] == f"https://llm.ai-nebula.com{PATH}"
     # As a browser writes it: with the key.
@@ -236,9 +236,13 @@ def test_har_out_and_in_again(production: str, tmp_path: Path) -> None:
         "url": "https://elsewhere.example/",
     }
     har.write_text(json.dumps(document))
-    assert "1 exchanges" in run("har", "import", str(har), str(tmp_path / "again"))
+    assert "1 exchange\n" in run("har", "import", str(har), str(tmp_path / "again"))
     (first,), (second,) = (load_recordings(tmp_path / name) for name in ("kept", "again"))
-    assert (first.request, first.answer, first.status) == (second.request, second.answer, second.status)
+    assert first.at > 0
+    assert second == first
+    document["log"]["entries"][0]["startedDateTime"] = "yesterday"
+    har.write_text(json.dumps(document))
+    assert "entry 0: ValueError" in run("har", "import", str(har), str(tmp_path / "again"), code=2)
     har.write_text("[]")
     assert "it is no HAR file" in run("har", "import", str(har), str(tmp_path / "again"), code=2)
 
