@@ -2,7 +2,7 @@
 
 import pytest
 
-from qwenmock.pytest_plugin.checks import examine, examine_more
+from qwenmock.pytest_plugin.checks import accept_undocumented, examine, examine_more
 from qwenmock.pytest_plugin.examiner import Examiner
 from qwenmock.schemas.catalog import Rule, Variant
 
@@ -10,6 +10,11 @@ from qwenmock.schemas.catalog import Rule, Variant
 def test_rule_holds_on_both_sides(contract_examiner: Examiner, contract_variant: Variant, contract_rule: Rule) -> None:
     """What just keeps the rule succeeds and is billed; what just breaks it gets its error and is not."""
     examine(contract_examiner, contract_variant, contract_rule)
+
+
+def test_undocumented_members_are_ignored(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """A member that no document names changes nothing."""
+    accept_undocumented(contract_examiner, contract_variant)
 
 
 @pytest.mark.contract_costly

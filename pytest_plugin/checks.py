@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis.strategies import SearchStrategy
 
 from qwenmock.pytest_plugin import taskchecks
-from qwenmock.pytest_plugin.bodies import example, put
+from qwenmock.pytest_plugin.bodies import example, put, smallest
 from qwenmock.pytest_plugin.boundaries import Edit, describe, edits_of
 from qwenmock.pytest_plugin.budget import OverBudget
 from qwenmock.pytest_plugin.examiner import PROFILES, Examiner, shown
@@ -21,7 +21,10 @@ from qwenmock.pytest_plugin.relations import Success, image_counts, requested_co
 from qwenmock.pytest_plugin.target import Reply, TargetError
 from qwenmock.pytest_plugin.verdicts import ContractViolation, NotExaminable
 from qwenmock.schemas.catalog import Document, Provider, Rule, Variant
-from qwenmock.schemas.vocabulary import JSON, subschema
+from qwenmock.schemas.vocabulary import JSON, select, subschema, walk
+
+UNDOCUMENTED = "undocumented"
+"""A member that no document names."""
 
 
 def examine(examiner: Examiner, variant: Variant, rule: Rule) -> None:
@@ -211,6 +214,27 @@ def refuse_huge_body(examiner: Examiner) -> None:
     rule = examiner.provider.rule(f"{examiner.provider.slug}/http/body/maxBytes")
     content = b" " * (examiner.provider.max_body_bytes + 1)
     _refused(examiner, rule, content, f"{len(content)} bytes", key=examiner.paying_key())
+
+
+def accept_undocumented(examiner: Examiner, variant: Variant) -> None:
+    """Add a member that no document names to each object of a body: it must succeed as it would without.
+
+    Raises:
+        NotExaminable: The target is a live one, where nobody pays for an assumption.
+
+    """
+    if examiner.live:
+        raise NotExaminable(
+            "that undocumented members are ignored says no document, and it is not tried on a live target"
+        )
+    rule = examiner.provider.rule(f"{examiner.provider.slug}/http/body/additionalProperties")
+    schema, base = variant.request.schema, example(variant)
+    for path, owner in walk(schema):
+        if "properties" in owner:
+            whole = next(iter(select(base, path)), None) or smallest(owner)
+            body = put(schema, base, path, {**whole, UNDOCUMENTED: "x"})
+            note = f"{'.'.join((*path, UNDOCUMENTED))}: x"
+            accept(examiner, variant, body, Edit(rule, "accept", note, lambda body: body), pictures=0)
 
 
 def refuse_content_type(examiner: Examiner, content_type: str) -> None:

@@ -21,9 +21,6 @@ LONGEST = 200
 """Characters of a random text that has no limit of its own."""
 
 TEXT = st.characters(exclude_categories=("Cs",))
-UNKNOWN_MEMBERS = st.dictionaries(
-    st.from_regex(r"[a-z]{3,8}_x", fullmatch=True), st.none() | st.integers() | st.text(max_size=5), max_size=2
-)
 
 
 class Body(dict[str, JSON]):

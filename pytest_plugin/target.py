@@ -145,7 +145,6 @@ class HttpTarget:
     def __init__(self, base_url: str, timeout: float = TIMEOUT_SECONDS) -> None:
         self.name = base_url
         self.base_url = base_url.rstrip("/")
-        self._timeout = timeout
         self._client = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=True)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:

@@ -319,11 +319,12 @@ HTTP_RULES: tuple[tuple[Path, str, str, bool], ...] = (
     (("content-type",), "const", "malformed", False),
     (("body",), "syntax", "malformed", True),
     (("body",), "maxBytes", "malformed", False),
+    (("body",), "additionalProperties", "invalid", False),
 )
-"""What every provider asks of a call besides its body's schema.
+"""What every provider asks of a call besides its body's schema, or leaves to it.
 
-Place, keyword, kind of error, and whether a document says so: that another content type or a huge body is refused does
-none of them.
+Place, keyword, kind of error, and whether a document says so: that another content type or a huge body is refused, and
+that a member without a description is not, says none of them.
 """
 
 

@@ -491,6 +491,10 @@ def _all_keys_known(double: Double) -> None:
     double.settings.keys["sk-mock-expired"] = Profile()
 
 
+def _strict(double: Double) -> None:
+    double.settings = replace(double.settings, strict=True)
+
+
 def _gone(exchange: Exchange) -> None:
     exchange.status = 404
 
@@ -508,56 +512,62 @@ def _relog(name: str, change: Callable[[Any], Any]) -> Callable[[list[Any]], lis
 
 HTML_PAGE = b"<!doctype html><title>Bad gateway</title>"
 
-NEBULA: tuple[Fault, ...] = (Fault("takes an expired key", "nebula", double=_all_keys_known),) + tuple(
-    Fault(name, "nebula", tamper)
-    for name, tamper in {
-        "answers 201": status(200, 201),
-        "refuses with 422": status(400, 422),
-        "refuses with 500": status(400, 500),
-        "refuses with 403": status(400, 403),
-        "refuses with 200": status(400, 200),
-        "answers a wrong key with 403": status(401, 403),
-        "answers a wrong key with 400": status(401, 400),
-        "answers an empty account with 402": status(403, 402),
-        "limits with 503": status(429, 503),
-        "fails with 502": status(500, 502),
-        "calls JSON text": whole("text/plain", b"", lambda e: e.is_success),
-        "calls errors HTML": whole("text/html", b"", lambda e: e.is_refusal),
-        "refuses with an HTML page": whole("text/html", HTML_PAGE, lambda e: e.is_refusal),
-        "fails with an HTML page": whole("text/html", HTML_PAGE, lambda e: e.status == 500),
-        "answers half its JSON": whole("application/json", b'{"code": 200, "data": ', lambda e: e.is_success),
-        "states one image too many": on_success(_both_counts),
-        "swaps width and height": on_success(_swap),
-        "makes one image too many": on_success(_one_more),
-        "always makes one image": on_success(_always_one),
-        "lists images in another order": on_success(_reversed),
-        "links to the same image twice": on_success(_twice),
-        "was created in milliseconds": on_success(_created(0)),
-        "was created yesterday": on_success(_created(-86400)),
-        "was created in an hour": on_success(_created(3600)),
-        "links for a month": on_success(_long_links),
-        "repeats its request id": same_id,
-        "words the size otherwise": on_refusal(_text("Parameter Error: size")),
-        "has no text": on_refusal(_text("")),
-        "states another code": on_refusal(_code),
-        "serves JPEG": picture(_jpeg),
-        "serves a smaller picture": picture(_smaller),
-        "serves half a picture": picture(_cut),
-        "serves no picture": picture(_gone),
-        "serves pictures as bytes": whole("application/octet-stream", b"", lambda e: e.is_picture),
-        "serves a picture for ever": forever,
-        "bills nothing": ledger(lambda _charges: []),
-        "bills twice": ledger(lambda charges: charges * 2),
-        "bills refusals": billed_anyway,
-        "bills one image": ledger(_change_charge(images=lambda _: 1, amount=lambda _: "0.18")),
-        "bills the official price": ledger(_change_charge(amount=lambda text: str(float(text) / 18 * 20))),
-        "bills in dollars": ledger(_change_charge(currency=lambda _: "USD")),
-        "rounds the bill to a tenth": ledger(_change_charge(amount=lambda text: f"{float(text):.1f}")),
-        "logs the quota cut, not rounded": ledger(_relog("quota", lambda _: 12328)),
-        "logs dollars with five places": ledger(_relog("quotaDollar", lambda text: text[:-1])),
-        "logs images in the plural always": ledger(_relog("content", lambda text: text.replace("image ×", "images ×"))),
-        "logs another model": ledger(_relog("modelName", lambda _: "dall-e")),
-    }.items()
+NEBULA: tuple[Fault, ...] = (
+    Fault("takes an expired key", "nebula", double=_all_keys_known),
+    Fault("refuses undocumented members", "nebula", double=_strict),
+    *(
+        Fault(name, "nebula", tamper)
+        for name, tamper in {
+            "answers 201": status(200, 201),
+            "refuses with 422": status(400, 422),
+            "refuses with 500": status(400, 500),
+            "refuses with 403": status(400, 403),
+            "refuses with 200": status(400, 200),
+            "answers a wrong key with 403": status(401, 403),
+            "answers a wrong key with 400": status(401, 400),
+            "answers an empty account with 402": status(403, 402),
+            "limits with 503": status(429, 503),
+            "fails with 502": status(500, 502),
+            "calls JSON text": whole("text/plain", b"", lambda e: e.is_success),
+            "calls errors HTML": whole("text/html", b"", lambda e: e.is_refusal),
+            "refuses with an HTML page": whole("text/html", HTML_PAGE, lambda e: e.is_refusal),
+            "fails with an HTML page": whole("text/html", HTML_PAGE, lambda e: e.status == 500),
+            "answers half its JSON": whole("application/json", b'{"code": 200, "data": ', lambda e: e.is_success),
+            "states one image too many": on_success(_both_counts),
+            "swaps width and height": on_success(_swap),
+            "makes one image too many": on_success(_one_more),
+            "always makes one image": on_success(_always_one),
+            "lists images in another order": on_success(_reversed),
+            "links to the same image twice": on_success(_twice),
+            "was created in milliseconds": on_success(_created(0)),
+            "was created yesterday": on_success(_created(-86400)),
+            "was created in an hour": on_success(_created(3600)),
+            "links for a month": on_success(_long_links),
+            "repeats its request id": same_id,
+            "words the size otherwise": on_refusal(_text("Parameter Error: size")),
+            "has no text": on_refusal(_text("")),
+            "states another code": on_refusal(_code),
+            "serves JPEG": picture(_jpeg),
+            "serves a smaller picture": picture(_smaller),
+            "serves half a picture": picture(_cut),
+            "serves no picture": picture(_gone),
+            "serves pictures as bytes": whole("application/octet-stream", b"", lambda e: e.is_picture),
+            "serves a picture for ever": forever,
+            "bills nothing": ledger(lambda _charges: []),
+            "bills twice": ledger(lambda charges: charges * 2),
+            "bills refusals": billed_anyway,
+            "bills one image": ledger(_change_charge(images=lambda _: 1, amount=lambda _: "0.18")),
+            "bills the official price": ledger(_change_charge(amount=lambda text: str(float(text) / 18 * 20))),
+            "bills in dollars": ledger(_change_charge(currency=lambda _: "USD")),
+            "rounds the bill to a tenth": ledger(_change_charge(amount=lambda text: f"{float(text):.1f}")),
+            "logs the quota cut, not rounded": ledger(_relog("quota", lambda _: 12328)),
+            "logs dollars with five places": ledger(_relog("quotaDollar", lambda text: text[:-1])),
+            "logs images in the plural always": ledger(
+                _relog("content", lambda text: text.replace("image ×", "images ×"))
+            ),
+            "logs another model": ledger(_relog("modelName", lambda _: "dall-e")),
+        }.items()
+    ),
 )
 
 
