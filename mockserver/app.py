@@ -24,8 +24,8 @@ from qwenmock.mockserver.files import BadLink, serve_file
 from qwenmock.mockserver.links import PREFIX, access_denied
 from qwenmock.mockserver.pipeline import serve
 from qwenmock.mockserver.routing import Routes, Target
+from qwenmock.mockserver.store import Fetch
 from qwenmock.mockserver.uploads import UPLOAD_PATH, store_upload
-from qwenmock.mockserver.verdict import Fetch
 
 CONTROL = "/__mock__"
 NO_QUERY: dict[str, str] = {}
@@ -118,13 +118,18 @@ class Application(Starlette):
         try:
             data, media_type = await serve_file(double, path, request.url.query)
             if not is_page:
-                double.fetches.append(Fetch(double.clock.now(), path, is_expired=False))
+                await self._note(path, is_expired=False)
         except BadLink as error:
             if error.is_expired and not is_page:
-                double.fetches.append(Fetch(double.clock.now(), path, is_expired=True))
+                await self._note(path, is_expired=True)
             body = access_denied(str(error), self.double.new_id(), request.url.path)
             return Response(body, error.status, {"X-Qwenmock": __version__}, "application/xml")
         return Response(data, 200, {"X-Qwenmock": __version__, "Cache-Control": "private"}, media_type)
+
+    async def _note(self, path: str, *, is_expired: bool) -> None:
+        """Remember a fetch for the verdict. One that cannot be noted is answered all the same."""
+        with contextlib.suppress(StoreError):
+            await self.double.store.fetched(Fetch(path, is_expired))
 
     async def _upload(self, request: Request) -> Response:
         status, reason = await store_upload(self.double, request)

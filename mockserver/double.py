@@ -1,7 +1,6 @@
 """The double: the catalogue, the settings and the state that its calls share."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,14 +20,11 @@ from qwenmock.mockserver.settings import REDIS_SCHEMES, Settings
 from qwenmock.mockserver.store import Store
 from qwenmock.mockserver.store.sqlite import SqliteStore
 from qwenmock.mockserver.validation import BodyValidator
-from qwenmock.mockserver.verdict import Fetch
 from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.vocabulary import JSON
 
 SECRET_BITS = 256
 CALLERS = 1024
-FETCHES = 10_000
-"""Fetches of pictures that are remembered for the verdict."""
 VERSION_BITS = 0xF << 76 | 0b11 << 62
 VERSION_4 = 4 << 76 | 0b10 << 62
 
@@ -67,7 +63,6 @@ class Double:
 
     def __post_init__(self) -> None:
         self._is_fresh = False
-        self.fetches: deque[Fetch] = deque(maxlen=FETCHES)
         self.replay = None if self.settings.replay is None else Replay.of(self.settings.replay)
         self.metrics = Metrics()
         self.dialects: dict[str, Dialect] = {provider.slug: dialect_of(provider) for provider in self.catalog}

@@ -13,6 +13,7 @@ from typing import cast
 
 import orjson
 
+from qwenmock.mockserver.store import Fetch
 from qwenmock.mockserver.wording import counted
 from qwenmock.schemas.vocabulary import JSON
 
@@ -52,27 +53,12 @@ class Finding:
     lost: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """A picture that was asked for, or that could have been.
-
-    Attributes:
-        path: Of its link, without the query.
-        is_expired: Whether its link had ended.
-
-    """
-
-    at: float
-    path: str
-    is_expired: bool
-
-
 def verdict(entries: Sequence[Entry], fetches: Sequence[Fetch]) -> dict[str, JSON]:
     """Return what the calls show.
 
     Args:
         entries: Of the journal, the oldest first.
-        fetches: Of pictures.
+        fetches: Of pictures; only those that the entries' answers link to count.
 
     """
     calls = [entry for entry in entries if entry["endpoint"] != "callback"]
@@ -152,15 +138,16 @@ def _polls(calls: Sequence[Entry]) -> Iterator[Finding]:
 
 
 def _links(calls: Sequence[Entry], fetches: Sequence[Fetch]) -> Iterator[Finding]:
-    late = sorted({fetch.path for fetch in fetches if fetch.is_expired})
+    ended = {fetch.path for fetch in fetches if fetch.is_expired}
+    late = [(entry, found) for entry in calls if (found := ended & set(_paths(entry["answer"])))]
     if late:
-        yield Finding(
-            "link_after_expiry", "error", f"{counted(len(late), 'link')} opened after the end of its time", ()
-        )
+        links = counted(len(set[str]().union(*(found for _, found in late))), "link")
+        detail = f"{links} opened after the end of its time"
+        yield Finding("link_after_expiry", "error", detail, _ids([entry for entry, _ in late]))
     opened = {fetch.path for fetch in fetches if not fetch.is_expired}
     unopened = [entry for entry in calls if entry["charge"] and not opened & set(_paths(entry["answer"]))]
     if unopened:
-        detail = f"the pictures of {len(unopened)} charged requests were never fetched; their links end"
+        detail = f"the pictures of {counted(len(unopened), 'charged request')} were never fetched; their links end"
         yield Finding("link_never_fetched", "note", detail, _ids(unopened))
 
 

@@ -132,7 +132,7 @@ class ControlApi:
     async def verdict(self, request: Request) -> JSON:
         """Say how the client behaved, as far as the journal goes back."""
         newest_first = await self.double.store.journal(self._selection(request, self.double.settings.journal_max))
-        return verdict(list(reversed(newest_first)), list(self.double.fetches))
+        return verdict(list(reversed(newest_first)), await self.double.store.fetches())
 
     async def ledger(self, request: Request) -> JSON:
         """Return accounts and charges."""
@@ -220,8 +220,6 @@ class ControlApi:
             raise ControlError(404, f"{what!r} is none of {', '.join(RESETS)}")
         if what in {"all", "faults"}:
             await self.double.plan.set([])
-        if what in {"all", "journal"}:
-            self.double.fetches.clear()
         if what in {"all", "clock"}:
             self.double.clock.offset = await self.double.store.move_clock(None)
         if what in {"all", "journal", "ledger", "tasks", "limits"}:

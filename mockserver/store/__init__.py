@@ -77,6 +77,19 @@ class TooManyRequests(Exception):  # noqa: N818, an answer of the store, no fail
         self.wait = wait
 
 
+class Fetch(NamedTuple):
+    """A picture that was asked for.
+
+    Attributes:
+        path: Of its link, without the query.
+        is_expired: Whether its link had ended.
+
+    """
+
+    path: str
+    is_expired: bool
+
+
 class Store(Protocol):
     """What every store does. Each method is one atomic step; when it returns, it is done and kept.
 
@@ -229,6 +242,14 @@ class Store(Protocol):
         """Return journal entries, newest first."""
         ...
 
+    async def fetched(self, fetch: Fetch) -> None:
+        """Note that a picture was asked for, once however often; the oldest such notes leave when they are many."""
+        ...
+
+    async def fetches(self) -> Sequence[Fetch]:
+        """Return which pictures were asked for, the oldest first."""
+        ...
+
     async def keep(self, digest: str, data: bytes) -> None:
         """Keep some bytes under their digest; the longest unused leave when there is no room."""
         ...
@@ -238,7 +259,7 @@ class Store(Protocol):
         ...
 
     async def reset(self, what: str) -> None:
-        """Forget `journal`, `ledger` (accounts begin anew), `tasks`, `limits` or `all`."""
+        """Forget `journal` (fetches too), `ledger` (accounts begin anew), `tasks`, `limits` or `all`."""
         ...
 
     async def close(self) -> None:

@@ -19,6 +19,8 @@ JOURNAL_BYTES = 32 * 2**20
 """What the journal holds at the most, whatever its number of entries."""
 KEPT_BYTES = 64 * 2**20
 """What is kept of pictures and long prompts at the most."""
+FETCHES = 10_000
+"""Of how many pictures it is known that they were asked for."""
 CHARGE_COLUMNS = (
     "id",
     "request_id",

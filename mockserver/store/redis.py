@@ -19,8 +19,9 @@ import orjson
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.job import Account, Charge, Delivery, Task
 from qwenmock.mockserver.money import from_units, to_units
-from qwenmock.mockserver.store import InsufficientBalance, Opening, Selection, Shared, TooManyRequests
+from qwenmock.mockserver.store import Fetch, InsufficientBalance, Opening, Selection, Shared, TooManyRequests
 from qwenmock.mockserver.store.records import (
+    FETCHES,
     JOURNAL_BYTES,
     KEPT_BYTES,
     MINUTE,
@@ -47,6 +48,7 @@ PLAN = f"{PREFIX}{{shared}}:state"
 FAULTS = (f"{PREFIX}{{shared}}:faults", f"{PREFIX}{{shared}}:left")
 SETTINGS = f"{PREFIX}{{shared}}:settings"
 JOURNAL = (f"{PREFIX}{{journal}}:entries", f"{PREFIX}{{journal}}:bytes")
+FETCHED = f"{PREFIX}{{journal}}:fetches"
 KEPT = tuple(f"{PREFIX}{{kept}}:{name}" for name in ("data", "sizes", "turns", "sum", "turn"))
 ACCOUNTS = f"{PREFIX}{{index}}:accounts"
 TASKS = f"{PREFIX}{{index}}:tasks"
@@ -396,6 +398,19 @@ class RedisStore:
                 break
         return found[: selection.limit]
 
+    async def fetched(self, fetch: Fetch) -> None:
+        """Note that a picture was asked for, once however often; the oldest such notes leave when they are many."""
+        note = ("late:" if fetch.is_expired else "open:") + fetch.path
+        await asyncio.gather(
+            self._call("ZADD", FETCHED, "NX", time.time(), note),
+            self._call("ZREMRANGEBYRANK", FETCHED, 0, -FETCHES - 1),
+        )
+
+    async def fetches(self) -> Sequence[Fetch]:
+        """Return which pictures were asked for, the oldest first."""
+        notes = [note.decode().partition(":") for note in await self._call("ZRANGE", FETCHED, 0, -1)]
+        return [Fetch(path, word == "late") for word, _, path in notes]
+
     async def keep(self, digest: str, data: bytes) -> None:
         """Keep some bytes under their digest; the longest unused leave when there is no room."""
         await self._shared_step("keep", KEPT, digest, data, KEPT_BYTES)
@@ -405,9 +420,9 @@ class RedisStore:
         return await self._call("HGET", KEPT[0], digest)
 
     async def reset(self, what: str) -> None:
-        """Forget `journal`, `ledger` (accounts begin anew), `tasks`, `limits` or `all`."""
+        """Forget `journal` (fetches too), `ledger` (accounts begin anew), `tasks`, `limits` or `all`."""
         if what in {"journal", "all"}:
-            await self._call("DEL", *JOURNAL)
+            await self._call("DEL", *JOURNAL, FETCHED)
         groups = [parts for name, parts in GROUPS.items() if what in {name, "all"}]
         parts = [part for group in groups for part in group]
         if parts:

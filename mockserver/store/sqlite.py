@@ -20,10 +20,11 @@ import orjson
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.job import Account, Charge, Delivery, Task
 from qwenmock.mockserver.money import PLACES, from_units, to_units
-from qwenmock.mockserver.store import InsufficientBalance, Opening, Selection, Shared, TooManyRequests
+from qwenmock.mockserver.store import Fetch, InsufficientBalance, Opening, Selection, Shared, TooManyRequests
 from qwenmock.mockserver.store.checkpoints import Checkpoints
 from qwenmock.mockserver.store.records import (
     CHARGE_COLUMNS,
+    FETCHES,
     JOURNAL_BYTES,
     KEPT_BYTES,
     MINUTE,
@@ -60,6 +61,9 @@ CREATE TABLE IF NOT EXISTS charges (
 CREATE TABLE IF NOT EXISTS hits (provider TEXT NOT NULL, key TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS hits_of ON hits (provider, key, at);
 CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, length INTEGER NOT NULL, entries BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS fetches (
+    seq INTEGER PRIMARY KEY, path TEXT NOT NULL, is_expired INTEGER NOT NULL, UNIQUE (path, is_expired)
+);
 CREATE TABLE IF NOT EXISTS tasks (
     id TEXT PRIMARY KEY, provider TEXT NOT NULL, key TEXT NOT NULL, ends REAL NOT NULL, settled INTEGER NOT NULL,
     task BLOB NOT NULL
@@ -570,6 +574,22 @@ class SqliteStore:
             found += [entry for key, entry in newest_first if selection.fits(key, entry)]
         return found[: selection.limit]
 
+    async def fetched(self, fetch: Fetch) -> None:
+        """Note that a picture was asked for, once however often; the oldest such notes leave when they are many."""
+        if self._read("SELECT 1 FROM fetches WHERE path = ? AND is_expired = ?", fetch):
+            return
+
+        def step(db: sqlite3.Connection) -> None:
+            db.execute("INSERT OR IGNORE INTO fetches (path, is_expired) VALUES (?, ?)", fetch)
+            db.execute("DELETE FROM fetches WHERE seq <= (SELECT max(seq) FROM fetches) - ?", (FETCHES,))
+
+        await self._write(step)
+
+    async def fetches(self) -> Sequence[Fetch]:
+        """Return which pictures were asked for, the oldest first."""
+        rows = self._read("SELECT path, is_expired FROM fetches ORDER BY seq")
+        return [Fetch(path, bool(is_expired)) for path, is_expired in rows]
+
     async def keep(self, digest: str, data: bytes) -> None:
         """Keep some bytes under their digest; the longest unused leave when there is no room."""
         now = time.time()
@@ -599,9 +619,9 @@ class SqliteStore:
         return rows[0][0] if rows else None
 
     async def reset(self, what: str) -> None:
-        """Forget `journal`, `ledger` (accounts begin anew), `limits` or `all`."""
+        """Forget `journal` (fetches too), `ledger` (accounts begin anew), `tasks`, `limits` or `all`."""
         tables = {
-            "journal": ("journal",),
+            "journal": ("journal", "fetches"),
             "ledger": ("charges", "holds", "accounts"),
             "tasks": ("tasks", "deliveries"),
             "limits": ("hits",),

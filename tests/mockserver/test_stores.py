@@ -19,7 +19,15 @@ from qwenmock.mockserver.double import open_store
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.job import Charge, Delivery, Task
 from qwenmock.mockserver.settings import Settings
-from qwenmock.mockserver.store import InsufficientBalance, Opening, Selection, Store, TooManyRequests, checkpoints
+from qwenmock.mockserver.store import (
+    Fetch,
+    InsufficientBalance,
+    Opening,
+    Selection,
+    Store,
+    TooManyRequests,
+    checkpoints,
+)
 
 OPENING = Opening("nebula", "sk-mock", "CNY", Decimal(1000), None)
 FAR = 4_000_000_000.0
@@ -300,6 +308,23 @@ def test_a_callback_is_claimed_by_one_until_its_lease_ends(state: str | None) ->
         await store.release_held("sk-mock", 6.0)
         released = await store.claim_delivery(6.0, FAR)
         assert released == delivery("d3", due=6.0)
+
+    on(state, steps)
+
+
+def test_fetches_are_noted_once_and_the_oldest_leave(state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("sqlite", "redis"):
+        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.FETCHES", 3)
+    noted = [Fetch("/a.png", is_expired=False), Fetch("/a.png", is_expired=True), Fetch("/b:1.png", is_expired=False)]
+
+    async def steps(store: Store) -> None:
+        for each in (*noted, *noted):
+            await store.fetched(each)
+        assert await store.fetches() == noted
+        await store.fetched(Fetch("/c.png", is_expired=False))
+        assert await store.fetches() == [*noted[1:], Fetch("/c.png", is_expired=False)]
+        await store.reset("journal")
+        assert await store.fetches() == []
 
     on(state, steps)
 

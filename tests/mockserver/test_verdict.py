@@ -1,11 +1,13 @@
 """How clients behaved, from what they did."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from qwenmock.mockserver.server import RunningServer
+from qwenmock.mockserver.server import RunningServer, running
+from qwenmock.mockserver.settings import Settings
 
 PATH = "/v1/images/generations"
 BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
@@ -76,7 +78,28 @@ def test_polling_too_fast_and_after_the_end(server: RunningServer) -> None:
 
 def test_links_opened_late_or_never(server: RunningServer) -> None:
     answer = ask(server)
-    assert "1 charged requests were never fetched" in findings(server)["link_never_fetched"]["detail"]
+    assert "1 charged request were never fetched" in findings(server)["link_never_fetched"]["detail"]
     httpx.post(f"{server.origin}/__mock__/clock", json={"advance_seconds": 90_000})
     assert fetch(answer) == 403
-    assert "link_after_expiry" in findings(server)
+    late = findings(server)["link_after_expiry"]
+    assert (late["detail"], late["requests"]) == (
+        "1 link opened after the end of its time",
+        [answer.headers["x-request-id"]],
+    )
+
+
+def test_tests_that_run_side_by_side_are_not_blamed_for_each_other(server: RunningServer) -> None:
+    answers = [ask(server, Authorization=f"Bearer sk-mock.{name}") for name in ("one", "other")]
+    assert fetch(answers[0]) == 200
+    httpx.post(f"{server.origin}/__mock__/clock", json={"advance_seconds": 90_000})
+    assert fetch(answers[1]) == 403
+    verdicts = [httpx.get(f"{server.origin}/__mock__/verdict?key=sk-mock.{name}").json() for name in ("one", "other")]
+    assert [verdict["ok"] for verdict in verdicts] == [True, False]
+
+
+def test_processes_on_one_state_know_of_each_other_s_fetches(tmp_path: Path) -> None:
+    state = str(tmp_path / "state.db")
+    with running(Settings(port=0, state=state)) as server, running(Settings(port=0, state=state)) as other:
+        link = ask(server).json()["data"]["data"][0]["url"]
+        assert httpx.get(link.replace(server.origin, other.origin)).status_code == 200
+        assert findings(server) == {}
