@@ -1,6 +1,7 @@
 """What a run may spend, asked before each request that could be billed."""
 
 import sqlite3
+import weakref
 from contextlib import closing
 from decimal import Decimal
 
@@ -45,6 +46,7 @@ class Budget:
         self.currency = currency
         self._name = name
         self._db = sqlite3.connect(shared or ":memory:", isolation_level=None, timeout=60, check_same_thread=False)
+        weakref.finalize(self, self._db.close)
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS budget (name TEXT PRIMARY KEY, reserved TEXT, spent TEXT, worst TEXT)"
         )

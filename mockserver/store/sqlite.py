@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -131,6 +132,8 @@ class SqliteStore:
                 timeout=BUSY_LONGEST,
                 check_same_thread=False,
             )
+            # Who runs no lifespan, as httpx's ASGITransport does not, lets go of a double without closing it.
+            weakref.finalize(self, self._db.close)
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             is_new = self._db.execute("SELECT NOT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]
             if version != VERSION and not is_new:
