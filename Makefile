@@ -1,5 +1,5 @@
 # `make serve` and `make test` need Python 3.11 or later and nothing else; what they install stays in .venv.
-PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
+PYTHON ?= $(firstword $(foreach name,python3.14 python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
 BIN := .venv/bin
 
 .PHONY: serve test lint types sdks peers vendor screenshots docs bench bench-growth bench-detection clean
