@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.14 python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: serve test lint types sdks peers vendor screenshots docs bench bench-growth bench-detection clean
+.PHONY: serve test lint types sdks peers vendor screenshots docs lowest bench bench-growth bench-detection clean
 
 serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
@@ -20,6 +20,19 @@ types: .venv/test.stamp
 # The npm clients that tests/sdks runs; without them those tests are skipped.
 sdks:
 	cd tests/sdks && npm install --no-audit --no-fund --no-package-lock
+
+# The oldest versions that pyproject.toml allows must do. Not every Python has wheels of them: the oldest one has.
+lowest: .venv-lowest/stamp
+	.venv-lowest/bin/python -m pytest -n auto --dist loadgroup tests/mockserver tests/pytest_plugin tests/schemas \
+		tests/test_reliability.py tests/test_data_drives.py
+
+.venv-lowest/stamp: pyproject.toml
+	$(or $(shell command -v python3.11),$(PYTHON)) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	sed -n -e '/^dependencies/,/^]/s/.*"\([a-z0-9-]*\)>=\([0-9.]*\).*/\1==\2/p' \
+		-e 's/^redis = .*>=\([0-9.]*\).*/redis==\1/p' pyproject.toml > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable . --group dev
+	@touch $@
 
 # The README's two pictures.
 screenshots: .venv/test.stamp
@@ -65,7 +78,7 @@ bench-detection: .venv/test.stamp .venv-bench/bin/schemathesis
 		pytest-playwright
 
 clean:
-	rm -rf .venv .venv-bench build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-lowest build dist .pytest_cache .ruff_cache .hypothesis
 
 # The three files that the pages are built on, from their npm packages; see mockserver/control/static/vendor/README.md.
 VENDOR := mockserver/control/static/vendor
