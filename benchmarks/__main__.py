@@ -74,7 +74,7 @@ def check_ledger(server: Running, answers_before: int) -> None:
     charges = Decimal(account["spent"]) / PRICE
     if charges != answered or answered < answers_before:
         raise SystemExit(f"{server.spec.name}: {charges} charges for {answered} answers; wrk saw {answers_before}")
-    print(f"{server.spec.name}: {answered} answers with 200, {charges} charges", file=sys.stderr)
+    print(f"{server.spec.name}: {answered} answers with 200, {charges:f} charges", file=sys.stderr)
 
 
 def spread(values: list[float], form: str = "8.0f") -> str:
