@@ -238,6 +238,17 @@ def test_charges_are_found_newest_first_and_by_request(state: str | None) -> Non
     on(state, steps)
 
 
+def test_a_request_that_was_charged_twice_does_not_look_right(tmp_path: Path) -> None:
+    async def steps(store: Store) -> None:
+        await store.account(OPENING)
+        for number in range(2):
+            await store.charge(charge("r1"), entry(number), is_held=False)
+        assert len(await store.charges(Selection(request_id="r1"))) == 2
+
+    for path in (None, str(tmp_path / "qm.db")):
+        on(path, steps)
+
+
 def test_a_task_is_settled_once_with_its_charge_and_callbacks(state: str | None) -> None:
     async def steps(store: Store) -> None:
         await store.reserve(OPENING, "r-t1", Decimal("0.2"), None)
