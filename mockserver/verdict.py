@@ -138,14 +138,14 @@ def _polls(calls: Sequence[Entry]) -> Iterator[Finding]:
 
 
 def _links(calls: Sequence[Entry], fetches: Sequence[Fetch]) -> Iterator[Finding]:
+    linked = [(entry, set(_paths(entry["answer"]))) for entry in calls]
     ended = {fetch.path for fetch in fetches if fetch.is_expired}
-    late = [(entry, found) for entry in calls if (found := ended & set(_paths(entry["answer"])))]
+    late = [entry for entry, paths in linked if ended & paths]
     if late:
-        links = counted(len(set[str]().union(*(found for _, found in late))), "link")
-        detail = f"{links} opened after the end of its time"
-        yield Finding("link_after_expiry", "error", detail, _ids([entry for entry, _ in late]))
+        links = counted(len(ended & set[str]().union(*(paths for _, paths in linked))), "link")
+        yield Finding("link_after_expiry", "error", f"{links} opened after the end of its time", _ids(late))
     opened = {fetch.path for fetch in fetches if not fetch.is_expired}
-    unopened = [entry for entry in calls if entry["charge"] and not opened & set(_paths(entry["answer"]))]
+    unopened = [entry for entry, paths in linked if entry["charge"] and not opened & paths]
     if unopened:
         detail = f"the pictures of {counted(len(unopened), 'charged request')} were never fetched; their links end"
         yield Finding("link_never_fetched", "note", detail, _ids(unopened))

@@ -20,7 +20,7 @@ from qwenmock.mockserver.wording import counted
 from qwenmock.pytest_plugin.judge import broken_rules
 from qwenmock.pytest_plugin.recorder import documents_for, endpoint_at, variant_of
 from qwenmock.schemas.catalog import Document, Provider
-from qwenmock.schemas.vocabulary import JSON, Schema, selector
+from qwenmock.schemas.vocabulary import JSON, Schema, select
 
 TYPES: dict[object, str] = {
     bool: "boolean",
@@ -110,7 +110,7 @@ def drift(provider: Provider, recordings: Sequence[Recording]) -> Drift:
             continue
         seen.setdefault(id(document), _Seen(document)).answers.append(recording.answer)
         for rule in broken_rules(document, recording.answer):
-            values = selector(rule.path)(recording.answer)
+            values = select(recording.answer, rule.path)
             broken[rule.id].append(_shown(values[0]) if values else "it is missing")
         _compare_with_request(provider, recording, found)
     found.broken = {rule_id: f"{len(values)} x, for one {values[0]}" for rule_id, values in sorted(broken.items())}
@@ -138,11 +138,11 @@ def _compare_with_request(provider: Provider, recording: Recording, found: Drift
         return
     where = f"{recording.method} {recording.path}"
     for path in variant.request.roles.get("size", ()):
-        for asked in selector(path)(recording.request):
+        for asked in select(recording.request, path):
             came = {f"{usage['width']}*{usage['height']}" for usage in _usages(recording.answer)}
             wrong = sorted(came - {f"{asked}"})
             found.wrong_sizes += [f"{where}: {asked} was asked for, {size} came" for size in wrong]
-    asked_for = [n for path in variant.request.roles.get("n", ()) for n in selector(path)(recording.request)]
+    asked_for = [n for path in variant.request.roles.get("n", ()) for n in select(recording.request, path)]
     counts = {usage["image_count"] for usage in _usages(recording.answer) if "image_count" in usage}
     due = asked_for[0] if asked_for else 1
     found.quantities += [f"{where}: {due} pictures were asked for, {count} came" for count in sorted(counts - {due})]
@@ -194,7 +194,7 @@ def _unseen(seen: _Seen) -> list[str]:
     return [
         f"{seen.document.name}: {'.'.join(path).replace('.*', '[]')}"
         for path in _places(seen.document.schema, ())
-        if not any(selector(path)(answer) for answer in seen.answers)
+        if not any(select(answer, path) for answer in seen.answers)
     ]
 
 

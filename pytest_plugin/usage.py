@@ -137,13 +137,14 @@ def money(sums: Mapping[str, Decimal | str]) -> str:
     return ", ".join(f"{amount} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
 
 
+def _made(usage: Usage) -> str:
+    calls, images = sum(use.calls for use in usage.uses), sum(use.images for use in usage.uses)
+    return f"{counted(calls, 'call')}, {counted(images, 'image')}"
+
+
 def lines(usage: Usage, catalog: Catalog) -> list[str]:
     """Return what the terminal says of a run."""
-    calls, images = sum(use.calls for use in usage.uses), sum(use.images for use in usage.uses)
-    said = [
-        f"{counted(len(usage.uses), 'test')}, {counted(calls, 'call')}, {counted(images, 'image')}: "
-        f"{money(usage.total())} that production would cost"
-    ]
+    said = [f"{counted(len(usage.uses), 'test')}, {_made(usage)}: {money(usage.total())} that production would cost"]
     said += [f"  {money(use.cost):>20}  {counted(use.images, 'image'):>11}  {use.test}" for use in _dearest(usage)]
     for slug, touched in sorted(usage.touched.items()):
         broken, rules = rule_counts(touched, catalog, slug)
@@ -174,9 +175,7 @@ def write(usage: Usage, catalog: Catalog, path: Path) -> None:
     said = [
         "## What the tests would have cost",
         "",
-        f"{counted(sum(use.calls for use in usage.uses), 'call')}, "
-        f"{counted(sum(use.images for use in usage.uses), 'image')}, "
-        f"**{money(usage.total())}**.",
+        f"{_made(usage)}, **{money(usage.total())}**.",
         "",
         "| test | calls | images | cost |",
         "|---|---|---|---|",

@@ -323,8 +323,8 @@ HTTP_RULES: tuple[tuple[Path, str, str, bool], ...] = (
 )
 """What every provider asks of a call besides its body's schema, or leaves to it.
 
-Place, keyword, kind of error, and whether a document says so: that another content type or a huge body is refused, and
-that a member without a description is not, says none of them.
+Place, keyword, kind of error, and whether a document says so: none says that another content type or a huge body is
+refused, or that an undocumented member is not.
 """
 
 

@@ -135,12 +135,12 @@ def subschema(schema: Schema, path: Path) -> Schema:
 
 def select(document: JSON, path: Path) -> list[JSON]:
     """Return the values that stand at the path, in order; none where the document has no such place."""
-    return selector(path)(document)
+    return _selector(path)(document)
 
 
 @cache
-def selector(path: Path) -> Callable[[JSON], list[JSON]]:
-    """Return `select` for one path, put together once for those who ask often."""
+def _selector(path: Path) -> Callable[[JSON], list[JSON]]:
+    """Return `select` for one path: the same are asked for very often."""
     read = reader([[path]])
     return lambda document: read(document)[0]
 
