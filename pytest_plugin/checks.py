@@ -371,7 +371,6 @@ def spent_on(examiner: Examiner, success: Success) -> Decimal | None:
 def bill_nothing_for_refusals(examiner: Examiner, variant: Variant) -> None:
     """Compare balances: a refusal leaves it as it was, a success takes its price off."""
     body = example(variant)
-    accept(examiner, variant, body)
     before = examiner.balance()
     refuse_content(examiner, b"{")
     between = examiner.balance()

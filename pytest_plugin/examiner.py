@@ -312,9 +312,18 @@ class Examiner:
         """
         if self.control is None:
             raise NotExaminable("the target does not tell balances")
+        balances = self._balances()
+        if not balances:
+            # An account opens with its key's first request; one that is refused takes nothing from it.
+            self.call(b"{", Decimal(0))
+            balances = self._balances()
+        if not balances:
+            raise NotExaminable("the target tells no balance of the key that pays")
+        return balances[0]
+
+    def _balances(self) -> list[Decimal]:
         reply = self.target.send("GET", f"{self.control}/ledger?key={self.paying_key()}&limit=0", {})
-        accounts = [a for a in reply.json()["accounts"] if a["provider"] == self.provider.slug]
-        return Decimal(accounts[0]["balance"]) if accounts else Decimal(0)
+        return [Decimal(a["balance"]) for a in reply.json()["accounts"] if a["provider"] == self.provider.slug]
 
     # The tally
 

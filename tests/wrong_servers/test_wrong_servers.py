@@ -91,3 +91,16 @@ def test_right_server_is_not_accused(slug: str, seed: int) -> None:
     # A check that cannot read a right answer would be a mistake of its own.
     accused = [o.text for o in outcomes if o.result == "failed" or o.text.startswith("an answer lacks")]
     assert accused == []
+
+
+@pytest.mark.parametrize("slug", CATALOG.providers)
+def test_no_check_needs_another_before_it(slug: str) -> None:
+    """A test that is chosen alone, or comes first on its worker, meets a server that knows nothing yet."""
+    accused: list[str] = []
+    for check in checks(slug):
+        examiner = examiner_of(None, slug, profile="smoke")
+        try:
+            accused += [outcome.text for outcome in run_checks(examiner, [check]) if outcome.result == "failed"]
+        finally:
+            examiner.target.close()
+    assert accused == []
