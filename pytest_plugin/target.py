@@ -15,6 +15,7 @@ from qwenmock.schemas.vocabulary import JSON
 
 TIMEOUT_SECONDS = 45.0
 WHOLE_SECONDS = 10.0
+"""How long an answer that has begun may take, where the timeout is not shorter."""
 ORIGIN = "http://127.0.0.1:4010"
 """Where the embedded double believes it is; nothing listens there."""
 
@@ -145,6 +146,7 @@ class HttpTarget:
     def __init__(self, base_url: str, timeout: float = TIMEOUT_SECONDS) -> None:
         self.name = base_url
         self.base_url = base_url.rstrip("/")
+        self._whole_seconds = min(WHOLE_SECONDS, timeout)
         self._client = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=True)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
@@ -157,8 +159,9 @@ class HttpTarget:
                 chunks: list[bytes] = []
                 for chunk in response.iter_bytes():
                     chunks.append(chunk)
-                    if time.perf_counter() - begun > WHOLE_SECONDS:
-                        raise TargetError(f"{where}: the answer is not whole {WHOLE_SECONDS:g} s after it began")
+                    if time.perf_counter() - begun > self._whole_seconds:
+                        late = f"the answer is not whole {self._whole_seconds:g} s after it began"
+                        raise TargetError(f"{where}: {late}")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
             raise TargetError(f"{where}: {type(error).__name__}: {error}") from error
         seconds = time.perf_counter() - started

@@ -203,7 +203,8 @@ def dripping(connection: socket.socket) -> None:
 @pytest.mark.parametrize("answer", [cutting, dripping])
 def test_answer_that_does_not_arrive_whole_is_found(answer: Callable[[socket.socket], None]) -> None:
     with raw_server(answer) as origin:
-        done = check(origin, "--provider", "nebula", "--live-budget", "5", "--contract-profile", "smoke")
+        options = ("--live-budget", "5", "--contract-profile", "smoke", "--live-timeout", "2")
+        done = check(origin, "--provider", "nebula", *options)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "arrives whole" in done.stdout
 
