@@ -1,5 +1,5 @@
 // Tasks, faults and the clock: what is under way, and what can be made to go wrong.
-import { api, html, moment, t, Trouble, useApi, useState } from "./lib.js";
+import { api, html, moment, t, Trouble, useApi, useRef, useState } from "./lib.js";
 
 export function Tasks() {
   const { data, error, read } = useApi("tasks", 1);
@@ -44,13 +44,22 @@ export function Faults({ providers }) {
   const { data, error, read } = useApi("faults", 2);
   const [draft, setDraft] = useState(EMPTY);
   const [trouble, setTrouble] = useState(null);
-  const put = (faults) => api("PUT", "faults", faults).then(() => (setTrouble(null), read()), setTrouble);
+  const changes = useRef(Promise.resolve());
+  // One after another, each on the plan as it is then: what is shown may be older than the last click, or a request.
+  const change = (edit) => {
+    const changed = () => api("GET", "faults").then((faults) => api("PUT", "faults", edit(faults)));
+    changes.current = changes.current.then(changed).then(() => (setTrouble(null), read()), setTrouble);
+  };
+  const remove = (gone) => change((faults) => {
+    const at = faults.findIndex((fault) => JSON.stringify(fault) === JSON.stringify(gone));
+    return faults.filter((_, i) => i !== at);
+  });
   const arm = (event) => {
     event.preventDefault();
     const fault = {};
     for (const name of ["provider", "key", "drop"]) if (draft[name]) fault[name] = draft[name];
     for (const name of ["status", "times", "delay_ms", "fail_images", "probability"]) if (draft[name] !== "") fault[name] = Number(draft[name]);
-    put([...data, fault]);
+    change((faults) => [...faults, fault]);
   };
   const set = (name) => (event) => setDraft({ ...draft, [name]: event.target.value });
   const number = (name, attributes = {}) => html`<label>${t(`fault-${name}`)}<input name=${name} type="number" min="0" value=${draft[name]} onInput=${set(name)} ...${attributes} /></label>`;
@@ -71,7 +80,7 @@ export function Faults({ providers }) {
     ${data?.length === 0 && html`<p class="hint">${t("no-faults")}</p>`}
     <ul class="cards">${(data ?? []).map((fault, at) => html`<li class="card" key=${at}>
       <code>${JSON.stringify(fault)}</code>
-      <button type="button" class="small" onClick=${() => put(data.filter((_, i) => i !== at))}>${t("remove")}</button>
+      <button type="button" class="small" onClick=${() => remove(fault)}>${t("remove")}</button>
     </li>`)}</ul>
     ${data?.length > 0 && html`<button type="button" onClick=${() => api("DELETE", "faults", {}).then(read, setTrouble)}>${t("clear-all")}</button>`}
   </section>`;
