@@ -9,7 +9,14 @@ from qwenmock.schemas.catalog import Provider
 FORMS: dict[str, list[str | None]] = {
     "required": [None],
     "scheme": ["", "Basic c2stbW9jazo=", "{key}", "Token {key}", "Bearer{key}"],
-    "known": ["Bearer sk-mock-unknown-key", "Bearer {key}x", "Bearer nonsense", "Bearer"],
+    "known": [
+        "Bearer sk-mock-unknown-key",
+        "Bearer {key}~",
+        "Bearer {upper}",
+        "Bearer {shorter}",
+        "Bearer nonsense",
+        "Bearer",
+    ],
 }
 
 

@@ -1,7 +1,9 @@
 """The requests that the documents print, and the answers they print for them."""
 
+import pytest
+
 from qwenmock.fixtures import exchanges
-from qwenmock.pytest_plugin.bodies import example
+from qwenmock.pytest_plugin.bodies import example, largest
 from qwenmock.pytest_plugin.checks import accept
 from qwenmock.pytest_plugin.examiner import Examiner
 from qwenmock.pytest_plugin.judge import broken_rules
@@ -11,6 +13,12 @@ from qwenmock.schemas.catalog import Provider, Rule, Variant
 def test_smallest_request_succeeds(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """The control: if this one is not accepted, nothing else says anything."""
     accept(contract_examiner, contract_variant, example(contract_variant))
+
+
+@pytest.mark.contract_costly
+def test_largest_request_succeeds(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """What is allowed one by one is allowed together: every member, the most images in, the most out."""
+    accept(contract_examiner, contract_variant, largest(contract_variant.request.schema))
 
 
 def test_every_model_succeeds(contract_examiner: Examiner, contract_variant: Variant) -> None:

@@ -3,9 +3,9 @@
 import pytest
 
 from qwenmock.pytest_plugin.boundaries import Edit
-from qwenmock.pytest_plugin.checks import accept, for_all, refuse_content, reject
+from qwenmock.pytest_plugin.checks import accept, for_all, refuse_content, refuse_slips, reject
 from qwenmock.pytest_plugin.examiner import Examiner
-from qwenmock.pytest_plugin.strategies import bodies, mutants, unparsable
+from qwenmock.pytest_plugin.strategies import UNPARSABLE, bodies, mutants, unparsable
 from qwenmock.schemas.catalog import Variant
 from qwenmock.schemas.vocabulary import JSON
 
@@ -27,9 +27,16 @@ def test_random_single_violations_are_refused(contract_examiner: Examiner, contr
         edit, body = mutant
         reject(contract_examiner, contract_variant, body, edit)
 
-    for_all(contract_examiner, mutants(contract_variant), attempt)
+    for_all(contract_examiner, mutants(contract_examiner.provider, contract_variant), attempt)
 
 
 def test_bodies_that_are_no_json_are_refused(contract_examiner: Examiner) -> None:
     """What cannot be parsed gets the documented error, and leaves the server standing."""
+    for content in UNPARSABLE:
+        refuse_content(contract_examiner, content)
     for_all(contract_examiner, unparsable(), lambda content: refuse_content(contract_examiner, content))
+
+
+def test_bodies_that_are_nearly_json_are_refused(contract_examiner: Examiner) -> None:
+    """A valid body with a comma too many, or in other quotes, is not repaired."""
+    refuse_slips(contract_examiner)

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable
 from typing import cast
 
-from qwenmock.pytest_plugin.images import picture_url
+from qwenmock.pytest_plugin.images import SAMPLES, picture_url
 from qwenmock.schemas.catalog import Variant
 from qwenmock.schemas.vocabulary import JSON, Path, Schema, subschema
 
@@ -49,7 +49,7 @@ def parts(schema: Schema, counts: dict[str, int]) -> list[JSON]:
 
 def _string(schema: Schema) -> str:
     if "x-image" in schema:
-        return picture_url() if "data" in schema["x-image"]["schemes"] else "https://example.com/image1.png"
+        return picture_url() if "data" in schema["x-image"]["schemes"] else SAMPLES[0]
     if "x-size" in schema:
         return "{0}*{0}".format(max(schema["x-size"]["minSide"], min(1024, schema["x-size"]["maxSide"])))
     if "x-callback" in schema:
@@ -70,6 +70,19 @@ _SMALLEST: dict[str, Callable[[Schema], JSON]] = {
     "boolean": lambda schema: schema.get("default", False),
     "null": lambda _schema: None,
 }
+
+
+def largest(schema: Schema) -> JSON:
+    """Return a value with all members that the schema names, and as many and as much as it allows; texts stay short."""
+    if "oneOf" in schema:
+        return _object(schema)
+    if "properties" in schema:
+        return {name: largest(member) for name, member in schema["properties"].items() if "not" not in member}
+    if "x-parts" in schema:
+        return parts(schema, {member: spec.get("maxItems", 1) for member, spec in schema["x-parts"].items()})
+    if "items" in schema:
+        return [largest(schema["items"])] * schema.get("maxItems", 1)
+    return True if schema["type"] == "boolean" else schema.get("maximum", smallest(schema))
 
 
 def put(schema: Schema, body: JSON, path: Path, value: JSON) -> JSON:

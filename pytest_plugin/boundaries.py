@@ -5,20 +5,25 @@ it does to the other rules is not promised here: the judge looks at the finished
 than was meant.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias, cast
 
 from qwenmock.pytest_plugin import images
 from qwenmock.pytest_plugin.bodies import at, parts, put, smallest, take
 from qwenmock.pytest_plugin.verdicts import Side
-from qwenmock.schemas.catalog import Rule, Variant
+from qwenmock.schemas.catalog import Provider, Rule, Variant, load
 from qwenmock.schemas.vocabulary import JSON, Schema, subschema
 
 FULL_WIDTH = str.maketrans("0123456789*x", "０１２３４５６７８９＊ｘ")
 ARABIC_INDIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 WIDE = "\N{GRINNING FACE}"
 """One code point, two UTF-16 units, four bytes: whoever counts the wrong thing miscounts it."""
+LINES = 'A cat,\n\tand "a dog" \\ <b>both</b> at 100 %'
+LONG = "A very long story of a cat. " * 120
+"""Longer than any limit on a text that a document names; where none is named, there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Edit:
         note: What is put there, in a few words.
         change: From a valid body to the body to send.
         assumed: Whether nobody says what happens with this very value, however sure the rule is.
+        company: Whether rules of the same error break with it, because it cannot be had otherwise.
 
     """
 
@@ -37,10 +43,11 @@ class Edit:
     note: str
     change: Callable[[JSON], JSON]
     assumed: bool = False
+    company: bool = False
 
 
-def edits_of(variant: Variant, rule: Rule) -> list[Edit]:
-    """Return the edits for one rule."""
+def edits_of(provider: Provider, variant: Variant, rule: Rule) -> list[Edit]:
+    """Return the edits for one rule, in the order in which a small profile tries them."""
     schema = variant.request.schema
     if rule.keyword == "required":
         return [
@@ -50,7 +57,7 @@ def edits_of(variant: Variant, rule: Rule) -> list[Edit]:
     if rule.keyword == "not":
         values: list[JSON] = [{}, _forbidden(variant, rule), [], "x", 1, True]
         accepted = Edit(rule, "accept", "absent", lambda body: body)
-        return [accepted, *(_put(schema, rule, "reject", value) for value in values)]
+        return [accepted, *(_put(schema, rule, "reject", value) for value in values), *_beside(schema, rule, values[1])]
     owner = subschema(schema, rule.path)
     keyword = rule.keyword if "." not in rule.keyword else "parts." + rule.keyword.partition(".")[2]
     if "x-callback" in owner and keyword == "schemes":
@@ -58,15 +65,51 @@ def edits_of(variant: Variant, rule: Rule) -> list[Edit]:
     accepted, refused = _VALUES[keyword](owner, rule)
     if rule.path[-1:] == ("*",) and "x-parts" in subschema(schema, rule.path[:-1]):
         return _part_edits(schema, rule, accepted, refused)
-    return [
-        *(_put(schema, rule, "accept", value) for value in accepted),
-        *(_put(schema, rule, "reject", value) for value in refused),
-    ]
+    edits = [_put(schema, rule, "reject", value) for value in refused]
+    if rule.keyword == "enum":
+        edits[1:1] = _of_others(provider, schema, rule)
+    return [*(_put(schema, rule, "accept", value) for value in accepted), *edits]
 
 
 def _put(schema: Schema, rule: Rule, side: Side, value: JSON) -> Edit:
-    assumed = rule.keyword in {"mediaTypes", "maxBytes"} and _is_assumed(subschema(schema, rule.path), side, value)
+    of_picture = rule.keyword in {"mediaTypes", "maxBytes"}
+    assumed = value == LONG or (of_picture and _is_assumed(subschema(schema, rule.path), side, value))
     return Edit(rule, side, describe(value), lambda body: put(schema, body, rule.path, value), assumed)
+
+
+def _beside(schema: Schema, rule: Rule, value: JSON) -> list[Edit]:
+    """Put what must not be there into an item of its own, which is how a client would send it."""
+    if rule.path[-2:-1] != ("*",):
+        return []
+    path, name = rule.path[:-2], rule.path[-1]
+
+    def change(body: JSON) -> JSON:
+        return put(schema, body, path, [{name: value}, *at(schema, body, path)])
+
+    return [Edit(rule, "reject", f"{name} in an item of its own", change, company=True)]
+
+
+def _of_others(provider: Provider, schema: Schema, rule: Rule) -> list[Edit]:
+    """Put what other documents list in this place.
+
+    That another's model is not sold here too, undocumented, nobody says.
+    """
+    owner = subschema(schema, rule.path)
+    is_model = owner.get("x-role") == "model"
+    own = {*owner["enum"], *(provider.models if is_model else ())}
+    others = [value for value in _listed(owner.get("x-role", "")) if value not in own]
+    return [
+        Edit(rule, "reject", describe(v), lambda body, v=v: put(schema, body, rule.path, v), assumed=is_model)
+        for v in others
+    ]
+
+
+@cache
+def _listed(role: str) -> tuple[JSON, ...]:
+    """Return what any provider of the built-in catalogue lists for a role."""
+    schemas = [variant.request for provider in load() for variant in provider.variants.values()]
+    owners = [subschema(document.schema, path) for document in schemas for path in document.roles.get(role, ())]
+    return tuple(dict.fromkeys(value for owner in owners for value in owner.get("enum", ())))
 
 
 def _is_assumed(owner: Schema, side: Side, value: str) -> bool:
@@ -84,18 +127,32 @@ def _is_assumed(owner: Schema, side: Side, value: str) -> bool:
 
 
 def _part_edits(schema: Schema, rule: Rule, accepted: list[JSON], refused: list[JSON]) -> list[Edit]:
-    """Put parts where they leave the counts and the order alone: before the others, or instead of all of them."""
+    """Put parts where they leave the counts and the order alone: before the others, or instead of some of them."""
     array = rule.path[:-1]
     members = subschema(schema, array)["x-parts"]
+    edits = [_put(schema, rule, "accept", value) for value in accepted]
+    nothing, everything = slice(0), slice(None)
+    for value in refused:
+        if isinstance(value, dict) and members.keys() <= cast(dict[str, JSON], value).keys():
+            edits += [
+                _among(schema, rule, value, nothing, nothing),
+                _among(schema, rule, value, slice(-1), nothing),
+                _among(schema, rule, value, nothing, slice(1, None), company=True),
+            ]
+        else:
+            edits.append(_among(schema, rule, value, nothing, everything))
+    return edits
 
-    def beside(body: JSON, value: JSON) -> JSON:
-        holds_all = isinstance(value, dict) and all(member in value for member in members)
-        return put(schema, body, array, [value] if holds_all else [value, *at(schema, body, array)])
 
-    return [
-        *(_put(schema, rule, "accept", value) for value in accepted),
-        *(Edit(rule, "reject", describe(v), lambda body, v=v: beside(body, v)) for v in refused),
-    ]
+def _among(schema: Schema, rule: Rule, value: JSON, before: slice, after: slice, *, company: bool = False) -> Edit:
+    """Put a part between some of those that are there."""
+    array = rule.path[:-1]
+
+    def change(body: JSON) -> JSON:
+        present = at(schema, body, array)
+        return put(schema, body, array, [*present[before], value, *present[after]])
+
+    return Edit(rule, "reject", describe(value), change, company=company)
 
 
 def describe(value: JSON) -> str:
@@ -122,6 +179,10 @@ Values: TypeAlias = tuple[list[JSON], list[JSON]]
 """What is accepted and what is refused, in one place of a body."""
 
 
+OF_A_KIND = frozenset({"enum", "const", "pattern", "format", "x-image", "x-size", "x-callback"})
+"""Keywords of texts that are not for people."""
+
+
 def _type(owner: Schema, _rule: Rule) -> Values:
     kind = owner["type"]
     good = smallest(owner)
@@ -129,13 +190,15 @@ def _type(owner: Schema, _rule: Rule) -> Values:
         whole = float(owner.get("minimum", good))
         return [good, whole], [str(good), whole + 0.5, True, None, [good], ""]
     if kind == "string":
-        return [good], [1, None, True, [good], {}]
+        # A text that is nothing but one: any characters, and no length but what is said.
+        more = [] if OF_A_KIND & owner.keys() else [LINES, LONG]
+        return [good, *more], [1, None, True, [good], {}]
     if kind == "boolean":
         return [True, False], ["true", "false", 1, 0, None, ""]
     if kind == "object":
-        return [good], [[], [good], "x", None, 1]
+        return [good], [[], [good], "x", None, 1, json.dumps(good)]
     if kind == "array":
-        return [good], [{}, "x", None, {"0": good}]
+        return [good], [{}, "x", None, {"0": good}, *good[:1], json.dumps(good)]
     return [good], ["x"]
 
 
@@ -274,15 +337,20 @@ def _one_of(owner: Schema, _rule: Rule) -> Values:
 
 def _schemes(owner: Schema, _rule: Rule) -> Values:
     known = owner["x-image"]["schemes"]
-    urls = {
-        "http": "http://example.com/image1.png",
-        "https": "https://example.com/image1.png",
-        "data": images.picture_url(),
-    }
     data = images.picture_url()
+    urls = {"http": images.SAMPLES[1], "https": images.SAMPLES[0], "data": data, "oss": "oss://example/image1.png"}
     refused = ["ftp://example.com/image1.png", "file:///etc/passwd", "image1.png", "//example.com/image1.png", ""]
     refused += [data.partition(",")[2], "https//example.com/image1.png", "https://", "javascript:alert(1)"]
-    return [urls[s] for s in known if s in urls], [*refused, *(url for s, url in urls.items() if s not in known)]
+    accepted = [urls[scheme] for scheme in known if scheme != "oss"]  # needs an upload before it
+    return [*accepted, *ADDRESSES], [*refused, *(url for scheme, url in urls.items() if scheme not in known)]
+
+
+ADDRESSES = (
+    "https://example.com/image1.png?Expires=1&Signature=a%2Fb%3D",
+    "https://example.com:8443/a/b/IMAGE.PNG",
+    "https://example.com/download",
+)
+"""Pictures are where they are: an address says nothing of what is there."""
 
 
 def _sent(owner: Schema, *urls: str) -> list[JSON]:
@@ -314,6 +382,10 @@ def _side(owner: Schema, rule: Rule) -> Values:
     spec = owner["x-image"]
     other = spec["minWidth"] + 128
 
+    # No ratio of the sides is too much: the smallest by the largest is in order.
+    lengths = [spec[f"{end}{side}"] for end, side in (("min", "Width"), ("max", "Height"))]
+    extreme = _sent(owner, *(images.picture_url("image/png", *size) for size in (lengths, lengths[::-1])))
+
     def pictures(side: int) -> list[JSON]:
         size = (side, other) if rule.keyword.endswith("Width") else (other, side)
         kinds = [kind for kind in spec["mediaTypes"] if side < 2048 or kind in {"image/png", "image/jpeg"}]
@@ -324,7 +396,7 @@ def _side(owner: Schema, rule: Rule) -> Values:
     refused = [*pictures(beyond), *_sent(owner, images.picture_url("image/png", *far_size))]
     if rule.keyword in owner["x-image"].get("advisory", ()):
         return [*pictures(limit), *refused], []
-    return pictures(limit), refused
+    return [*pictures(limit), *extreme], refused
 
 
 def _max_bytes(owner: Schema, rule: Rule) -> Values:

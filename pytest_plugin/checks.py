@@ -14,10 +14,12 @@ from qwenmock.pytest_plugin.bodies import example, put, smallest
 from qwenmock.pytest_plugin.boundaries import Edit, describe, edits_of
 from qwenmock.pytest_plugin.budget import OverBudget
 from qwenmock.pytest_plugin.examiner import PROFILES, Examiner, shown
+from qwenmock.pytest_plugin.images import SAMPLES
 from qwenmock.pytest_plugin.judge import broken_rules
 from qwenmock.pytest_plugin.money import charge_of, worst_case
 from qwenmock.pytest_plugin.oracle import charges, refusal_mistakes, success_mistakes, values_in
-from qwenmock.pytest_plugin.relations import Success, image_counts, requested_count
+from qwenmock.pytest_plugin.relations import Success, image_counts, requested_count, role_values
+from qwenmock.pytest_plugin.strategies import nearly_json
 from qwenmock.pytest_plugin.target import Reply, TargetError
 from qwenmock.pytest_plugin.verdicts import ContractViolation, NotExaminable
 from qwenmock.schemas.catalog import Document, Provider, Rule, Variant
@@ -84,13 +86,19 @@ def witnesses(
     base = example(variant)
     most, _ = PROFILES[examiner.profile]
     found: dict[str, list[tuple[Edit, JSON]]] = {"accept": [], "reject": []}
-    for edit in edits_of(variant, rule):
+    for edit in edits_of(examiner.provider, variant, rule):
         if len(found[edit.side]) < most:
             body = edit.change(base)
-            expected: set[Rule] = {rule} if edit.side == "reject" else set()
-            if broken_rules(variant.request, body) == expected:
+            if _as_meant(edit, broken_rules(variant.request, body)):
                 found[edit.side].append((edit, body))
     return found["accept"], found["reject"]
+
+
+def _as_meant(edit: Edit, broken: set[Rule]) -> bool:
+    """Tell whether a body breaks what an edit was to break, and nothing that would be answered otherwise."""
+    if edit.company:
+        return edit.rule in broken and {rule.error for rule in broken} == {edit.rule.error}
+    return broken == ({edit.rule} if edit.side == "reject" else set())
 
 
 def accept(
@@ -106,6 +114,8 @@ def accept(
 
     """
     content = orjson.dumps(body)
+    if examiner.live:
+        _somewhere(role_values(variant.request, "image", body))
     promise = "a 200 as documented, billed once"
     known = examiner.answers.get(content) if examiner.live else None
     if known is not None:
@@ -125,6 +135,18 @@ def accept(
         raise NotExaminable("an answer that breaks a rule which is only assumed")
     examiner.answers[content] = success
     return success
+
+
+def _somewhere(addresses: list[JSON]) -> None:
+    """Let no address go to a live target that a real provider could not fetch.
+
+    Raises:
+        NotExaminable: There is one.
+
+    """
+    for address in cast(list[str], addresses):
+        if urlsplit(address).hostname == "example.com" and address not in SAMPLES:
+            raise NotExaminable(f"a live target would fetch {address}, and nothing is there")
 
 
 def reject(examiner: Examiner, variant: Variant, body: JSON, edit: Edit) -> Reply:
@@ -202,6 +224,17 @@ def refuse_content(examiner: Examiner, content: bytes) -> None:
     _refused(examiner, rule, content, note, key=examiner.paying_key())
 
 
+def refuse_slips(examiner: Examiner) -> None:
+    """Send valid bodies with a slip that makes them no JSON: each must get the documented refusal."""
+    rule = examiner.provider.rule(f"{examiner.provider.slug}/http/body/syntax")
+    variant = examiner.create.variants[0]
+    body = example(variant)
+    worst = worst_case(examiner.provider, variant, body)
+    for content, passes in nearly_json(body):
+        note = describe(content.decode("latin-1"))
+        _refused(examiner, rule, content, note, key=examiner.paying_key(), worst=worst, assumed=passes)
+
+
 def refuse_huge_body(examiner: Examiner) -> None:
     """Send more than is taken: it must get the documented refusal.
 
@@ -244,11 +277,22 @@ def refuse_content_type(examiner: Examiner, content_type: str) -> None:
 
 
 def refuse_authorization(examiner: Examiner, rule: Rule, form: str | None) -> None:
-    """Send a valid body with an Authorization header (`{key}` in it is the key) that must be refused."""
+    """Send a valid body with an Authorization header that must be refused.
+
+    Args:
+        form: The header; `{key}` in it is the key, `{upper}` the key in capitals, `{shorter}` without its first letter.
+
+    Raises:
+        NotExaminable: There is no key, or none of which the form is another.
+
+    """
     content, worst = _control(examiner)
     headers = {"Content-Type": "application/json"}
     if form is not None:
-        headers["Authorization"] = form.replace("{key}", examiner.paying_key()) if "{key}" in form else form
+        key = examiner.paying_key() if "{" in form else ""
+        if "{upper}" in form and key == key.upper():
+            raise NotExaminable("the key has no small letters")
+        headers["Authorization"] = form.format(key=key, upper=key.upper(), shorter=key[1:])
     _refused(examiner, rule, content, f"Authorization: {form}", headers=headers, worst=worst)
 
 
@@ -261,9 +305,10 @@ def _refused(
     headers: dict[str, str] | None = None,
     key: str | None = None,
     worst: Decimal = Decimal(0),
+    assumed: bool = False,
 ) -> None:
     kind = examiner.provider.errors[rule.error]
-    edit = Edit(rule, "reject", note, lambda body: body)
+    edit = Edit(rule, "reject", note, lambda body: body, assumed)
     try:
         reply = examiner.call(content, worst, key, headers)
         mistakes = refusal_mistakes(examiner, kind, reply)
@@ -284,6 +329,18 @@ def refuse_key(examiner: Examiner, purpose: str, name: str, content: bytes | Non
     if mistakes and (not examiner.live or kind.certainty != "assumed"):
         promise = f"a {kind.status} for a key that is {purpose}"
         raise ContractViolation(examiner.report(None, mistakes, content or control, promise))
+
+
+def refuse_in_order(examiner: Examiner, purpose: str, name: str, content: bytes) -> None:
+    """Send a wrong body with a key that runs into something too: which of the two is told follows the order of checks.
+
+    Raises:
+        NotExaminable: The target is a live one; in which order it checks, no document says.
+
+    """
+    if examiner.live:
+        raise NotExaminable("in which order a server checks no document says: not tried on a live target")
+    refuse_key(examiner, purpose, name, content)
 
 
 def exhaust(examiner: Examiner, purpose: str, most: int = 30) -> None:

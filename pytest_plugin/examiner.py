@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, Phase, settings
 from qwenmock.pytest_plugin.bodies import example
 from qwenmock.pytest_plugin.boundaries import Edit
 from qwenmock.pytest_plugin.budget import Budget
-from qwenmock.pytest_plugin.images import HOSTED
+from qwenmock.pytest_plugin.images import HOSTED, SAMPLES
 from qwenmock.pytest_plugin.money import worst_case
+from qwenmock.pytest_plugin.options import PICTURE, key_variable
 from qwenmock.pytest_plugin.relations import Success
 from qwenmock.pytest_plugin.target import Reply, Target, TargetError
 from qwenmock.pytest_plugin.verdicts import ContractViolation, CouldNotRun, NotExaminable, Side, Tally
@@ -46,10 +47,12 @@ class Examiner:
         live: Whether requests cost real money.
         allow: What may be done that could disturb an account: `rate-limit`.
         pace: Seconds between requests.
+        image: Address of a picture that a live target can fetch.
         deadline: When to stop, on the monotonic clock; None for never.
         lasting: Doubtful statuses that were seen to stay, and are answers from then on.
         silent: Why no more requests are sent; "" as long as they are.
         answers: Successes by request, so that a paid one is asked for once.
+        sent_with: Where a body went last, and under which headers, by the body's hash.
 
     """
 
@@ -63,6 +66,7 @@ class Examiner:
     live: bool = False
     allow: frozenset[str] = frozenset()
     pace: float = 0.0
+    image: str = PICTURE
     profile: str = "ci"
     deadline: float | None = None
     tallies: dict[str, Tally] = field(default_factory=dict[str, Tally])
@@ -70,6 +74,9 @@ class Examiner:
     request_ids: set[str] = field(default_factory=set[str])
     hosted: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     answers: dict[bytes, Success] = field(default_factory=dict[bytes, Success])
+    sent_with: dict[int, tuple[Endpoint, Mapping[str, str]]] = field(
+        default_factory=dict[int, tuple[Endpoint, Mapping[str, str]]]
+    )
     sent: int = 0
     lasting: set[int] = field(default_factory=set[int])
     silent: str = ""
@@ -114,7 +121,8 @@ class Examiner:
         endpoint = endpoint or self.create
         if endpoint.switch is not None:
             headers = {**headers, endpoint.switch[0]: endpoint.switch[1]}
-        content = self._hosted(content)
+        self.sent_with[hash(content)] = endpoint, headers
+        content = self._addressed(content)
         self.budget.reserve(worst)
         spent = worst  # also where no answer comes: it may have been billed
         try:
@@ -130,13 +138,16 @@ class Examiner:
         self.statuses[status] = self.statuses.get(status, 0) + 1
         return reply
 
-    def _hosted(self, content: bytes) -> bytes:
+    def _addressed(self, content: bytes) -> bytes:
         """Put real addresses in the place of those that stand for pictures.
 
         Raises:
             NotExaminable: The target cannot be given pictures to host.
 
         """
+        if self.live:
+            for sample in SAMPLES:
+                content = content.replace(orjson.dumps(sample), orjson.dumps(self.image))
         for address in set(HOSTED_ADDRESS.findall(content)):
             url = HOSTED.get(address.decode(), "")
             if self.control is None:
@@ -230,7 +241,7 @@ class Examiner:
             where = control.headers.get("location", "nowhere")
             raise CouldNotRun(f"{name} redirects to {where}: give that address as the target")
         if control.status in {401, 403} and self.key is not None and self._is_json(control):
-            variable = f"QWENMOCK_{self.provider.slug.upper()}_KEY"
+            variable = key_variable(self.provider.slug)
             raise CouldNotRun(f"{name} does not take the key in {variable}: status {control.status}")
         if not self._is_json(control) and not self._answers_at_all():
             raise CouldNotRun(f"{name} does not speak this API: status {control.status}, {shown(control)[:100]!r}")
@@ -270,7 +281,7 @@ class Examiner:
 
         """
         if self.key is None:
-            raise NotExaminable(f"QWENMOCK_{self.provider.slug.upper()}_KEY is not set")
+            raise NotExaminable(f"{key_variable(self.provider.slug)} is not set")
         return self.key
 
     def key_for(self, purpose: str) -> str:
@@ -281,7 +292,7 @@ class Examiner:
 
         """
         if purpose not in self.keys:
-            variable = f"QWENMOCK_{self.provider.slug.upper()}_KEY_{purpose.upper()}"
+            variable = key_variable(self.provider.slug, purpose)
             raise NotExaminable(f"no client can provoke this without a key made for it: {variable} is not set")
         if self.live and purpose in {"limited", "throttled"} and "rate-limit" not in self.allow:
             raise NotExaminable("a rate limit is only provoked with --live-allow rate-limit")
@@ -361,22 +372,31 @@ class Examiner:
         return self.masked("\n".join([*lines, "", self.curl(content)]))
 
     def masked(self, text: str) -> str:
-        """Return a text without any of the keys."""
-        for key in sorted({self.key or "", *self.keys.values()} - {""}, key=len, reverse=True):
-            text = text.replace(key, f"$QWENMOCK_{self.provider.slug.upper()}_KEY")
+        """Return a text with the names of their environment variables, as a shell reads them, instead of keys."""
+        names = {self.keys[purpose]: key_variable(self.provider.slug, purpose) for purpose in self.keys}
+        names |= {self.key: key_variable(self.provider.slug)} if self.key else {}
+        for key in sorted(names, key=len, reverse=True):
+            text = re.sub(rf"{re.escape(key)}(?=\w)", f"${{{names[key]}}}", text).replace(key, f"${names[key]}")
+        for key, name in names.items():
+            # The other forms in which wrong keys are tried.
+            for form, told in ((key.upper(), f"${{{name}^^}}"), (key[1:], f"${{{name}#?}}")):
+                text = text.replace(form, told) if len(form) > 3 else text
         return text
 
     def curl(self, content: bytes) -> str:
-        """Return a request as a curl command, without the key."""
-        endpoint = self.create
-        variable = f"$QWENMOCK_{self.provider.slug.upper()}_KEY"
+        """Return a request as the curl command that sends it again, without the key."""
+        usual = {"Authorization": f"Bearer {self.key or ''}", "Content-Type": "application/json"}
+        endpoint, headers = self.sent_with.get(hash(content), (self.create, usual))
+        content = self._addressed(content)
         text = content[:LONGEST_CURL].decode("utf-8", "replace")
         if len(content) > LONGEST_CURL:
             return f"(the request has {len(content)} bytes, too many for a command line; it begins {text[:300]!r})"
+        lines = [f"{name}: {headers[name]}" for name in sorted(headers, key=lambda name: name != "Content-Type")]
+        # Double quotes where a shell is to put the key in.
+        quoted = [shlex.quote(line) if self.masked(line) == line else f'"{self.masked(line)}"' for line in lines]
         return (
             f"curl -sS -X {endpoint.method} {shlex.quote(self.target.base_url + endpoint.path)} "
-            f"-H 'Content-Type: application/json' -H \"Authorization: Bearer {variable}\" "
-            f"--data-binary {shlex.quote(text)}"
+            f"{' '.join(f'-H {line}' for line in quoted)} --data-binary {shlex.quote(text)}"
         )
 
     def hypothesis_settings(self) -> settings:

@@ -68,6 +68,8 @@ def picture_url(media_type: str = "image/png", width: int = 768, height: int = 5
     return data_url(picture(media_type, width, height), media_type)
 
 
+SAMPLES = ("https://example.com/image1.png", "http://example.com/image2.png")
+"""Addresses that stand for any picture. For a live target, that of a real one takes their place."""
 HOSTED: dict[str, str] = {}
 """Addresses that stand for pictures where only addresses are accepted, and the pictures as data URLs."""
 

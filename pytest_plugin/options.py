@@ -13,6 +13,8 @@ USAGE_REPORTS = (".md", ".json")
 ALLOWED = ("rate-limit",)
 DEEP_SECONDS = "600"
 SCHEMAS = "QWENMOCK_SCHEMAS"
+PICTURE = "https://dashscope.oss-cn-beijing.aliyuncs.com/images/dog_and_girl.jpeg"
+"""A picture that providers can fetch: the one that seed 002 prints."""
 PURPOSES = ("expired", "empty", "forbidden", "limited", "throttled", "broken", "other")
 
 
@@ -31,6 +33,7 @@ class Options:
         ledger: Where a live target's billing record of a request is, with `{request_id}` in it.
         allow: What may be done that could disturb an account.
         pace: Seconds between requests.
+        image: Address of a picture that a live target can fetch.
         timeout: Seconds that an answer may take.
         reports: Where to write reports, by their endings `.json`, `.html` or `.md`.
         seconds: How long the run may take; None for as long as it needs.
@@ -49,6 +52,7 @@ class Options:
     ledger: str | None = None
     allow: frozenset[str] = frozenset()
     pace: float = 0.0
+    image: str = PICTURE
     timeout: float = 45.0
     reports: tuple[Path, ...] = ()
     seconds: float | None = None
@@ -81,6 +85,7 @@ def add_options(add: Any, *, with_url: bool = True) -> None:
     add(
         "--live-allow", action="append", choices=ALLOWED, default=None, help="what may be done that disturbs an account"
     )
+    add("--live-image", metavar="URL", default=PICTURE, help="a picture that the provider can fetch")
     add("--live-timeout", metavar="SECONDS", default="45", help="how long an answer may take (default 45)")
     add("--live-pace", metavar="SECONDS", default="0", help="pause between requests")
     add("--contract-profile", choices=PROFILES, default="ci", help="how much is tried (default ci)")
@@ -138,6 +143,7 @@ def read_options(values: Mapping[str, Any]) -> Options:
         ledger=values["live_ledger"],
         allow=frozenset(values["live_allow"] or ()),
         pace=float(number("--live-pace", values["live_pace"])),
+        image=_image(values["live_image"]),
         timeout=float(number("--live-timeout", values["live_timeout"])),
         reports=_paths("--contract-report", values["contract_report"], REPORTS),
         seconds=None if seconds is None else float(number("--contract-seconds", seconds)),
@@ -148,6 +154,12 @@ def read_options(values: Mapping[str, Any]) -> Options:
         usage_reports=_paths("--qwenmock-report", values.get("qwenmock_report"), USAGE_REPORTS),
         offline=bool(values.get("qwenmock_offline")),
     )
+
+
+def _image(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise OptionError(f"--live-image: the http or https address of a picture is due, got {url!r}")
+    return url
 
 
 def _paths(option: str, texts: Sequence[str] | None, endings: tuple[str, ...]) -> tuple[Path, ...]:
@@ -176,8 +188,12 @@ def number(option: str, text: str) -> Decimal:
     return value
 
 
+def key_variable(slug: str, purpose: str = "") -> str:
+    """Return the environment variable of a provider's key, or of its key that runs into something."""
+    return f"QWENMOCK_{slug.upper().replace('-', '_')}_KEY{purpose and '_'}{purpose.upper()}"
+
+
 def keys_of(slug: str, environment: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
-    """Return the key for a live target and its special keys, from `QWENMOCK_<SLUG>_KEY` and `…_KEY_<PURPOSE>`."""
-    name = f"QWENMOCK_{slug.upper().replace('-', '_')}_KEY"
-    special = {purpose: environment.get(f"{name}_{purpose.upper()}", "") for purpose in PURPOSES}
-    return environment.get(name) or None, {purpose: key for purpose, key in special.items() if key}
+    """Return the key for a live target and its special keys, from the environment."""
+    special = {purpose: environment.get(key_variable(slug, purpose), "") for purpose in PURPOSES}
+    return environment.get(key_variable(slug)) or None, {purpose: key for purpose, key in special.items() if key}

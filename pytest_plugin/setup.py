@@ -62,6 +62,7 @@ def _live(provider: Provider, options: Options, shared: str | None) -> Examiner:
         live=True,
         allow=options.allow,
         pace=options.pace,
+        image=options.image,
         profile=options.profile,
     )
 

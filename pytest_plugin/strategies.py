@@ -5,16 +5,17 @@ and makes the rest simple; the judge looks at the finished body again, also afte
 """
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from hypothesis import strategies as st
 
 from qwenmock.pytest_plugin import images
-from qwenmock.pytest_plugin.bodies import CALLBACK
+from qwenmock.pytest_plugin.bodies import CALLBACK, PROMPT
 from qwenmock.pytest_plugin.boundaries import Edit, describe, edits_of
 from qwenmock.pytest_plugin.judge import broken_rules
-from qwenmock.schemas.catalog import Rule, Variant
+from qwenmock.schemas.catalog import Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, Schema
 
 LONGEST = 200
@@ -101,8 +102,7 @@ def _repeated(times: int, character: str) -> str:
 
 
 def _pictures(spec: dict[str, JSON]) -> list[str]:
-    urls = ["https://example.com/image1.png", "http://example.com/image2.png"]
-    found = [url for url in urls if url.partition(":")[0] in spec["schemes"]]
+    found = [url for url in images.SAMPLES if url.partition(":")[0] in spec["schemes"]]
     if "data" in spec["schemes"]:
         least = max(spec["minWidth"], spec["minHeight"])
         found += [
@@ -129,10 +129,11 @@ _STRATEGIES: dict[str, Callable[[Schema], st.SearchStrategy[JSON]]] = {
 }
 
 
-def mutants(variant: Variant) -> st.SearchStrategy[tuple[Edit, dict[str, JSON]]]:
+def mutants(provider: Provider, variant: Variant) -> st.SearchStrategy[tuple[Edit, dict[str, JSON]]]:
     """Return a strategy for bodies that break exactly the rule of the edit that comes with them."""
     rejecting = {
-        rule: [edit for edit in edits_of(variant, rule) if edit.side == "reject"] for rule in variant.request.rules
+        rule: [e for e in edits_of(provider, variant, rule) if e.side == "reject" and not e.company]
+        for rule in variant.request.rules
     }
     rules = [rule for rule, found in rejecting.items() if found]
 
@@ -166,14 +167,34 @@ UNPARSABLE: tuple[bytes, ...] = (
 """Bodies that are no JSON, or none that a server may be asked to take."""
 
 
+def nearly_json(body: JSON) -> Iterator[tuple[bytes, bool]]:
+    """Yield what is a valid body but for one slip, and whether that is one which some parsers let pass."""
+    text = json.dumps(body)
+    strict = [
+        text[:-1],
+        f"{text[:-1]},}}",
+        text.replace('"', "'"),
+        re.sub(r'"(\w+)":', r"\1:", text),
+        f"// a comment\n{text}",
+        f"{text[:-1]} /* a comment */}}",
+        text.replace(": ", " = ", 1),
+        text.replace(PROMPT, f"{PROMPT}\n"),
+    ]
+    # Go's decoder stops after the first document, and puts a replacement character for bytes that are no UTF-8.
+    lenient = [f"{text}{text}", f"{text}}}", text.replace(PROMPT, "caf\xe9")]
+    slips = [(slip, False) for slip in strict] + [(slip, True) for slip in lenient]
+    yield from ((slip.encode("latin-1"), passes) for slip, passes in slips if is_not_json(slip.encode("latin-1")))
+
+
+def is_not_json(data: bytes) -> bool:
+    """Tell whether a body cannot be parsed."""
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
 def unparsable() -> st.SearchStrategy[bytes]:
     """Return a strategy for bodies that are no JSON."""
-
-    def is_not_json(data: bytes) -> bool:
-        try:
-            json.loads(data)
-        except (ValueError, RecursionError):
-            return True
-        return False
-
     return st.one_of(st.sampled_from(UNPARSABLE), st.binary(max_size=50).filter(is_not_json))

@@ -12,7 +12,8 @@ from qwenmock.pytest_plugin.judge import broken_rules
 from qwenmock.pytest_plugin.strategies import bodies, mutants
 from qwenmock.schemas.catalog import Variant, load
 
-VARIANTS = {f"{provider.slug}/{name}": variant for provider in load() for name, variant in provider.variants.items()}
+CATALOG = load()
+VARIANTS = {f"{provider.slug}/{name}": variant for provider in CATALOG for name, variant in provider.variants.items()}
 IN_THE_BYTES = {"mediaTypes", "minWidth", "maxWidth", "minHeight", "maxHeight", "maxBytes", "encoding", "integrity"}
 RANDOM = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10),
@@ -24,11 +25,11 @@ QUICK = settings(deadline=None, database=None, suppress_health_check=list(Health
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_engines_agree_on_valid_and_broken_bodies(name: str) -> None:
-    variant = VARIANTS[name]
+    provider, variant = CATALOG[name.partition("/")[0]], VARIANTS[name]
     validator = BodyValidator(variant.request)
 
     @QUICK
-    @given(bodies(variant) | mutants(variant).map(lambda drawn: drawn[1]))
+    @given(bodies(variant) | mutants(provider, variant).map(lambda drawn: drawn[1]))
     def check(body: object) -> None:
         explained = validator.explain(body)
         assert validator.accepts(body) == (explained is None)

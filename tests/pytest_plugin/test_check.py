@@ -10,14 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from commands import CONTRACT_TESTS
-from wrong_servers.faults import NEBULA, Fault
+from wrong_servers.faults import NEBULA, Fault, status
 
 from qwenmock.mockserver.server import RunningServer, listen, serving
-from qwenmock.schemas.catalog import load
+from qwenmock.pytest_plugin.budget import Budget
+from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.pytest_plugin.options import PURPOSES, key_variable
+from qwenmock.pytest_plugin.runner import checks_of, run_checks
+from qwenmock.pytest_plugin.target import HttpTarget
+from qwenmock.schemas.catalog import Provider, load
 
 COMMAND = [sys.executable, "-m", "qwenmock.mockserver", "check"]
 KEYS = {
@@ -145,20 +151,64 @@ def test_wrong_server_is_found_over_http(name: str) -> None:
     assert "sk-mock" not in done.stdout
 
 
-def test_printed_curl_reproduces(tmp_path: Path) -> None:
-    fault = next(fault for fault in NEBULA if fault.name == "refuses with 422")
-    app, _ = fault.server(load()["nebula"])
+def examiner_at(port: int, provider: Provider, **more: Any) -> Examiner:
+    target = HttpTarget(f"http://127.0.0.1:{port}/{provider.slug}")
+    keys = {purpose: f"sk-mock-{purpose}" for purpose in PURPOSES}
+    return Examiner(provider, target, "sk-mock", keys, Budget(None, provider.currency), **more)
+
+
+@pytest.mark.parametrize(
+    ("slug", "due", "answered", "check_name", "shown"),
+    [
+        ("nebula", 400, 422, "contents/parameters/n/maximum", "/v1/images/generations"),
+        ("nebula", 401, 418, "without_a_valid_key", "KEY-unknown-key"),
+        ("nebula", 401, 418, "expired_key", "KEY_EXPIRED"),
+        ("nebula", 403, 418, "without_money", "KEY_EMPTY"),
+        ("dashscope", 400, 422, "synthesis/input/prompt/required", "x-dashscope-async: enable"),
+    ],
+)
+def test_printed_curl_reproduces(slug: str, due: int, answered: int, check_name: str, shown: str) -> None:
+    """Address, headers and key are those of the request that failed."""
+    provider = load()[slug]
+    app, _ = Fault("answers otherwise", slug, status(due, answered)).server(provider)
+    checks = [check for check in checks_of(provider) if check_name in check.name]
     with serving(app) as port:
-        done = check(f"http://127.0.0.1:{port}/nebula", "--provider", "nebula", "--contract-profile", "smoke")
-        curl = next(line for line in done.stdout.splitlines() if line.startswith("curl "))
+        examiner = examiner_at(port, provider)
+        told = [outcome.text for outcome in run_checks(examiner, checks) if outcome.result == "failed"]
+        examiner.target.close()
+        curl = next(text.splitlines()[-1] for text in told if shown in text)
+        variables = {key_variable(slug, purpose): key for purpose, key in examiner.keys.items()}
         again = subprocess.run(
             ["bash", "-c", curl + " -o /dev/null -w '%{http_code}'"],
             capture_output=True,
             text=True,
-            env={**os.environ, **KEYS},
+            env={**os.environ, **variables, key_variable(slug): "sk-mock"},
             check=True,
         )
-    assert again.stdout == "422"
+    assert again.stdout == str(answered), curl
+    assert "sk-mock" not in curl
+
+
+def test_forms_of_a_key_are_masked() -> None:
+    provider = load()["nebula"]
+    examiner = examiner_at(9, provider)
+    told = examiner.masked("sk-mock, sk-mock-empty, sk-mockery, SK-MOCK, k-mock")
+    name = "QWENMOCK_NEBULA_KEY"
+    assert told == f"${name}, ${name}_EMPTY, ${{{name}}}ery, ${{{name}^^}}, ${{{name}#?}}"
+
+
+def test_live_target_is_given_pictures_that_are_there(server: RunningServer, control: httpx.Client) -> None:
+    """Nothing is at example.com: a provider that fetches what it is sent would refuse it, and rightly so."""
+    provider, real = load()["aigc"], "https://pictures.test/cat.jpeg"
+    examiner = examiner_at(int(server.origin.rpartition(":")[2]), provider, live=True, image=real)
+    checks = [check for check in checks_of(provider) if "image/schemes" in check.name]
+    outcomes = list(run_checks(examiner, checks))
+    examiner.target.close()
+    assert [outcome.text for outcome in outcomes if outcome.result == "failed"] == []
+    assert any("nothing is there" in outcome.text for outcome in outcomes)
+    taken = [json.dumps(entry["request"]) for entry in control.get("/journal?status=200").json()]
+    assert any(real in request for request in taken)
+    assert all("example.com" not in request for request in taken)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
@@ -262,6 +312,7 @@ def test_wrong_key_is_never_a_green_run(server: RunningServer, budget: str) -> N
         (["http://127.0.0.1:9"], "--provider"),
         (["--provider", "acme"], "acme"),
         (["--contract-report", "r.txt"], ".html"),
+        (["--live-image", "cat.png"], "--live-image"),
         (["--contract-report", "/nowhere/at/all/r.md"], "no folder"),
     ],
 )

@@ -21,12 +21,12 @@ VARIANTS = {f"{p.slug}/{v.name}": (p, v) for p in CATALOG for v in p.variants.va
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_rule_of_a_variant_can_be_kept_and_broken_alone(name: str) -> None:
-    _, variant = VARIANTS[name]
+    provider, variant = VARIANTS[name]
     base = example(variant)
     assert not broken_rules(variant.request, base)
     for rule in variant.request.rules:
         kept = broken = 0
-        for edit in edits_of(variant, rule):
+        for edit in edits_of(provider, variant, rule):
             found = broken_rules(variant.request, edit.change(base))
             kept += edit.side == "accept" and not found
             broken += edit.side == "reject" and found == {rule}

@@ -1,9 +1,11 @@
 """Servers that are right but for one thing.
 
-A fault tampers with the checks (the catalogue that the server enforces is changed, the examiner's is not) or with the
-answers on their way out. Each is small, and named for what a user would say of it.
+A fault tampers with the checks (the catalogue that the server enforces is changed, the examiner's is not), with the
+requests on their way in or with the answers on their way out. Each is small, and named for what a user would say of it.
 """
 
+import base64
+import contextlib
 import copy
 import json
 import re
@@ -64,6 +66,7 @@ class Fault:
         name: What a user would say of it.
         slug: Whose contract it breaks.
         tamper: Changes an answer.
+        rewrite: Changes a request's body and headers, so that it is taken for another.
         change: Changes the catalogue that the server enforces.
         double: Changes the double.
 
@@ -72,6 +75,7 @@ class Fault:
     name: str
     slug: str
     tamper: Callable[[Exchange, dict[str, Any]], None] | None = None
+    rewrite: Callable[[bytes, dict[str, str]], bytes] | None = None
     change: Callable[[Provider], Provider] | None = None
     double: Callable[[Double], None] | None = None
 
@@ -81,8 +85,40 @@ class Fault:
         double = create_double(Settings(seed=seed), Catalog({provider.slug: enforced}))
         if self.double:
             self.double(double)
-        app = create_app(double)
+        app: ASGIApp = create_app(double)
+        if self.rewrite is not None:
+            app = Rewriting(app, self.rewrite)
         return (app if self.tamper is None else Tampering(app, self.tamper)), double
+
+
+class Rewriting:
+    """Changes requests and passes them on; not those to the control API."""
+
+    def __init__(self, app: ASGIApp, rewrite: Callable[[bytes, dict[str, str]], bytes]) -> None:
+        self.app = app
+        self.rewrite = rewrite
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].startswith("/__"):
+            await self.app(scope, receive, send)
+            return
+        message = await receive()
+        content = message.get("body", b"")
+        while message.get("more_body"):
+            message = await receive()
+            content += message.get("body", b"")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        # What it is not made for, it leaves alone.
+        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            content = self.rewrite(content, headers)
+        headers["content-length"] = str(len(content))
+        scope["headers"] = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        messages: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+
+        async def changed() -> Message:
+            return messages.pop() if messages else {"type": "http.disconnect"}
+
+        await self.app(scope, changed, send)
 
 
 class Tampering:
@@ -568,6 +604,123 @@ NEBULA: tuple[Fault, ...] = (
             "logs another model": ledger(_relog("modelName", lambda _: "dall-e")),
         }.items()
     ),
+)
+
+
+# Tampering with the requests: what is wrong is put right, what is right is refused
+
+
+def lenient(edit: Callable[[Any], None]) -> Callable[[bytes, dict[str, str]], bytes]:
+    def rewrite(content: bytes, _headers: dict[str, str]) -> bytes:
+        body = json.loads(content)
+        edit(body)
+        return json.dumps(body).encode()
+
+    return rewrite
+
+
+def strict(refused: Callable[[Any], object]) -> Callable[[bytes, dict[str, str]], bytes]:
+    return lambda content, _headers: b'{"model": 1}' if refused(json.loads(content)) else content
+
+
+def repairing(pattern: bytes, replacement: bytes) -> Callable[[bytes, dict[str, str]], bytes]:
+    return lambda content, _headers: re.sub(pattern, replacement, content)
+
+
+def _size_of_upstream(body: Any) -> None:
+    parameters = body.get("parameters") or body["extra"]["parameters"]
+    if parameters["size"] in {"1472*1104", "1104*1472"}:
+        parameters["size"] = "1328*1328"
+
+
+def _any_model_of_the_family(body: Any) -> None:
+    if re.fullmatch(r"qwen-image(-max|-edit|-edit-max)?", body["model"]):
+        body["model"] = "qwen-image-edit-plus" if "contents" in body else "qwen-image-plus"
+
+
+def _without_images(body: Any) -> None:
+    message = body["extra"]["input"]["messages"][0]
+    message["content"] = [part for part in message["content"] if "image" not in part]
+
+
+def _wrapped(body: Any) -> None:
+    if isinstance(body["contents"], dict):
+        body["contents"] = [body["contents"]]
+
+
+def _parsed(body: Any) -> None:
+    if isinstance(body["parameters"], str):
+        body["parameters"] = json.loads(body["parameters"])
+
+
+def _text_of_any_part(body: Any) -> None:
+    for part in body["contents"][0]["parts"]:
+        if "text" in part:
+            part.pop("image", None)
+
+
+def _image_of_any_part(body: Any) -> None:
+    for part in body["contents"][0]["parts"]:
+        if "image" in part:
+            part.pop("text", None)
+
+
+def _from_the_bucket(body: Any) -> None:
+    for part in body["contents"][0]["parts"]:
+        if str(part.get("image", "")).startswith("oss://"):
+            part["image"] = "https://example.com/image1.png"
+
+
+def _any_case(content: bytes, headers: dict[str, str]) -> bytes:
+    scheme, _, key = headers["authorization"].partition(" ")
+    headers["authorization"] = f"{scheme} {key.lower()}"
+    return content
+
+
+def _parts(body: Any) -> list[Any]:
+    return body["contents"][0]["parts"]
+
+
+def _addresses(body: Any) -> list[str]:
+    return [part["image"] for part in _parts(body) if str(part.get("image", "")).startswith("http")]
+
+
+def _is_extreme(body: Any) -> bool:
+    """Tell whether an image is eight times as long as it is wide; a PNG says so in its first bytes."""
+    heads = [base64.b64decode(part["image"][22:70]) for part in _parts(body) if "png;base64" in part.get("image", "")]
+    sides = [(int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")) for head in heads]
+    return any(max(pair) == 8 * min(pair) for pair in sides)
+
+
+REWRITING: tuple[Fault, ...] = tuple(
+    Fault(name, "nebula", rewrite=rewrite)
+    for name, rewrite in {
+        "takes the upstream's sizes": lenient(_size_of_upstream),
+        "takes any model of the family": lenient(_any_model_of_the_family),
+        "ignores an image where none may be": lenient(_without_images),
+        "takes one message for a list of one": lenient(_wrapped),
+        "takes parameters as text": lenient(_parsed),
+        "takes the text of a part that has an image too": lenient(_text_of_any_part),
+        "takes the image of a part that has a text too": lenient(_image_of_any_part),
+        "takes addresses in the upstream's bucket": lenient(_from_the_bucket),
+        "takes a key in any case": _any_case,
+        "repairs a comma too many": repairing(rb",\s*([}\]])", rb"\1"),
+        "repairs single quotes": repairing(rb"'", rb'"'),
+        "repairs missing quotes": repairing(rb"([{ ])(\w+):", rb'\1"\2":'),
+        "overlooks comments": repairing(rb"^//[^\n]*|/\*.*?\*/", b""),
+        "repairs a missing brace": lambda content, _: content + b"}" * (content.count(b"{") - content.count(b"}")),
+        "refuses a prompt of several lines": strict(lambda body: "\n" in body["prompt"]),
+        "refuses a long prompt": strict(lambda body: len(body["prompt"]) > 800),
+        "refuses a long negative prompt": strict(lambda body: len(body["parameters"]["negative_prompt"]) > 500),
+        "refuses addresses with a query": strict(lambda body: any("?" in url for url in _addresses(body))),
+        "refuses addresses without an ending": strict(
+            lambda body: any("." not in url.rpartition("/")[2] for url in _addresses(body))
+        ),
+        "refuses a long narrow image": strict(_is_extreme),
+        "refuses the most in and the most out together": strict(
+            lambda body: (len(_parts(body)), body["parameters"]["n"]) == (4, 6)
+        ),
+    }.items()
 )
 
 

@@ -6,7 +6,7 @@ from functools import cache
 
 import orjson
 import pytest
-from wrong_servers.faults import AI302, DASHSCOPE, EVOLINK, NEBULA, Fault, changed_checks, tampered_answers
+from wrong_servers.faults import AI302, DASHSCOPE, EVOLINK, NEBULA, REWRITING, Fault, changed_checks, tampered_answers
 
 from qwenmock.mockserver.app import create_app
 from qwenmock.mockserver.double import create_double
@@ -36,7 +36,7 @@ def answer_of(provider: Provider, key: str) -> object:
 
 
 def every_fault() -> Iterator[Fault]:
-    yield from (*NEBULA, *EVOLINK, *DASHSCOPE, *AI302)
+    yield from (*NEBULA, *REWRITING, *EVOLINK, *DASHSCOPE, *AI302)
     for provider in CATALOG:
         yield from changed_checks(provider)
         yield from tampered_answers(provider, answer_of(provider, "sk-mock"), answer_of(provider, "nobody"))  # type: ignore[arg-type]
