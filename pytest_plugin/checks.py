@@ -445,9 +445,14 @@ def bill_nothing_for_refusals(examiner: Examiner, variant: Variant) -> None:
 
 
 def refuse_changed_links(examiner: Examiner, variant: Variant) -> None:
-    """Change signature and expiry of an answer's link: neither may be served."""
+    """Open an answer's link again, which works, and then with signature or expiry changed: neither may be served."""
     success = accept(examiner, variant, example(variant))
     for url in cast(list[str], success.values("image_url"))[:1]:
+        again = examiner.target.send("GET", url, {}).status
+        if again != 200:
+            got = [f"a {again} when it is opened again"]
+            promise = f"a link that lives {examiner.provider.link_lifetime} s"
+            raise ContractViolation(examiner.report(None, got, orjson.dumps(success.asked), promise))
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query))
         if not {"Signature", "Expires"} <= query.keys():

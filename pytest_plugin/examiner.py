@@ -147,7 +147,8 @@ class Examiner:
         """
         if self.live:
             for sample in SAMPLES:
-                content = content.replace(orjson.dumps(sample), orjson.dumps(self.image))
+                real = f"{sample.partition(':')[0]}:{self.image.partition(':')[2]}"
+                content = content.replace(orjson.dumps(sample), orjson.dumps(real))
         for address in set(HOSTED_ADDRESS.findall(content)):
             url = HOSTED.get(address.decode(), "")
             if self.control is None:

@@ -81,6 +81,10 @@ def hosted_url(url: str) -> str:
     return address
 
 
+PNG_END = b"IEND\xaeB`\x82"
+"""Type and checksum of the last chunk. Readers do without it, and so take a picture that is cut off there for whole."""
+
+
 def read_png(data: bytes) -> tuple[int, int]:
     """Return width and height of a PNG, having decoded all of it.
 
@@ -90,6 +94,8 @@ def read_png(data: bytes) -> tuple[int, int]:
     """
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
         raise ValueError(f"the picture does not begin as a PNG does, but with {data[:8]!r}")
+    if PNG_END not in data:
+        raise ValueError("the picture ends before its last chunk")
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()

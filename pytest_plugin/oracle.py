@@ -156,6 +156,9 @@ def billing_mistakes(examiner: Examiner, success: Success) -> list[str]:
         mistakes.append(f"{charge['images']} images billed, {images} made")
     if Decimal(str(charge["amount"])) != amount:
         mistakes.append(f"{charge['amount']} {charge['currency']} billed, {amount} are due for {images} images")
+    price = provider.price_of(model).amount
+    if price is not None and Decimal(str(charge.get("unit_price", price))) != price:
+        mistakes.append(f"a unit price of {charge['unit_price']}, not {price}")
     if charge["currency"] != provider.currency:
         mistakes.append(f"billed in {charge['currency']}, not {provider.currency}")
     if charge.get("model", model) != model:

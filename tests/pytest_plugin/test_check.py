@@ -207,7 +207,10 @@ def test_live_target_is_given_pictures_that_are_there(server: RunningServer, con
     assert [outcome.text for outcome in outcomes if outcome.result == "failed"] == []
     assert any("nothing is there" in outcome.text for outcome in outcomes)
     taken = [json.dumps(entry["request"]) for entry in control.get("/journal?status=200").json()]
-    assert any(real in request for request in taken)
+    assert {scheme for scheme in ("http", "https") if any(f'"{scheme}:{real[6:]}"' in sent for sent in taken)} == {
+        "http",
+        "https",
+    }
     assert all("example.com" not in request for request in taken)
 
 

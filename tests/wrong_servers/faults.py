@@ -392,6 +392,12 @@ def forever(exchange: Exchange, memory: dict[str, Any]) -> None:
             exchange.status, exchange.body = 200, memory[exchange.path]
 
 
+def once(exchange: Exchange, memory: dict[str, Any]) -> None:
+    """Serve a picture one time only."""
+    if exchange.is_picture and memory.setdefault(exchange.path, exchange) is not exchange:
+        exchange.status = 404
+
+
 def too_long(exchange: Exchange, _memory: dict[str, Any]) -> None:
     """Refuse a text that is to be cut."""
     longest = max(
@@ -521,6 +527,10 @@ def _cut(exchange: Exchange) -> None:
     exchange.body = exchange.body[: len(exchange.body) // 2]
 
 
+def _unfinished(exchange: Exchange) -> None:
+    exchange.body = exchange.body[:-12]
+
+
 def _all_keys_known(double: Double) -> None:
     from qwenmock.mockserver.accounts import Profile
 
@@ -587,13 +597,16 @@ NEBULA: tuple[Fault, ...] = (
             "serves a smaller picture": picture(_smaller),
             "serves half a picture": picture(_cut),
             "serves no picture": picture(_gone),
+            "serves a picture without its end": picture(_unfinished),
             "serves pictures as bytes": whole("application/octet-stream", b"", lambda e: e.is_picture),
             "serves a picture for ever": forever,
+            "serves a picture once": once,
             "bills nothing": ledger(lambda _charges: []),
             "bills twice": ledger(lambda charges: charges * 2),
             "bills refusals": billed_anyway,
             "bills one image": ledger(_change_charge(images=lambda _: 1, amount=lambda _: "0.18")),
             "bills the official price": ledger(_change_charge(amount=lambda text: str(float(text) / 18 * 20))),
+            "bills at another price a piece": ledger(_change_charge(unit_price=lambda _: "0.20")),
             "bills in dollars": ledger(_change_charge(currency=lambda _: "USD")),
             "rounds the bill to a tenth": ledger(_change_charge(amount=lambda text: f"{float(text):.1f}")),
             "logs the quota cut, not rounded": ledger(_relog("quota", lambda _: 12328)),
