@@ -16,7 +16,7 @@ from qwenmock.pytest_plugin.budget import OverBudget
 from qwenmock.pytest_plugin.examiner import PROFILES, Examiner, shown
 from qwenmock.pytest_plugin.images import SAMPLES
 from qwenmock.pytest_plugin.judge import broken_rules
-from qwenmock.pytest_plugin.money import charge_of, worst_case
+from qwenmock.pytest_plugin.money import amount_of, charge_of, worst_case
 from qwenmock.pytest_plugin.oracle import charges, refusal_mistakes, success_mistakes, values_in
 from qwenmock.pytest_plugin.relations import Success, image_counts, requested_count, role_values
 from qwenmock.pytest_plugin.strategies import nearly_json
@@ -422,7 +422,7 @@ def bill_every_count(examiner: Examiner, variant: Variant) -> None:
 def spent_on(examiner: Examiner, success: Success) -> Decimal | None:
     """Return what the ledger has for a success; None where there is no ledger."""
     found = charges(examiner, success.request_id)
-    return None if found is None else sum((Decimal(str(charge["amount"])) for charge in found), Decimal(0))
+    return None if found is None else sum((amount_of(charge["amount"]) for charge in found), Decimal(0))
 
 
 def bill_nothing_for_refusals(examiner: Examiner, variant: Variant) -> None:

@@ -1,6 +1,6 @@
 """What requests must cost, computed from the catalogue and not by the server's billing."""
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import cast
 
 from qwenmock.schemas.catalog import Provider, Variant
@@ -26,6 +26,15 @@ def _is_count(value: JSON) -> bool:
     if isinstance(value, str):
         return value.isascii() and value.isdecimal()
     return isinstance(value, int | float)
+
+
+def amount_of(value: JSON) -> Decimal:
+    """Return an amount that a target states; NaN, which equals none that is due, where it is no number."""
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    return amount if amount.is_finite() else Decimal("NaN")
 
 
 def charge_of(provider: Provider, model: str, images: int) -> Decimal:

@@ -1,12 +1,11 @@
 """What an answer must be: its shape, how its values hang together, its pictures, and the bill."""
 
-from decimal import Decimal
 from typing import cast
 from urllib.parse import quote
 
 from qwenmock.pytest_plugin.examiner import Examiner, shown
 from qwenmock.pytest_plugin.judge import broken_rules
-from qwenmock.pytest_plugin.money import charge_of, log_mistakes
+from qwenmock.pytest_plugin.money import amount_of, charge_of, log_mistakes
 from qwenmock.pytest_plugin.relations import (
     OF_PICTURES,
     Success,
@@ -154,10 +153,10 @@ def billing_mistakes(examiner: Examiner, success: Success) -> list[str]:
     mistakes: list[str] = []
     if charge["images"] != images:
         mistakes.append(f"{charge['images']} images billed, {images} made")
-    if Decimal(str(charge["amount"])) != amount:
+    if amount_of(charge["amount"]) != amount:
         mistakes.append(f"{charge['amount']} {charge['currency']} billed, {amount} are due for {images} images")
     price = provider.price_of(model).amount
-    if price is not None and Decimal(str(charge.get("unit_price", price))) != price:
+    if price is not None and amount_of(charge.get("unit_price", price)) != price:
         mistakes.append(f"a unit price of {charge['unit_price']}, not {price}")
     if charge["currency"] != provider.currency:
         mistakes.append(f"billed in {charge['currency']}, not {provider.currency}")

@@ -7,7 +7,7 @@ import orjson
 
 from qwenmock.pytest_plugin.bodies import example, put
 from qwenmock.pytest_plugin.examiner import Examiner, shown
-from qwenmock.pytest_plugin.money import charge_of
+from qwenmock.pytest_plugin.money import amount_of, charge_of
 from qwenmock.pytest_plugin.oracle import checked, refusal_mistakes, values_in
 from qwenmock.pytest_plugin.relations import Success, image_counts, role_values
 from qwenmock.pytest_plugin.target import Reply
@@ -33,7 +33,7 @@ def completed(examiner: Examiner, created: Success) -> tuple[Success, list[str]]
         return created, mistakes
     price = charge_of(provider, created.asked["model"], 1)
     reserved = role_values(document, "reserved", created.body)
-    mistakes += [f"{value} reserved, {price} are due" for value in reserved if Decimal(str(value)) != price]
+    mistakes += [f"{value} reserved, {price} are due" for value in reserved if amount_of(value) != price]
     seen = follow(examiner, ids[0], variant)
     mistakes += progress_mistakes(examiner, variant, [body for _, body in seen])
     reply, body = seen[-1]
@@ -247,7 +247,7 @@ def credits_follow(examiner: Examiner, variant: Variant) -> None:
             body = None
         if reply.status != 200 or checked(examiner, document, body):
             raise ContractViolation(examiner.report(None, [shown(reply)], b"", "what is left, as documented"))
-        return Decimal(str(role_values(document, "remaining", body)[0]))
+        return amount_of(role_values(document, "remaining", body)[0])
 
     before = left()
     examiner.call(b"{", Decimal(0))

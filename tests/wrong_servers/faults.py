@@ -607,6 +607,7 @@ NEBULA: tuple[Fault, ...] = (
             "bills one image": ledger(_change_charge(images=lambda _: 1, amount=lambda _: "0.18")),
             "bills the official price": ledger(_change_charge(amount=lambda text: str(float(text) / 18 * 20))),
             "bills at another price a piece": ledger(_change_charge(unit_price=lambda _: "0.20")),
+            "bills in words": ledger(_change_charge(amount=lambda _: "a lot")),
             "bills in dollars": ledger(_change_charge(currency=lambda _: "USD")),
             "rounds the bill to a tenth": ledger(_change_charge(amount=lambda text: f"{float(text):.1f}")),
             "logs the quota cut, not rounded": ledger(_relog("quota", lambda _: 12328)),
