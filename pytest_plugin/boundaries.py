@@ -192,7 +192,7 @@ def _type(owner: Schema, _rule: Rule) -> Values:
     if kind == "string":
         # A text that is nothing but one: any characters, and no length but what is said.
         more = [] if OF_A_KIND & owner.keys() else [LINES, LONG]
-        return [good, *more], [1, None, True, [good], {}]
+        return [good, *more], [1, None, True, [good], {}, {"url": good}]
     if kind == "boolean":
         return [True, False], ["true", "false", 1, 0, None, ""]
     if kind == "object":
@@ -490,7 +490,7 @@ PLAIN_URLS = frozenset(images.picture_url(kind) for kind in images.FORMATS)
 INTERNAL = (
     "127.0.0.1", "localhost", "LOCALHOST", "[::1]", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1",
     "169.254.169.254", "0.0.0.0", "2130706433", "0177.0.0.1", "0x7f.0.0.1", "127.1", "[::ffff:127.0.0.1]",
-    "[fd00::1]", "[fe80::1]", "localhost.",
+    "[fd00::1]", "[fe80::1]", "localhost.", "example.com@127.0.0.1", "example.com:443@10.0.0.1",
 )  # fmt: skip
 
 

@@ -706,7 +706,18 @@ def _is_extreme(body: Any) -> bool:
     return any(max(pair) == 8 * min(pair) for pair in sides)
 
 
-REWRITING: tuple[Fault, ...] = tuple(
+def _address_in_an_object(body: Any) -> None:
+    body["image_urls"] = [item["url"] if isinstance(item, dict) else item for item in body["image_urls"]]
+
+
+def _host_before_the_user(body: Any) -> None:
+    body["callback_url"] = re.sub(r"//([^/@:]*)[^/@]*@[^/]*", r"//\1", body["callback_url"])
+
+
+REWRITING: tuple[Fault, ...] = (
+    Fault("takes an address in an object", "evolink", rewrite=lenient(_address_in_an_object)),
+    Fault("takes a user's name for the host", "evolink", rewrite=lenient(_host_before_the_user)),
+) + tuple(
     Fault(name, "nebula", rewrite=rewrite)
     for name, rewrite in {
         "takes the upstream's sizes": lenient(_size_of_upstream),
