@@ -37,9 +37,9 @@ DRAIN_BYTES = 64 * 2**20
 class Application(Starlette):
     """Starlette with a short cut: a call to a provider passes neither its router nor its middleware."""
 
-    def __init__(self, double: Double) -> None:
+    def __init__(self, double: Double, *, calls_out: bool = True) -> None:
         self.double = double
-        self.courier = Courier(double)
+        self.courier = Courier(double, calls_out=calls_out)
         double.wake = self.courier.start
         self._find = Routes(double.catalog, double.settings.provider).find
         super().__init__(
@@ -253,6 +253,11 @@ async def _broken(_request: Request, error: Exception) -> Response:
     return _problem(500, f"the double itself failed: {type(error).__name__}")
 
 
-def create_app(double: Double) -> Application:
-    """Return the ASGI application for a double."""
-    return Application(double)
+def create_app(double: Double, *, calls_out: bool = True) -> Application:
+    """Return the ASGI application for a double.
+
+    Args:
+        calls_out: Whether it makes the callbacks that it is asked for. In an examination nobody receives them.
+
+    """
+    return Application(double, calls_out=calls_out)

@@ -28,10 +28,16 @@ MOST_AT_ONCE = 64
 
 
 class Courier:
-    """Runs beside the server, from the first task on."""
+    """Runs beside the server, from the first task on.
 
-    def __init__(self, double: Double) -> None:
+    Args:
+        calls_out: Whether callbacks are made; tasks are settled either way.
+
+    """
+
+    def __init__(self, double: Double, *, calls_out: bool) -> None:
         self._double = double
+        self._calls_out = calls_out
         self._outbound = Outbound(allow_loopback=double.settings.allow_local_callbacks)
         self._running: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -55,7 +61,7 @@ class Courier:
             try:
                 await self._double.refresh()
                 await settle_due(self._double)
-                while len(self._under_way) < MOST_AT_ONCE and await self._claim():
+                while self._calls_out and len(self._under_way) < MOST_AT_ONCE and await self._claim():
                     pass
                 busy = await self._double.store.has_work()
             except StoreError:

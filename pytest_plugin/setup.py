@@ -71,7 +71,7 @@ def _embedded(provider: Provider, options: Options) -> Examiner:
     double = create_double(Settings(seed=0), Catalog({provider.slug: provider}))
     return Examiner(
         provider=provider,
-        target=EmbeddedTarget(create_app(double), provider.slug),
+        target=EmbeddedTarget(create_app(double, calls_out=False), provider.slug),
         key=EMBEDDED_KEY,
         keys={purpose: f"sk-mock-{purpose}" for purpose in PURPOSES} | {"other": "sk-mock.other"},
         budget=Budget(None, provider.currency),

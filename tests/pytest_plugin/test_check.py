@@ -17,11 +17,13 @@ import pytest
 from commands import CONTRACT_TESTS
 from wrong_servers.faults import NEBULA, Fault, status
 
+from qwenmock.mockserver.outbound import Outbound
 from qwenmock.mockserver.server import RunningServer, listen, serving
 from qwenmock.pytest_plugin.budget import Budget
 from qwenmock.pytest_plugin.examiner import Examiner
-from qwenmock.pytest_plugin.options import PURPOSES, key_variable
+from qwenmock.pytest_plugin.options import PURPOSES, Options, key_variable
 from qwenmock.pytest_plugin.runner import checks_of, run_checks
+from qwenmock.pytest_plugin.setup import create_examiner
 from qwenmock.pytest_plugin.target import HttpTarget
 from qwenmock.schemas.catalog import Provider, load
 
@@ -187,6 +189,25 @@ def test_printed_curl_reproduces(slug: str, due: int, answered: int, check_name:
         )
     assert again.stdout == str(answered), curl
     assert "sk-mock" not in curl
+
+
+def test_embedded_examination_calls_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its requests name addresses for callbacks that belong to others."""
+    called: list[str] = []
+
+    async def post(_self: Outbound, url: str, *_: object) -> int:
+        called.append(url)
+        return 200
+
+    monkeypatch.setattr(Outbound, "post", post)
+    provider = load()["evolink"]
+    examiner = create_examiner(provider, Options())
+    checks = [check for check in checks_of(provider) if "callback_url" in check.name]
+    assert {outcome.result for outcome in run_checks(examiner, checks)} == {"passed"}
+    examiner.advance(1)
+    examiner.balance()
+    examiner.target.close()
+    assert called == []
 
 
 def test_forms_of_a_key_are_masked() -> None:

@@ -85,7 +85,7 @@ class Fault:
         double = create_double(Settings(seed=seed), Catalog({provider.slug: enforced}))
         if self.double:
             self.double(double)
-        app: ASGIApp = create_app(double)
+        app: ASGIApp = create_app(double, calls_out=False)
         if self.rewrite is not None:
             app = Rewriting(app, self.rewrite)
         return (app if self.tamper is None else Tampering(app, self.tamper)), double
