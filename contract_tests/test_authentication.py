@@ -12,10 +12,10 @@ FORMS: dict[str, list[str | None]] = {
     "known": [
         "Bearer sk-mock-unknown-key",
         "Bearer {key}~",
-        "Bearer {upper}",
         "Bearer {shorter}",
         "Bearer nonsense",
         "Bearer",
+        "Bearer {upper}",
     ],
 }
 

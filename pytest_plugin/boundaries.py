@@ -35,6 +35,7 @@ class Edit:
         change: From a valid body to the body to send.
         assumed: Whether nobody says what happens with this very value, however sure the rule is.
         company: Whether rules of the same error break with it, because it cannot be had otherwise.
+        likely_sold: Whether a real server may well take it, and bill it: such is not tried on a live target.
 
     """
 
@@ -44,6 +45,7 @@ class Edit:
     change: Callable[[JSON], JSON]
     assumed: bool = False
     company: bool = False
+    likely_sold: bool = False
 
 
 def edits_of(provider: Provider, variant: Variant, rule: Rule) -> list[Edit]:
@@ -99,8 +101,15 @@ def _of_others(provider: Provider, schema: Schema, rule: Rule) -> list[Edit]:
     own = {*owner["enum"], *(provider.models if is_model else ())}
     others = [value for value in _listed(owner.get("x-role", "")) if value not in own]
     return [
-        Edit(rule, "reject", describe(v), lambda body, v=v: put(schema, body, rule.path, v), assumed=is_model)
-        for v in others
+        Edit(
+            rule,
+            "reject",
+            describe(value),
+            lambda body, value=value: put(schema, body, rule.path, value),
+            assumed=is_model,
+            likely_sold=is_model,
+        )
+        for value in others
     ]
 
 

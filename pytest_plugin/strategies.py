@@ -132,7 +132,7 @@ _STRATEGIES: dict[str, Callable[[Schema], st.SearchStrategy[JSON]]] = {
 def mutants(provider: Provider, variant: Variant) -> st.SearchStrategy[tuple[Edit, dict[str, JSON]]]:
     """Return a strategy for bodies that break exactly the rule of the edit that comes with them."""
     rejecting = {
-        rule: [e for e in edits_of(provider, variant, rule) if e.side == "reject" and not e.company]
+        rule: [e for e in edits_of(provider, variant, rule) if e.side == "reject" and not (e.company or e.likely_sold)]
         for rule in variant.request.rules
     }
     rules = [rule for rule, found in rejecting.items() if found]

@@ -235,6 +235,19 @@ def test_live_target_is_given_pictures_that_are_there(server: RunningServer, con
     assert all("example.com" not in request for request in taken)
 
 
+def test_live_target_is_not_asked_for_models_that_others_sell(server: RunningServer, control: httpx.Client) -> None:
+    """It may sell them too, and bill them, whatever its document lists."""
+    provider = load()["nebula"]
+    examiner = examiner_at(int(server.origin.rpartition(":")[2]), provider, live=True)
+    checks = [check for check in checks_of(provider) if "simplified/model/enum" in check.name]
+    assert {outcome.result for outcome in run_checks(examiner, checks)} == {"passed"}
+    examiner.target.close()
+    sent = {entry["request"]["model"] for entry in control.get("/journal").json()}
+    sold = {model for other in load() for model in other.models}
+    assert sent & sold == {"qwen-image-plus"}
+    assert sent - sold
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
 
 
