@@ -21,7 +21,7 @@ from qwenmock.pytest_plugin.target import EmbeddedTarget
 from qwenmock.schemas.catalog import Catalog, Provider, load
 
 CATALOG = load()
-SEEDS = int(os.environ.get("QWENMOCK_TEST_SEEDS", "4"))
+SEEDS = int(os.environ.get("QWENMOCK_TEST_SEEDS", "2"))
 """For each provider; `.ci/run` takes twenty."""
 
 
