@@ -14,7 +14,7 @@ from qwenmock.mockserver.wording import counted
 from qwenmock.pytest_plugin import drift
 from qwenmock.pytest_plugin.budget import Budget
 from qwenmock.pytest_plugin.har import as_har, from_har
-from qwenmock.pytest_plugin.options import Options, keys_of, number
+from qwenmock.pytest_plugin.options import Options, key_variable, keys_of, number
 from qwenmock.pytest_plugin.proxy import Proxy
 from qwenmock.pytest_plugin.receiver import Case, examine
 from qwenmock.pytest_plugin.runner import checks_of, run_checks
@@ -71,7 +71,7 @@ def _recorded(provider: Provider, options: dict[str, Any]) -> Path:
     if not is_live:
         return Path(options["recorded"])
     if keys_of(provider.slug, os.environ)[0] is None:
-        raise SettingsError(f"nothing can be asked without a key: set QWENMOCK_{provider.slug.upper()}_KEY")
+        raise SettingsError(f"nothing can be asked without a key: set {key_variable(provider.slug)}")
     folder = Path(RECORDED) / provider.slug
     asked = Options(
         providers=(provider.slug,),

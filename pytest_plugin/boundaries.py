@@ -7,7 +7,7 @@ than was meant.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeAlias, cast
 
@@ -15,7 +15,7 @@ from qwenmock.pytest_plugin import images
 from qwenmock.pytest_plugin.bodies import at, parts, put, smallest, take
 from qwenmock.pytest_plugin.verdicts import Side
 from qwenmock.schemas.catalog import Provider, Rule, Variant, load
-from qwenmock.schemas.vocabulary import JSON, Schema, subschema
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, subschema
 
 FULL_WIDTH = str.maketrans("0123456789*x", "０１２３４５６７８９＊ｘ")
 ARABIC_INDIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
@@ -59,7 +59,12 @@ def edits_of(provider: Provider, variant: Variant, rule: Rule) -> list[Edit]:
     if rule.keyword == "not":
         values: list[JSON] = [{}, _forbidden(variant, rule), [], "x", 1, True]
         accepted = Edit(rule, "accept", "absent", lambda body: body)
-        return [accepted, *(_put(schema, rule, "reject", value) for value in values), *_beside(schema, rule, values[1])]
+        edits = [accepted, *(_put(schema, rule, "reject", value) for value in values)]
+        if rule.path[-2:-1] == ("*",):
+            # An item of its own is how a client would send it.
+            item = {rule.path[-1]: values[1]}
+            edits.append(_among(schema, rule, rule.path[:-2], item, slice(0), slice(None), company=True))
+        return edits
     owner = subschema(schema, rule.path)
     keyword = rule.keyword if "." not in rule.keyword else "parts." + rule.keyword.partition(".")[2]
     if "x-callback" in owner and keyword == "schemes":
@@ -79,38 +84,13 @@ def _put(schema: Schema, rule: Rule, side: Side, value: JSON) -> Edit:
     return Edit(rule, side, describe(value), lambda body: put(schema, body, rule.path, value), assumed)
 
 
-def _beside(schema: Schema, rule: Rule, value: JSON) -> list[Edit]:
-    """Put what must not be there into an item of its own, which is how a client would send it."""
-    if rule.path[-2:-1] != ("*",):
-        return []
-    path, name = rule.path[:-2], rule.path[-1]
-
-    def change(body: JSON) -> JSON:
-        return put(schema, body, path, [{name: value}, *at(schema, body, path)])
-
-    return [Edit(rule, "reject", f"{name} in an item of its own", change, company=True)]
-
-
 def _of_others(provider: Provider, schema: Schema, rule: Rule) -> list[Edit]:
-    """Put what other documents list in this place.
-
-    That another's model is not sold here too, undocumented, nobody says.
-    """
+    """Put what other documents list in this place. Another's model may be sold here too, whatever the list says."""
     owner = subschema(schema, rule.path)
     is_model = owner.get("x-role") == "model"
     own = {*owner["enum"], *(provider.models if is_model else ())}
     others = [value for value in _listed(owner.get("x-role", "")) if value not in own]
-    return [
-        Edit(
-            rule,
-            "reject",
-            describe(value),
-            lambda body, value=value: put(schema, body, rule.path, value),
-            assumed=is_model,
-            likely_sold=is_model,
-        )
-        for value in others
-    ]
+    return [replace(_put(schema, rule, "reject", value), likely_sold=is_model) for value in others]
 
 
 @cache
@@ -144,18 +124,19 @@ def _part_edits(schema: Schema, rule: Rule, accepted: list[JSON], refused: list[
     for value in refused:
         if isinstance(value, dict) and members.keys() <= cast(dict[str, JSON], value).keys():
             edits += [
-                _among(schema, rule, value, nothing, nothing),
-                _among(schema, rule, value, slice(-1), nothing),
-                _among(schema, rule, value, nothing, slice(1, None), company=True),
+                _among(schema, rule, array, value, nothing, nothing),
+                _among(schema, rule, array, value, slice(-1), nothing),
+                _among(schema, rule, array, value, nothing, slice(1, None), company=True),
             ]
         else:
-            edits.append(_among(schema, rule, value, nothing, everything))
+            edits.append(_among(schema, rule, array, value, nothing, everything))
     return edits
 
 
-def _among(schema: Schema, rule: Rule, value: JSON, before: slice, after: slice, *, company: bool = False) -> Edit:
-    """Put a part between some of those that are there."""
-    array = rule.path[:-1]
+def _among(
+    schema: Schema, rule: Rule, array: Path, value: JSON, before: slice, after: slice, *, company: bool = False
+) -> Edit:
+    """Put an item between some of those that are there."""
 
     def change(body: JSON) -> JSON:
         present = at(schema, body, array)
@@ -391,21 +372,25 @@ def _side(owner: Schema, rule: Rule) -> Values:
     spec = owner["x-image"]
     other = spec["minWidth"] + 128
 
-    # No ratio of the sides is too much: the smallest by the largest is in order.
-    lengths = [spec[f"{end}{side}"] for end, side in (("min", "Width"), ("max", "Height"))]
-    extreme = _sent(owner, *(images.picture_url("image/png", *size) for size in (lengths, lengths[::-1])))
+    wide = rule.keyword.endswith("Width")
+
+    def sized(side: int, beside: int = other) -> tuple[int, int]:
+        return (side, beside) if wide else (beside, side)
 
     def pictures(side: int) -> list[JSON]:
-        size = (side, other) if rule.keyword.endswith("Width") else (other, side)
         kinds = [kind for kind in spec["mediaTypes"] if side < 2048 or kind in {"image/png", "image/jpeg"}]
-        return _sent(owner, *(images.picture_url(kind, *size) for kind in kinds))
+        return _sent(owner, *(images.picture_url(kind, *sized(side)) for kind in kinds))
 
     far = 1 if rule.keyword.startswith("min") else 4 * limit
-    far_size = (far, other) if rule.keyword.endswith("Width") else (other, far)
-    refused = [*pictures(beyond), *_sent(owner, images.picture_url("image/png", *far_size))]
+    refused = [*pictures(beyond), *_sent(owner, images.picture_url("image/png", *sized(far)))]
     if rule.keyword in owner["x-image"].get("advisory", ()):
         return [*pictures(limit), *refused], []
-    return [*pictures(limit), *extreme], refused
+    accepted = pictures(limit)
+    if rule.keyword.startswith("min"):
+        # No ratio of the sides is too much: the smallest by the largest is in order.
+        longest = spec["maxHeight" if wide else "maxWidth"]
+        accepted += _sent(owner, images.picture_url("image/png", *sized(limit, longest)))
+    return accepted, refused
 
 
 def _max_bytes(owner: Schema, rule: Rule) -> Values:

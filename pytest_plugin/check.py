@@ -11,7 +11,7 @@ from rich.table import Table
 
 from qwenmock.pytest_plugin import report
 from qwenmock.pytest_plugin.examiner import Examiner
-from qwenmock.pytest_plugin.options import OptionError, Options, keys_of, read_options
+from qwenmock.pytest_plugin.options import OptionError, Options, key_variable, keys_of, read_options
 from qwenmock.pytest_plugin.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.setup import chosen, create_examiner
 from qwenmock.pytest_plugin.verdicts import CouldNotRun
@@ -37,7 +37,7 @@ def check(values: dict[str, Any]) -> int:
     providers = chosen(options)
     for provider in providers if options.live else ():
         if keys_of(provider.slug, os.environ)[0] is None:
-            variable = f"QWENMOCK_{provider.slug.upper()}_KEY"
+            variable = key_variable(provider.slug)
             raise CouldNotRun(f"nothing can be examined without a key: set {variable}")
     console = Console(highlight=False, soft_wrap=True)
     reports = [_examine(provider, options) for provider in providers]

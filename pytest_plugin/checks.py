@@ -227,10 +227,8 @@ def refuse_content(examiner: Examiner, content: bytes) -> None:
 def refuse_slips(examiner: Examiner) -> None:
     """Send valid bodies with a slip that makes them no JSON: each must get the documented refusal."""
     rule = examiner.provider.rule(f"{examiner.provider.slug}/http/body/syntax")
-    variant = examiner.create.variants[0]
-    body = example(variant)
-    worst = worst_case(examiner.provider, variant, body)
-    for content, passes in nearly_json(body):
+    control, worst = _control(examiner)
+    for content, passes in nearly_json(control):
         note = describe(content.decode("latin-1"))
         _refused(examiner, rule, content, note, key=examiner.paying_key(), worst=worst, assumed=passes)
 

@@ -374,7 +374,7 @@ class Examiner:
 
     def masked(self, text: str) -> str:
         """Return a text with the names of their environment variables, as a shell reads them, instead of keys."""
-        names = {self.keys[purpose]: key_variable(self.provider.slug, purpose) for purpose in self.keys}
+        names = {key: key_variable(self.provider.slug, purpose) for purpose, key in self.keys.items()}
         names |= {self.key: key_variable(self.provider.slug)} if self.key else {}
         for key in sorted(names, key=len, reverse=True):
             text = re.sub(rf"{re.escape(key)}(?=\w)", f"${{{names[key]}}}", text).replace(key, f"${names[key]}")
@@ -394,7 +394,8 @@ class Examiner:
             return f"(the request has {len(content)} bytes, too many for a command line; it begins {text[:300]!r})"
         lines = [f"{name}: {headers[name]}" for name in sorted(headers, key=lambda name: name != "Content-Type")]
         # Double quotes where a shell is to put the key in.
-        quoted = [shlex.quote(line) if self.masked(line) == line else f'"{self.masked(line)}"' for line in lines]
+        told = [(line, self.masked(line)) for line in lines]
+        quoted = [shlex.quote(line) if masked == line else f'"{masked}"' for line, masked in told]
         return (
             f"curl -sS -X {endpoint.method} {shlex.quote(self.target.base_url + endpoint.path)} "
             f"{' '.join(f'-H {line}' for line in quoted)} --data-binary {shlex.quote(text)}"

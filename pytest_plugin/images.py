@@ -39,12 +39,16 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
+PNG_END = _chunk(b"IEND", b"")
+"""The last chunk. Readers do without it, and so take a picture that is cut off there for whole."""
+
+
 def _png(width: int, height: int) -> bytes:
     """Return a PNG of one bit a pixel: the largest accepted side costs a millisecond and a few hundred bytes."""
     row = b"\0" + b"\xf0" * ((width + 7) // 8)
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     data = zlib.compress(row * height, 1)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + PNG_END
 
 
 @lru_cache(maxsize=4)
@@ -79,10 +83,6 @@ def hosted_url(url: str) -> str:
     address = f"https://pictures.example.com/{hashlib.sha256(url.encode()).hexdigest()[:24]}.png"
     HOSTED[address] = url
     return address
-
-
-PNG_END = b"IEND\xaeB`\x82"
-"""Type and checksum of the last chunk. Readers do without it, and so take a picture that is cut off there for whole."""
 
 
 def read_png(data: bytes) -> tuple[int, int]:

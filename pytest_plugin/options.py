@@ -123,10 +123,7 @@ def read_options(values: Mapping[str, Any]) -> Options:
     url = values["live_url"] if values["live_url"] is not None else ("" if values["live"] else None)
     providers = tuple(dict.fromkeys(values["provider"] or ()))
     if values["live_url"] is not None:
-        if not values["live_url"].startswith(("http://", "https://")):
-            raise OptionError(
-                f"--live-url: a URL as in http://127.0.0.1:4010/nebula is due, got {values['live_url']!r}"
-            )
+        _address("--live-url", values["live_url"], "http://127.0.0.1:4010/nebula")
         if len(providers) != 1:
             raise OptionError("--live-url needs exactly one --provider: the contract that the endpoint is held to")
     if values["live_ledger"] is not None and "{request_id}" not in values["live_ledger"]:
@@ -143,7 +140,7 @@ def read_options(values: Mapping[str, Any]) -> Options:
         ledger=values["live_ledger"],
         allow=frozenset(values["live_allow"] or ()),
         pace=float(number("--live-pace", values["live_pace"])),
-        image=_image(values["live_image"]),
+        image=_address("--live-image", values["live_image"], PICTURE),
         timeout=float(number("--live-timeout", values["live_timeout"])),
         reports=_paths("--contract-report", values["contract_report"], REPORTS),
         seconds=None if seconds is None else float(number("--contract-seconds", seconds)),
@@ -156,10 +153,10 @@ def read_options(values: Mapping[str, Any]) -> Options:
     )
 
 
-def _image(url: str) -> str:
-    if not url.startswith(("http://", "https://")):
-        raise OptionError(f"--live-image: the http or https address of a picture is due, got {url!r}")
-    return url
+def _address(option: str, text: str, like: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise OptionError(f"{option}: a URL as in {like} is due, got {text!r}")
+    return text
 
 
 def _paths(option: str, texts: Sequence[str] | None, endings: tuple[str, ...]) -> tuple[Path, ...]:

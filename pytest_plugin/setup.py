@@ -14,6 +14,7 @@ from qwenmock.pytest_plugin.target import ORIGIN, EmbeddedTarget, HttpTarget, Ta
 from qwenmock.schemas.catalog import Catalog, Provider, load
 
 EMBEDDED_KEY = "sk-mock"
+EMBEDDED_KEYS = {purpose: f"sk-mock-{purpose}" for purpose in PURPOSES} | {"other": "sk-mock.other"}
 CONTROL = f"{ORIGIN}/__mock__"
 LEDGER = f"{CONTROL}/ledger?request_id={{request_id}}"
 
@@ -73,7 +74,7 @@ def _embedded(provider: Provider, options: Options) -> Examiner:
         provider=provider,
         target=EmbeddedTarget(create_app(double, calls_out=False), provider.slug),
         key=EMBEDDED_KEY,
-        keys={purpose: f"sk-mock-{purpose}" for purpose in PURPOSES} | {"other": "sk-mock.other"},
+        keys=EMBEDDED_KEYS,
         budget=Budget(None, provider.currency),
         ledger=LEDGER,
         control=CONTROL,

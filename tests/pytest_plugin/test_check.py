@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ from qwenmock.mockserver.outbound import Outbound
 from qwenmock.mockserver.server import RunningServer, listen, serving
 from qwenmock.pytest_plugin.budget import Budget
 from qwenmock.pytest_plugin.examiner import Examiner
-from qwenmock.pytest_plugin.options import PURPOSES, Options, key_variable
+from qwenmock.pytest_plugin.options import Options, key_variable
 from qwenmock.pytest_plugin.runner import checks_of, run_checks
-from qwenmock.pytest_plugin.setup import create_examiner
+from qwenmock.pytest_plugin.setup import EMBEDDED_KEY, EMBEDDED_KEYS, create_examiner
 from qwenmock.pytest_plugin.target import HttpTarget
 from qwenmock.schemas.catalog import Provider, load
 
@@ -153,10 +153,23 @@ def test_wrong_server_is_found_over_http(name: str) -> None:
     assert "sk-mock" not in done.stdout
 
 
-def examiner_at(port: int, provider: Provider, **more: Any) -> Examiner:
-    target = HttpTarget(f"http://127.0.0.1:{port}/{provider.slug}")
-    keys = {purpose: f"sk-mock-{purpose}" for purpose in PURPOSES}
-    return Examiner(provider, target, "sk-mock", keys, Budget(None, provider.currency), **more)
+def test_curl_printed_on_the_terminal_reproduces() -> None:
+    fault = next(fault for fault in NEBULA if fault.name == "refuses with 422")
+    app, _ = fault.server(load()["nebula"])
+    with serving(app) as port:
+        done = check(f"http://127.0.0.1:{port}/nebula", "--provider", "nebula", "--contract-profile", "smoke")
+        assert run_curl(next(line for line in done.stdout.splitlines() if line.startswith("curl ")), KEYS) == "422"
+
+
+def run_curl(command: str, keys: Mapping[str, str]) -> str:
+    """Paste a printed command into a shell that has the keys, and return the status."""
+    line = ["bash", "-c", command + " -o /dev/null -w '%{http_code}'"]
+    return subprocess.run(line, capture_output=True, text=True, env={**os.environ, **keys}, check=True).stdout
+
+
+def examiner_at(origin: str, provider: Provider, **more: Any) -> Examiner:
+    target = HttpTarget(f"{origin}/{provider.slug}")
+    return Examiner(provider, target, EMBEDDED_KEY, EMBEDDED_KEYS, Budget(None, provider.currency), **more)
 
 
 @pytest.mark.parametrize(
@@ -175,19 +188,12 @@ def test_printed_curl_reproduces(slug: str, due: int, answered: int, check_name:
     app, _ = Fault("answers otherwise", slug, status(due, answered)).server(provider)
     checks = [check for check in checks_of(provider) if check_name in check.name]
     with serving(app) as port:
-        examiner = examiner_at(port, provider)
+        examiner = examiner_at(f"http://127.0.0.1:{port}", provider)
         told = [outcome.text for outcome in run_checks(examiner, checks) if outcome.result == "failed"]
         examiner.target.close()
         curl = next(text.splitlines()[-1] for text in told if shown in text)
         variables = {key_variable(slug, purpose): key for purpose, key in examiner.keys.items()}
-        again = subprocess.run(
-            ["bash", "-c", curl + " -o /dev/null -w '%{http_code}'"],
-            capture_output=True,
-            text=True,
-            env={**os.environ, **variables, key_variable(slug): "sk-mock"},
-            check=True,
-        )
-    assert again.stdout == str(answered), curl
+        assert run_curl(curl, {**variables, key_variable(slug): EMBEDDED_KEY}) == str(answered), curl
     assert "sk-mock" not in curl
 
 
@@ -212,7 +218,7 @@ def test_embedded_examination_calls_nobody(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_forms_of_a_key_are_masked() -> None:
     provider = load()["nebula"]
-    examiner = examiner_at(9, provider)
+    examiner = examiner_at("http://127.0.0.1:9", provider)
     told = examiner.masked("sk-mock, sk-mock-empty, sk-mockery, SK-MOCK, k-mock")
     name = "QWENMOCK_NEBULA_KEY"
     assert told == f"${name}, ${name}_EMPTY, ${{{name}}}ery, ${{{name}^^}}, ${{{name}#?}}"
@@ -221,7 +227,7 @@ def test_forms_of_a_key_are_masked() -> None:
 def test_live_target_is_given_pictures_that_are_there(server: RunningServer, control: httpx.Client) -> None:
     """Nothing is at example.com: a provider that fetches what it is sent would refuse it, and rightly so."""
     provider, real = load()["aigc"], "https://pictures.test/cat.jpeg"
-    examiner = examiner_at(int(server.origin.rpartition(":")[2]), provider, live=True, image=real)
+    examiner = examiner_at(server.origin, provider, live=True, image=real)
     checks = [check for check in checks_of(provider) if "image/schemes" in check.name]
     outcomes = list(run_checks(examiner, checks))
     examiner.target.close()
@@ -238,7 +244,7 @@ def test_live_target_is_given_pictures_that_are_there(server: RunningServer, con
 def test_live_target_is_not_asked_for_models_that_others_sell(server: RunningServer, control: httpx.Client) -> None:
     """It may sell them too, and bill them, whatever its document lists."""
     provider = load()["nebula"]
-    examiner = examiner_at(int(server.origin.rpartition(":")[2]), provider, live=True)
+    examiner = examiner_at(server.origin, provider, live=True)
     checks = [check for check in checks_of(provider) if "simplified/model/enum" in check.name]
     assert {outcome.result for outcome in run_checks(examiner, checks)} == {"passed"}
     examiner.target.close()

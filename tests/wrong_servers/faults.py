@@ -667,20 +667,21 @@ def _parsed(body: Any) -> None:
         body["parameters"] = json.loads(body["parameters"])
 
 
-def _text_of_any_part(body: Any) -> None:
-    for part in body["contents"][0]["parts"]:
-        if "text" in part:
-            part.pop("image", None)
+def _parts(body: Any) -> list[Any]:
+    return body["contents"][0]["parts"]
 
 
-def _image_of_any_part(body: Any) -> None:
-    for part in body["contents"][0]["parts"]:
-        if "image" in part:
-            part.pop("text", None)
+def _only(member: str, ignored: str) -> Callable[[Any], None]:
+    def edit(body: Any) -> None:
+        for part in _parts(body):
+            if member in part:
+                part.pop(ignored, None)
+
+    return edit
 
 
 def _from_the_bucket(body: Any) -> None:
-    for part in body["contents"][0]["parts"]:
+    for part in _parts(body):
         if str(part.get("image", "")).startswith("oss://"):
             part["image"] = "https://example.com/image1.png"
 
@@ -689,10 +690,6 @@ def _any_case(content: bytes, headers: dict[str, str]) -> bytes:
     scheme, _, key = headers["authorization"].partition(" ")
     headers["authorization"] = f"{scheme} {key.lower()}"
     return content
-
-
-def _parts(body: Any) -> list[Any]:
-    return body["contents"][0]["parts"]
 
 
 def _addresses(body: Any) -> list[str]:
@@ -725,13 +722,13 @@ REWRITING: tuple[Fault, ...] = (
         "ignores an image where none may be": lenient(_without_images),
         "takes one message for a list of one": lenient(_wrapped),
         "takes parameters as text": lenient(_parsed),
-        "takes the text of a part that has an image too": lenient(_text_of_any_part),
-        "takes the image of a part that has a text too": lenient(_image_of_any_part),
+        "takes the text of a part that has an image too": lenient(_only("text", "image")),
+        "takes the image of a part that has a text too": lenient(_only("image", "text")),
         "takes addresses in the upstream's bucket": lenient(_from_the_bucket),
         "takes a key in any case": _any_case,
         "repairs a comma too many": repairing(rb",\s*([}\]])", rb"\1"),
         "repairs single quotes": repairing(rb"'", rb'"'),
-        "repairs missing quotes": repairing(rb"([{ ])(\w+):", rb'\1"\2":'),
+        "repairs missing quotes": repairing(rb"([{,])(\w+):", rb'\1"\2":'),
         "overlooks comments": repairing(rb"^//[^\n]*|/\*.*?\*/", b""),
         "repairs a missing brace": lambda content, _: content + b"}" * (content.count(b"{") - content.count(b"}")),
         "refuses a prompt of several lines": strict(lambda body: "\n" in body["prompt"]),

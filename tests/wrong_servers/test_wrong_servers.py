@@ -14,9 +14,8 @@ from qwenmock.mockserver.settings import Settings
 from qwenmock.pytest_plugin.bodies import example
 from qwenmock.pytest_plugin.budget import Budget
 from qwenmock.pytest_plugin.examiner import Examiner
-from qwenmock.pytest_plugin.options import PURPOSES
 from qwenmock.pytest_plugin.runner import Check, checks_of, run_checks
-from qwenmock.pytest_plugin.setup import CONTROL, EMBEDDED_KEY, LEDGER
+from qwenmock.pytest_plugin.setup import CONTROL, EMBEDDED_KEY, EMBEDDED_KEYS, LEDGER
 from qwenmock.pytest_plugin.target import EmbeddedTarget
 from qwenmock.schemas.catalog import Catalog, Provider, load
 
@@ -54,10 +53,9 @@ def examiner_of(fault: Fault | None, slug: str, seed: int = 0, profile: str = "c
     provider = CATALOG[slug]
     right = Fault("right", slug)
     app, double = (fault or right).server(provider, seed)
-    keys = {purpose: f"sk-mock-{purpose}" for purpose in PURPOSES} | {"other": "sk-mock.other"}
     target = EmbeddedTarget(app, slug)
     budget = Budget(None, provider.currency)
-    examiner = Examiner(provider, target, EMBEDDED_KEY, keys, budget, LEDGER, CONTROL, profile=profile)
+    examiner = Examiner(provider, target, EMBEDDED_KEY, EMBEDDED_KEYS, budget, LEDGER, CONTROL, profile=profile)
     examiner.now = double.clock.now
     return examiner
 
