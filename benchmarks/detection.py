@@ -15,12 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from wrong_servers.faults import NEBULA, Fault, changed_checks
 
-from qwenmock.mockserver.server import serving
-from qwenmock.pytest_plugin.budget import Budget
-from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.mockserver.http.server import serving
+from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
+from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.target import HttpTarget
 from qwenmock.pytest_plugin.options import PURPOSES
-from qwenmock.pytest_plugin.runner import checks_of, run_checks
-from qwenmock.pytest_plugin.target import HttpTarget
 from qwenmock.schemas.catalog import load
 
 PROVIDER = load()["nebula"]

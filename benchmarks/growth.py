@@ -17,9 +17,9 @@ import httpx
 
 from benchmarks.load import Round, demand_wrk, load_round, script
 from benchmarks.servers import BODY, INSTRUCTION, Running, qwenmock, run
-from qwenmock.mockserver.double import open_store
+from qwenmock.mockserver.calls.double import open_store
 from qwenmock.mockserver.settings import Settings
-from qwenmock.pytest_plugin.images import data_url, picture_of_length
+from qwenmock.pytest_plugin.examiner.sample_images import data_url, picture_of_length
 
 PORT = 4660
 SECONDS = 3

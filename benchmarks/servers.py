@@ -14,8 +14,8 @@ from pathlib import Path
 
 import httpx
 
+from qwenmock.mockserver.calls.validation import standard
 from qwenmock.mockserver.control.openapi import openapi
-from qwenmock.mockserver.validation import standard
 from qwenmock.schemas.catalog import load
 
 PEERS = Path(__file__).parent / "peers" / "node_modules"

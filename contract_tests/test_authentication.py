@@ -2,8 +2,8 @@
 
 import pytest
 
-from qwenmock.pytest_plugin.checks import refuse_authorization, refuse_key
-from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.pytest_plugin.examiner.checks.requests import refuse_authorization, refuse_key
+from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.catalog import Provider
 
 FORMS: dict[str, list[str | None]] = {

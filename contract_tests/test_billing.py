@@ -2,9 +2,9 @@
 
 import pytest
 
-from qwenmock.pytest_plugin.checks import bill_every_count, bill_nothing_for_refusals
-from qwenmock.pytest_plugin.examiner import Examiner
-from qwenmock.pytest_plugin.taskchecks import credits_follow
+from qwenmock.pytest_plugin.examiner.checks.requests import bill_every_count, bill_nothing_for_refusals
+from qwenmock.pytest_plugin.examiner.checks.tasks import credits_follow
+from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.catalog import Variant
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from qwenmock.pytest_plugin.checks import accept_undocumented, examine, examine_more
-from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.pytest_plugin.examiner.checks.requests import accept_undocumented, examine, examine_more
+from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.catalog import Rule, Variant
 
 

@@ -2,8 +2,14 @@
 
 import pytest
 
-from qwenmock.pytest_plugin.checks import exhaust, refuse_content_type, refuse_huge_body, refuse_in_order, refuse_key
-from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.pytest_plugin.examiner.checks.requests import (
+    exhaust,
+    refuse_content_type,
+    refuse_huge_body,
+    refuse_in_order,
+    refuse_key,
+)
+from qwenmock.pytest_plugin.examiner.session import Examiner
 
 
 def test_too_many_requests_are_refused(contract_examiner: Examiner) -> None:

@@ -3,10 +3,10 @@
 import pytest
 
 from qwenmock.fixtures import exchanges
-from qwenmock.pytest_plugin.bodies import example, largest
-from qwenmock.pytest_plugin.checks import accept
-from qwenmock.pytest_plugin.examiner import Examiner
-from qwenmock.pytest_plugin.judge import broken_rules
+from qwenmock.pytest_plugin.examiner.bodies import example, largest
+from qwenmock.pytest_plugin.examiner.checks.requests import accept
+from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
+from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.catalog import Provider, Rule, Variant
 
 

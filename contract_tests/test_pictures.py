@@ -2,8 +2,8 @@
 
 import pytest
 
-from qwenmock.pytest_plugin.checks import accept, bodies_by_size, outlive_link, refuse_changed_links
-from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.pytest_plugin.examiner.checks.requests import accept, bodies_by_size, outlive_link, refuse_changed_links
+from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.catalog import Variant
 
 

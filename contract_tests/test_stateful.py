@@ -3,9 +3,9 @@
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from qwenmock.pytest_plugin.examiner import PROFILES, Examiner
-from qwenmock.pytest_plugin.stateful import machine_for
-from qwenmock.pytest_plugin.verdicts import NotExaminable
+from qwenmock.pytest_plugin.examiner.results import NotExaminable
+from qwenmock.pytest_plugin.examiner.session import PROFILES, Examiner
+from qwenmock.pytest_plugin.examiner.stateful import machine_for
 
 
 def test_money_time_and_tasks_stay_consistent(contract_examiner: Examiner) -> None:

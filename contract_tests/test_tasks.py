@@ -2,14 +2,14 @@
 
 import pytest
 
-from qwenmock.pytest_plugin.examiner import Examiner
-from qwenmock.pytest_plugin.taskchecks import (
+from qwenmock.pytest_plugin.examiner.checks.tasks import (
     give_back_on_cancellation,
     give_back_on_failure,
     refuse_foreign_task,
     refuse_unknown_tasks,
     runs_its_course,
 )
+from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.catalog import Variant
 
 pytestmark = pytest.mark.contract_tasks

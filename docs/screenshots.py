@@ -8,7 +8,7 @@ import httpx
 from playwright.sync_api import expect, sync_playwright
 
 from qwenmock import fixtures
-from qwenmock.mockserver.server import running
+from qwenmock.mockserver.http.server import running
 from qwenmock.mockserver.settings import Settings
 
 FOLDER = Path(__file__).parent / "images"

@@ -4,22 +4,22 @@
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from qwenmock.mockserver._version import __version__
+
 if TYPE_CHECKING:
-    from qwenmock.mockserver.app import create_app
-    from qwenmock.mockserver.double import create_double
-    from qwenmock.mockserver.server import RunningServer, running
+    from qwenmock.mockserver.calls.double import create_double
+    from qwenmock.mockserver.http.app import create_app
+    from qwenmock.mockserver.http.server import RunningServer, running
     from qwenmock.mockserver.settings import Settings
 
-__version__ = version("qwenmock")
 __all__ = ["RunningServer", "Settings", "__version__", "create_app", "create_double", "running"]
 _HOMES = {
-    "create_app": "app",
-    "create_double": "double",
-    "RunningServer": "server",
-    "running": "server",
+    "create_app": "http.app",
+    "create_double": "calls.double",
+    "RunningServer": "http.server",
+    "running": "http.server",
     "Settings": "settings",
 }
 

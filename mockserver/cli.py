@@ -6,19 +6,20 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from qwenmock.mockserver import __version__, signatures
-from qwenmock.mockserver.accounts import PROFILES
-from qwenmock.mockserver.app import create_app
+from qwenmock.mockserver._version import __version__
+from qwenmock.mockserver.accounts.keys import PROFILES
+from qwenmock.mockserver.calls.double import catalog_of, create_double
 from qwenmock.mockserver.control.openapi import openapi
-from qwenmock.mockserver.double import catalog_of, create_double
 from qwenmock.mockserver.errors import SettingsError, StoreError
-from qwenmock.mockserver.listen import create_listener, print_line
-from qwenmock.mockserver.requestlog import RequestLog
-from qwenmock.mockserver.server import listen, run_until_stopped, settle_memory, uvicorn_server
+from qwenmock.mockserver.http.app import create_app
+from qwenmock.mockserver.http.request_log import RequestLog
+from qwenmock.mockserver.http.server import listen, run_until_stopped, settle_memory, uvicorn_server
+from qwenmock.mockserver.http.workers import run_workers
+from qwenmock.mockserver.net import webhook_signatures
 from qwenmock.mockserver.settings import Settings, read, whole_number
-from qwenmock.mockserver.workers import run_workers
-from qwenmock.pytest_plugin.commands import add_commands
+from qwenmock.pytest_plugin.commands.declarations import add_commands
 from qwenmock.pytest_plugin.options import OptionError, add_options
+from qwenmock.pytest_plugin.testkit.callback_receiver import create_listener, print_line
 from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.errors import CatalogError
 
@@ -106,7 +107,7 @@ def listen_command(options: dict[str, Any]) -> int:
     """Receive callbacks until told to stop."""
     if options["secret"] is not None:
         try:
-            signatures.key_of(options["secret"])
+            webhook_signatures.key_of(options["secret"])
         except ValueError as error:
             raise SettingsError(f"--secret: {error}") from error
     port, fail = (whole_number(f"--{name}", options[name], 65535) for name in ("port", "fail"))
@@ -131,8 +132,8 @@ def _check_parser(commands: Any) -> None:
 
 def check_command(options: dict[str, Any]) -> int:
     """Examine a server."""
-    from qwenmock.pytest_plugin.check import check, fail
-    from qwenmock.pytest_plugin.verdicts import CouldNotRun
+    from qwenmock.pytest_plugin.commands.check import check, fail
+    from qwenmock.pytest_plugin.examiner.results import CouldNotRun
 
     try:
         return check(options)

@@ -10,10 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from qwenmock.mockserver.accounts import STARTING_BALANCE, Profile
+from qwenmock.mockserver.accounts.keys import STARTING_BALANCE, Profile
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.money import amount
-from qwenmock.mockserver.signatures import key_of
+from qwenmock.mockserver.net.webhook_signatures import key_of
 from qwenmock.schemas.catalog import Catalog
 
 ENVIRONMENT = "QWENMOCK_"
@@ -31,9 +31,9 @@ class Latency:
     most: float
     is_realistic: bool = False
 
-    def draw(self, chance: random.Random) -> float:
+    def draw(self, rng: random.Random) -> float:
         """Return one duration."""
-        return self.least if self.least == self.most else chance.uniform(self.least, self.most)
+        return self.least if self.least == self.most else rng.uniform(self.least, self.most)
 
 
 LATENCIES = {"instant": Latency(0.0, 0.0), "realistic": Latency(5.0, 15.0, is_realistic=True)}

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from qwenmock.pytest_plugin.intercept import Interception
-    from qwenmock.pytest_plugin.mock import Mock
-    from qwenmock.pytest_plugin.usage import Usage
+    from qwenmock.pytest_plugin.testkit.intercept import Interception
+    from qwenmock.pytest_plugin.testkit.mock import Mock
+    from qwenmock.pytest_plugin.testkit.usage import Usage
 
 USAGE: "pytest.StashKey[Usage]" = pytest.StashKey()
 JOURNAL_MAX = 10_000
@@ -26,9 +26,9 @@ def qwenmock_settings() -> Mapping[str, Any]:
 @pytest.fixture(scope="session")
 def qwenmock_session(qwenmock_settings: Mapping[str, Any]) -> "Generator[Mock]":
     """Return the double that all tests of a process share; not reset between them."""
-    from qwenmock.mockserver.server import running
+    from qwenmock.mockserver.http.server import running
     from qwenmock.mockserver.settings import read
-    from qwenmock.pytest_plugin.mock import Mock
+    from qwenmock.pytest_plugin.testkit.mock import Mock
 
     defaults = {"port": 0, "allow_local_callbacks": True, "journal_max": JOURNAL_MAX}
     with running(read({**defaults, **qwenmock_settings}, environment={})) as server:
@@ -45,7 +45,7 @@ def qwenmock(qwenmock_session: "Mock", request: pytest.FixtureRequest) -> "Gener
     `.last_request`, `.expect_calls(2)`, `.assert_billed("0.36")`, `.fail_next(429)`, `.advance(3600)`,
     `.complete_tasks()`, `.assert_well_behaved()`.
     """
-    from qwenmock.pytest_plugin.usage import Usage, money
+    from qwenmock.pytest_plugin.testkit.usage import Usage, money
 
     qwenmock_session.reset()
     yield qwenmock_session
@@ -65,7 +65,7 @@ def qwenmock_intercept(qwenmock: "Mock") -> "Generator[Interception]":
 
     httpx, requests and urllib3, aiohttp. `.allow("example.com")` lets a host through.
     """
-    from qwenmock.pytest_plugin.intercept import intercepting
+    from qwenmock.pytest_plugin.testkit.intercept import intercepting
 
     with intercepting(qwenmock) as interception:
         yield interception

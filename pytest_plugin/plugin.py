@@ -18,9 +18,9 @@ from qwenmock.pytest_plugin.fixtures import (
 from qwenmock.pytest_plugin.options import OptionError, Options, add_options, add_usage_options, read_options
 
 if TYPE_CHECKING:
-    from qwenmock.pytest_plugin.examiner import Examiner
-    from qwenmock.pytest_plugin.offline import Guard
-    from qwenmock.pytest_plugin.report import Run
+    from qwenmock.pytest_plugin.examiner.report import Run
+    from qwenmock.pytest_plugin.examiner.session import Examiner
+    from qwenmock.pytest_plugin.testkit.offline import Guard
     from qwenmock.schemas.catalog import Provider, Rule, Variant
 
 __all__ = ["qwenmock", "qwenmock_intercept", "qwenmock_session", "qwenmock_settings"]
@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     config.stash[RUNS] = {}
     if config.stash[OPTIONS].offline:
-        from qwenmock.pytest_plugin.offline import Guard
+        from qwenmock.pytest_plugin.testkit.offline import Guard
 
         config.stash[OFFLINE] = Guard()
         config.stash[OFFLINE].start()
@@ -73,7 +73,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test for each provider, variant or rule where a test asks for one."""
     if not {"contract_examiner", *ARGUMENTS} & set(metafunc.fixturenames):
         return
-    from qwenmock.pytest_plugin.runner import arguments, label
+    from qwenmock.pytest_plugin.examiner.runner import arguments, label
 
     marks = [mark.name for mark in metafunc.definition.iter_markers()]
     rows = [row for p in _providers(metafunc.config) for row in arguments(p, metafunc.fixturenames, marks)]
@@ -91,7 +91,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in idle]
     if not any(item.get_closest_marker("contract_costly") for item in items):
         return
-    from qwenmock.pytest_plugin.runner import rank
+    from qwenmock.pytest_plugin.examiner.runner import rank
 
     def turn(item: pytest.Item) -> tuple[bool, int]:
         costly = item.get_closest_marker("contract_costly") is not None
@@ -124,9 +124,9 @@ def contract_examiners(pytestconfig: pytest.Config) -> "Generator[dict[str, Exam
 
     A target that cannot be examined at all ends the run here, with exit code 2.
     """
-    from qwenmock.pytest_plugin import report
+    from qwenmock.pytest_plugin.examiner import report
+    from qwenmock.pytest_plugin.examiner.results import CouldNotRun
     from qwenmock.pytest_plugin.setup import create_examiner
-    from qwenmock.pytest_plugin.verdicts import CouldNotRun
 
     options = pytestconfig.stash[OPTIONS]
     shared = getattr(pytestconfig, "workerinput", {}).get("qwenmock_budget")
@@ -155,9 +155,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     """Turn what an examiner finds into pytest's outcomes: a failure without a trace of our own code, or a skip."""
     if "contract_examiner" not in pyfuncitem.fixturenames:
         return (yield)
-    from qwenmock.pytest_plugin.budget import OverBudget
-    from qwenmock.pytest_plugin.target import TargetError
-    from qwenmock.pytest_plugin.verdicts import UNREADABLE, ContractViolation, NotExaminable, unreadable
+    from qwenmock.pytest_plugin.examiner.budget import OverBudget
+    from qwenmock.pytest_plugin.examiner.results import UNREADABLE, ContractViolation, NotExaminable, unreadable
+    from qwenmock.pytest_plugin.examiner.target import TargetError
 
     try:
         return (yield)
@@ -181,7 +181,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> "Generator[None, pytest.Test
     report = yield
     mock = getattr(item, "funcargs", {}).get("qwenmock")
     if report.when == "call" and report.failed and mock is not None:
-        from qwenmock.pytest_plugin.mock import listed
+        from qwenmock.pytest_plugin.testkit.mock import listed
 
         report.sections.append(("qwenmock journal", listed(mock.exchanges) or "it was not called"))
     return report
@@ -208,11 +208,11 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take in what a worker found."""
-    from qwenmock.pytest_plugin.report import Run
+    from qwenmock.pytest_plugin.examiner.report import Run
 
     output = getattr(node, "workeroutput", {})
     if "qwenmock_usage" in output:
-        from qwenmock.pytest_plugin.usage import Usage
+        from qwenmock.pytest_plugin.testkit.usage import Usage
 
         node.config.stash.setdefault(USAGE, Usage()).add(Usage.load(output["qwenmock_usage"]))
     runs = node.config.stash[RUNS]
@@ -237,7 +237,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if USAGE in config.stash:
         _close_usage(session)
     if runs and config.stash[OPTIONS].reports:
-        from qwenmock.pytest_plugin import report
+        from qwenmock.pytest_plugin.examiner import report
 
         known = {provider.slug: provider for provider in _providers(config)}
         reports = [report.as_json(run, known[slug]) for slug, run in runs.items()]
@@ -247,7 +247,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _close_usage(session: pytest.Session) -> None:
     """Write what the tests used, and fail a run that would have cost more than it may."""
-    from qwenmock.pytest_plugin import usage
+    from qwenmock.pytest_plugin.testkit import usage
     from qwenmock.schemas.catalog import load
 
     used, options = session.config.stash[USAGE], session.config.stash[OPTIONS]
@@ -258,7 +258,7 @@ def _close_usage(session: pytest.Session) -> None:
 
 
 def _usage_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    from qwenmock.pytest_plugin import usage
+    from qwenmock.pytest_plugin.testkit import usage
     from qwenmock.schemas.catalog import load
 
     used, options = config.stash[USAGE], config.stash[OPTIONS]
@@ -284,7 +284,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     runs = config.stash[RUNS] if RUNS in config.stash else dict[str, Any]()
     if not runs:
         return
-    from qwenmock.pytest_plugin import report
+    from qwenmock.pytest_plugin.examiner import report
 
     known = {provider.slug: provider for provider in _providers(config)}
     terminalreporter.section("contract")

@@ -3,14 +3,14 @@
 import os
 import time
 
-from qwenmock.mockserver.app import create_app
-from qwenmock.mockserver.double import create_double
+from qwenmock.mockserver.calls.double import create_double
+from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.settings import Settings
-from qwenmock.pytest_plugin.budget import Budget
-from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.target import ORIGIN, EmbeddedTarget, HttpTarget, Target
 from qwenmock.pytest_plugin.options import PURPOSES, OptionError, Options, keys_of
-from qwenmock.pytest_plugin.recorder import Recorder
-from qwenmock.pytest_plugin.target import ORIGIN, EmbeddedTarget, HttpTarget, Target
+from qwenmock.pytest_plugin.recording.recorder import Recorder
 from qwenmock.schemas.catalog import Catalog, Provider, load
 
 EMBEDDED_KEY = "sk-mock"

@@ -41,7 +41,7 @@ class Rule:
         value: The limit.
         source: Seed file and heading, or the public document.
         certainty: How sure it is that what keeps the rule is accepted.
-        beyond: How sure it is that what breaks the rule is refused.
+        reject_certainty: How sure it is that what breaks the rule is refused.
         error: The kind of error that breaking it gets (a key of the provider's errors).
 
     """
@@ -54,7 +54,7 @@ class Rule:
     value: JSON
     source: str
     certainty: Certainty
-    beyond: Certainty
+    reject_certainty: Certainty
     error: str
 
     def __hash__(self) -> int:
@@ -102,7 +102,7 @@ class ErrorKind:
 
     Attributes:
         message: Its text; where `{detail}` stands in it, what exactly was wrong is put.
-        text: How certain the wording is.
+        message_certainty: How certain the wording is.
         certainty: How certain the status is.
         document: What its body must be.
         fields: What the provider's dialect puts into the body besides.
@@ -112,7 +112,7 @@ class ErrorKind:
     name: str
     status: int
     message: str
-    text: Certainty
+    message_certainty: Certainty
     source: str
     certainty: Certainty
     document: Document = field(repr=False)
@@ -136,7 +136,7 @@ class Variant:
         name: Unique with its provider.
         title: What it is, in words.
         models: The models that take it.
-        when: The member whose presence tells it from the other variants of the same models.
+        discriminator: The member whose presence tells it from the other variants of the same models.
         request: What the body must be.
         answer: What a success answers.
 
@@ -145,7 +145,7 @@ class Variant:
     name: str
     title: str
     models: tuple[str, ...]
-    when: str | None
+    discriminator: str | None
     request: Document
     answer: Document
 
@@ -156,8 +156,8 @@ class Endpoint:
 
     Attributes:
         path: May hold `{task_id}`.
-        switch: Name and value of the header it must be called with; None for one that must be called without.
-        created: What the creation of a task answers; None where the answer holds the images.
+        required_header: Name and value of the header it must be called with; None for one that must be called without.
+        created_response: What the creation of a task answers; None where the answer holds the images.
         answer: What it answers where it takes no variant.
 
     """
@@ -166,15 +166,15 @@ class Endpoint:
     method: str
     path: str
     variants: tuple[Variant, ...]
-    switch: tuple[str, str] | None = None
-    created: Document | None = None
+    required_header: tuple[str, str] | None = None
+    created_response: Document | None = None
     answer: Document | None = None
 
     @cached_property
     def by_model(self) -> Mapping[str, tuple[Variant, ...]]:
         """The variants of each model, those told by a member first."""
         found: dict[str, tuple[Variant, ...]] = {}
-        for variant in sorted(self.variants, key=lambda v: v.when is None):
+        for variant in sorted(self.variants, key=lambda v: v.discriminator is None):
             for model in variant.models:
                 found[model] = (*found.get(model, ()), variant)
         return found
@@ -183,7 +183,7 @@ class Endpoint:
         """Return the variant that a body for the model is held to; None where the endpoint does not serve the model."""
         candidates = self.by_model.get(model, ())
         for variant in candidates:
-            if variant.when is None or variant.when in body:
+            if variant.discriminator is None or variant.discriminator in body:
                 return variant
         return candidates[-1] if candidates else None
 
@@ -205,7 +205,7 @@ class Tasks:
         estimated_seconds: How long the provider says that one takes.
         states: By `pending`, `running`, `succeeded`, `failed`, `cancelled`.
         failures: Text by code.
-        meaning: The codes for `refused`, `no_images` and `internal`.
+        failure_codes: The codes for `refused`, `no_images` and `internal`.
 
     """
 
@@ -213,7 +213,7 @@ class Tasks:
     estimated_seconds: int
     states: Mapping[str, TaskState]
     failures: Mapping[str, str]
-    meaning: Mapping[str, str]
+    failure_codes: Mapping[str, str]
 
     def state_called(self, name: object) -> str | None:
         """Return which state the provider calls so."""
@@ -263,13 +263,13 @@ class Provider:
         if self.tasks is None:
             return ()
         states = [state.document for state in self.tasks.states.values() if state.document is not None]
-        ended = [each.answer for each in self.variants.values() if self.endpoint_of(each).created is not None]
+        ended = [each.answer for each in self.variants.values() if self.endpoint_of(each).created_response is not None]
         return tuple({document.name: document for document in (*states, *ended)}.values())
 
     def answers_of(self, endpoint: Endpoint) -> tuple[Document, ...]:
         """Return what an endpoint may answer with success."""
-        if endpoint.created is not None:
-            return (endpoint.created,)
+        if endpoint.created_response is not None:
+            return (endpoint.created_response,)
         if endpoint.variants:
             return tuple({each.answer.name: each.answer for each in endpoint.variants}.values())
         if endpoint.answer is not None:
@@ -277,9 +277,9 @@ class Provider:
         return self.task_documents if endpoint.name == "task" else ()
 
     @cached_property
-    def has_switch(self) -> bool:
+    def has_required_header(self) -> bool:
         """Whether a header tells some endpoints from others."""
-        return any(endpoint.switch for endpoint in self.endpoints.values())
+        return any(endpoint.required_header for endpoint in self.endpoints.values())
 
     def price_of(self, model: str) -> Price:
         """Return what one image of the model costs."""
@@ -474,17 +474,21 @@ class _Loader:
             name, *file = entry[state]
             # The answer of a success is its variant's, and has its rules there.
             states[state] = TaskState(name, self._shared(file[0]) if file and state != "succeeded" else None)
-        unknown = set(entry["meaning"].values()) - set(entry["failures"])
+        unknown = set(entry["failure_codes"].values()) - set(entry["failures"])
         if unknown:
-            raise CatalogError(self.toml_file, "/tasks/meaning", f"{sorted(unknown)[0]!r} is none of the failures")
-        return Tasks(entry.get("prefix", ""), entry["estimated_seconds"], states, entry["failures"], entry["meaning"])
+            raise CatalogError(
+                self.toml_file, "/tasks/failure_codes", f"{sorted(unknown)[0]!r} is none of the failures"
+            )
+        return Tasks(
+            entry.get("prefix", ""), entry["estimated_seconds"], states, entry["failures"], entry["failure_codes"]
+        )
 
     def _error_kind(self, name: str, entry: dict[str, Any], error: Document) -> ErrorKind:
         return ErrorKind(
             name=name,
             status=entry["status"],
             message=entry["message"],
-            text=entry.get("text", "assumed"),
+            message_certainty=entry.get("message_certainty", "assumed"),
             source=entry["source"],
             certainty=entry["certainty"],
             document=self._shared(entry["schema"]) if "schema" in entry else error,
@@ -518,7 +522,7 @@ class _Loader:
             value=constraint.value,
             source=own.get("source", constraint.owner["x-source"]),
             certainty=certainty,
-            beyond=own.get("beyond", certainty),
+            reject_certainty=own.get("reject_certainty", certainty),
             error=error,
         )
 
@@ -530,7 +534,7 @@ class _Loader:
             raise CatalogError(
                 self.folder / entry["request"], "/properties/model", "one member with the role model and an enum is due"
             )
-        return Variant(name, entry["title"], tuple(models[0]["enum"]), entry.get("when"), request, answer)
+        return Variant(name, entry["title"], tuple(models[0]["enum"]), entry.get("discriminator"), request, answer)
 
     def _endpoint(self, name: str, entry: dict[str, Any], variants: Mapping[str, Variant]) -> Endpoint:
         taken = entry.get("variants", ())
@@ -539,14 +543,14 @@ class _Loader:
                 raise CatalogError(
                     self.toml_file, f"/endpoints/{name}/variants", f"{variant!r} is none of {sorted(variants)}"
                 )
-        header, _, value = entry.get("switch", "").partition(": ")
+        header, _, value = entry.get("required_header", "").partition(": ")
         return Endpoint(
             name=name,
             method=entry["method"],
             path=entry["path"],
             variants=tuple(variants[v] for v in taken),
-            switch=(header.lower(), value) if header else None,
-            created=self._shared(entry["created"]) if "created" in entry else None,
+            required_header=(header.lower(), value) if header else None,
+            created_response=self._shared(entry["created_response"]) if "created_response" in entry else None,
             answer=self._shared(entry["answer"]) if "answer" in entry else None,
         )
 
@@ -565,7 +569,7 @@ class _Loader:
                     value=True,
                     source=known["source"],
                     certainty=certainty,
-                    beyond=certainty,
+                    reject_certainty=certainty,
                     error=error,
                 )
             )

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from redis_server import RedisServer
 
-from qwenmock.mockserver.server import RunningServer, running
+from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
 
 pytest_plugins = ["pytester"]

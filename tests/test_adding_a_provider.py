@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from qwenmock.mockserver.server import running
+from qwenmock.mockserver.http.server import running
 from qwenmock.mockserver.settings import Settings
-from qwenmock.pytest_plugin.images import read_png
+from qwenmock.pytest_plugin.examiner.sample_images import read_png
 
 PAGE = (Path(__file__).parent.parent / "docs" / "adding-a-provider.md").read_text("utf-8")
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from commands import CONTRACT_TESTS
 
-from qwenmock.mockserver.server import running
+from qwenmock.mockserver.http.server import running
 from qwenmock.mockserver.settings import Settings
-from qwenmock.pytest_plugin.images import picture_url, read_png
+from qwenmock.pytest_plugin.examiner.sample_images import picture_url, read_png
 from qwenmock.schemas.catalog import HERE
 
 

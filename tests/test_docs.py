@@ -14,7 +14,7 @@ import pytest
 import yaml
 from commands import serving
 
-from qwenmock.mockserver.recordings import Recording, save
+from qwenmock.schemas.recordings import Recording, save
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

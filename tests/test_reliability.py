@@ -27,11 +27,11 @@ import pytest
 from commands import serving
 from redis_server import RedisServer
 
-from qwenmock.mockserver.app import create_app
-from qwenmock.mockserver.double import create_double
-from qwenmock.mockserver.server import RunningServer, running
+from qwenmock.mockserver.calls.double import create_double
+from qwenmock.mockserver.http.app import create_app
+from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
-from qwenmock.pytest_plugin.bodies import example
+from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.schemas.catalog import load
 
 PATH = "/nebula/v1/images/generations"
@@ -249,22 +249,22 @@ def answers(server: RunningServer) -> None:
     assert httpx.post(f"{server.origin}{PATH}", json=BODY, headers=KEY, timeout=10).status_code == 200
 
 
-def fuzzed(chance: random.Random) -> tuple[dict[str, str], bytes]:
+def fuzzed(rng: random.Random) -> tuple[dict[str, str], bytes]:
     """Return headers and a body with something wrong, or not."""
-    variant = chance.choice(VARIANTS)
+    variant = rng.choice(VARIANTS)
     body: Any = example(variant)
-    for _ in range(chance.randint(0, 3)):
-        body = mutated(body, chance)
-    data = json.dumps(body, ensure_ascii=chance.random() < 0.5).encode("utf-8", "surrogatepass")
-    for _ in range(chance.choice([0, 0, 1, 5])):
-        at = chance.randrange(len(data) + 1)
-        data = data[:at] + chance.randbytes(chance.randint(0, 3)) + data[at + chance.randint(0, 3) :]
+    for _ in range(rng.randint(0, 3)):
+        body = mutated(body, rng)
+    data = json.dumps(body, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+    for _ in range(rng.choice([0, 0, 1, 5])):
+        at = rng.randrange(len(data) + 1)
+        data = data[:at] + rng.randbytes(rng.randint(0, 3)) + data[at + rng.randint(0, 3) :]
     headers = {"content-type": "application/json", "authorization": "Bearer sk-mock"}
-    for _ in range(chance.choice([0, 0, 0, 1, 3])):
-        name = chance.choice(
+    for _ in range(rng.choice([0, 0, 0, 1, 3])):
+        name = rng.choice(
             ["content-type", "authorization", "prefer", "host", "x-forwarded-host", "x-dashscope-async", "x-y"]
         )
-        headers[name] = chance.randbytes(chance.randint(0, 40)).decode("latin-1")
+        headers[name] = rng.randbytes(rng.randint(0, 40)).decode("latin-1")
     return headers, data
 
 
@@ -275,22 +275,22 @@ STRANGE: list[Any] = [
 ]  # fmt: skip
 
 
-def mutated(value: Any, chance: random.Random) -> Any:
-    if isinstance(value, dict) and value and chance.random() < 0.8:
-        name = chance.choice(list(value))
-        action = chance.random()
+def mutated(value: Any, rng: random.Random) -> Any:
+    if isinstance(value, dict) and value and rng.random() < 0.8:
+        name = rng.choice(list(value))
+        action = rng.random()
         if action < 0.15:
             return {k: v for k, v in value.items() if k != name}
         if action < 0.3:
-            return {**value, chance.choice(["x", "n", "size", "", name * 2]): chance.choice(STRANGE)}
-        return {**value, name: mutated(value[name], chance)}
-    if isinstance(value, list) and value and chance.random() < 0.8:
-        return chance.choice([value * 2, value[:-1], [mutated(value[0], chance), *value[1:]]])
-    return chance.choice(STRANGE)
+            return {**value, rng.choice(["x", "n", "size", "", name * 2]): rng.choice(STRANGE)}
+        return {**value, name: mutated(value[name], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.8:
+        return rng.choice([value * 2, value[:-1], [mutated(value[0], rng), *value[1:]]])
+    return rng.choice(STRANGE)
 
 
 def test_no_fuzzed_request_gets_an_undocumented_answer(caplog: pytest.LogCaptureFixture) -> None:
-    chance = random.Random(20260101)
+    rng = random.Random(20260101)
     catalog = load()
     double = create_double(Settings(seed=1), catalog)
     app = create_app(double)
@@ -299,7 +299,7 @@ def test_no_fuzzed_request_gets_an_undocumented_answer(caplog: pytest.LogCapture
 
     async def send_one(number: int) -> None:
         provider, endpoint = posts[number % len(posts)]
-        headers, data = fuzzed(chance)
+        headers, data = fuzzed(rng)
         path = f"/{provider.slug}{endpoint.path}"
         scope = {
             "type": "http",
@@ -337,7 +337,7 @@ def test_no_fuzzed_request_gets_an_undocumented_answer(caplog: pytest.LogCapture
 
 
 def test_no_broken_http_gets_a_500_or_ends_the_server(target: RunningServer) -> None:
-    chance = random.Random(7)
+    rng = random.Random(7)
     body = json.dumps(BODY).encode()
     head = b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-mock\r\n"
     request = (
@@ -345,9 +345,9 @@ def test_no_broken_http_gets_a_500_or_ends_the_server(target: RunningServer) -> 
     )
     for _ in range(300):
         data = bytearray(request)
-        for _ in range(chance.randint(1, 6)):
-            at = chance.randrange(len(data))
-            data[at : at + chance.randint(0, 2)] = chance.randbytes(chance.randint(0, 3))
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(len(data))
+            data[at : at + rng.randint(0, 2)] = rng.randbytes(rng.randint(0, 3))
         with contextlib.suppress(ConnectionError), open_socket(target) as connection:
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)

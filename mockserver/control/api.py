@@ -11,23 +11,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from qwenmock.mockserver import __version__
-from qwenmock.mockserver.accounts import opening_of, profile_of
-from qwenmock.mockserver.billing import billing_log
+from qwenmock.mockserver._version import __version__
+from qwenmock.mockserver.accounts.keys import defaults_of, profile_of
+from qwenmock.mockserver.accounts.pricing import billing_log
+from qwenmock.mockserver.calls.client_behaviour import verdict
+from qwenmock.mockserver.calls.double import Double
+from qwenmock.mockserver.calls.faults import parse_fault
 from qwenmock.mockserver.clock import FURTHEST
 from qwenmock.mockserver.control.openapi import openapi
-from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.faults import parse_fault
-from qwenmock.mockserver.files import upload
-from qwenmock.mockserver.inspection import NotAnImage
-from qwenmock.mockserver.job import Account, Charge, Task
+from qwenmock.mockserver.images.files import upload
+from qwenmock.mockserver.images.headers import NotAnImage
 from qwenmock.mockserver.metrics import CONTENT_TYPE as METRICS_TYPE
+from qwenmock.mockserver.models import Account, Charge, Task
 from qwenmock.mockserver.money import amount
-from qwenmock.mockserver.store import Selection
-from qwenmock.mockserver.tasks import cancel, settle_due, view
-from qwenmock.mockserver.tasks import describe as describe_task
-from qwenmock.mockserver.verdict import verdict
+from qwenmock.mockserver.store.protocols import Selection
+from qwenmock.mockserver.tasks.lifecycle import cancel, settle_finished, view
+from qwenmock.mockserver.tasks.lifecycle import describe as describe_task
 from qwenmock.schemas.vocabulary import JSON
 
 LONGEST_TABLE = 1_000_000
@@ -136,7 +136,7 @@ class ControlApi:
 
     async def ledger(self, request: Request) -> JSON:
         """Return accounts and charges."""
-        await settle_due(self.double)
+        await settle_finished(self.double)
         await self.double.store.release_expired()
         selection = self._selection(request, 1000)
         return {
@@ -146,14 +146,14 @@ class ControlApi:
 
     async def ledger_csv(self, request: Request) -> Response:
         """Return the charges as a table for spreadsheets, newest first."""
-        await settle_due(self.double)
+        await settle_finished(self.double)
         charges = await self.double.store.charges(self._selection(request, LONGEST_TABLE))
         headers = {"Content-Disposition": 'attachment; filename="ledger.csv"'}
         return StreamingResponse(_csv_lines(charges), 200, headers, "text/csv; charset=utf-8")
 
     async def metrics(self, _request: Request) -> Response:
         """Return what was counted, for Prometheus."""
-        await settle_due(self.double)
+        await settle_finished(self.double)
         store, now = self.double.store, self.double.clock.now()
         under_way = sum(not view(task, now).ended for task in await store.tasks(Selection()))
         text = self.double.metrics.exposition(await store.deliveries(None), under_way)
@@ -172,7 +172,7 @@ class ControlApi:
         providers = list(self.double.catalog) if slug is None else [self._provider(slug)]
         changes = _changes(body)
         accounts = [
-            await self.double.store.change_account(opening_of(provider, key, profile), changes)
+            await self.double.store.change_account(defaults_of(provider, key, profile), changes)
             for provider in providers
         ]
         return {"accounts": [_account(account) for account in accounts]}
@@ -208,7 +208,7 @@ class ControlApi:
             raise ControlError(400, f"advance_seconds must be a number from 0 to {FURTHEST:g}, got {seconds}")
         self.double.clock.offset = await self.double.store.move_clock(seconds)
         now = self.double.clock.now()
-        await settle_due(self.double)
+        await settle_finished(self.double)
         if await self.double.store.has_work():
             self.double.wake()
         return {"now": now, "offset": self.double.clock.offset}
@@ -270,7 +270,7 @@ class ControlApi:
         return {"id": again.id, "task_id": again.task_id, "url": again.url}
 
     async def _task(self, task_id: str) -> Task:
-        await settle_due(self.double)
+        await settle_finished(self.double)
         task = await self.double.store.task(task_id)
         if task is None:
             raise ControlError(404, f"there is no task {task_id[:100]!r}")

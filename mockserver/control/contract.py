@@ -1,7 +1,7 @@
 """The contract of a provider as the pages show it: variants, rules with their sources, errors, prices, examples."""
 
 from qwenmock.fixtures import exchanges
-from qwenmock.mockserver.validation import standard
+from qwenmock.mockserver.calls.validation import standard
 from qwenmock.schemas.catalog import Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON
 
@@ -22,7 +22,7 @@ def contract(provider: Provider) -> JSON:
             for name in provider.models
         ],
         "endpoints": [
-            {"name": e.name, "method": e.method, "path": e.path, "switch": e.switch}
+            {"name": e.name, "method": e.method, "path": e.path, "switch": e.required_header}
             for e in provider.endpoints.values()
         ],
         "variants": [_variant(provider, variant) for variant in provider.variants.values()],
@@ -50,8 +50,8 @@ def _variant(provider: Provider, variant: Variant) -> JSON:
         "endpoint": endpoint.name,
         "method": endpoint.method,
         "path": endpoint.path,
-        "switch": endpoint.switch,
-        "is_task": endpoint.created is not None,
+        "switch": endpoint.required_header,
+        "is_task": endpoint.created_response is not None,
         "models": list(variant.models),
         "schema": standard(variant.request.schema),
         "roles": {role: [list(path) for path in paths] for role, paths in variant.request.roles.items()},
@@ -69,6 +69,6 @@ def _rule(rule: Rule) -> JSON:
         "keyword": rule.keyword,
         "value": rule.value,
         "source": rule.source,
-        "certainty": rule.beyond,
+        "certainty": rule.reject_certainty,
         "error": rule.error.replace("_", " "),
     }

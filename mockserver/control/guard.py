@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from qwenmock.mockserver import __version__
+from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.control.pages import COOKIE, session_of
 from qwenmock.mockserver.settings import LOOPBACK, Settings
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from qwenmock.fixtures import exchanges
-from qwenmock.mockserver import __version__
+from qwenmock.mockserver._version import __version__
+from qwenmock.mockserver.calls.validation import standard
 from qwenmock.mockserver.control.samples import answer, ended_task, refusal
-from qwenmock.mockserver.validation import standard
 from qwenmock.schemas.catalog import Document, Endpoint, ErrorKind, Provider
 from qwenmock.schemas.vocabulary import JSON
 
@@ -45,14 +45,14 @@ def _operation(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
     parameters: list[JSON] = []
     if "{task_id}" in endpoint.path:
         parameters.append({"name": "task_id", "in": "path", "required": True, "schema": {"type": "string"}})
-    if endpoint.switch is not None:
-        name, value = endpoint.switch
+    if endpoint.required_header is not None:
+        name, value = endpoint.required_header
         parameters.append({"name": name, "in": "header", "required": True, "schema": {"const": value}})
     if parameters:
         operation["parameters"] = parameters
     if endpoint.variants:
         operation["requestBody"] = {"required": True, "content": {JSON_TYPE: _bodies(provider, endpoint)}}
-    if endpoint.created is not None and "callbacks" in provider.settings:
+    if endpoint.created_response is not None and "callbacks" in provider.settings:
         operation["callbacks"] = {"ended": {"{$request.body#/callback_url}": {"post": _callback(provider)}}}
     return operation
 

@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from qwenmock.mockserver import __version__
+from qwenmock.mockserver._version import __version__
+from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.control.contract import contract
-from qwenmock.mockserver.double import Double
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.store import Selection
+from qwenmock.mockserver.store.protocols import Selection
 from qwenmock.schemas.vocabulary import JSON
 
 STATIC = Path(__file__).parent / "static"

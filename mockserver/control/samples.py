@@ -5,10 +5,10 @@ from decimal import Decimal
 from random import Random
 
 from qwenmock.fixtures import exchanges
+from qwenmock.mockserver.calls.extraction import extractor
 from qwenmock.mockserver.dialects import dialect_of
-from qwenmock.mockserver.extraction import extractor
-from qwenmock.mockserver.job import Job, Refused, Result, Task
-from qwenmock.mockserver.tasks import new_id, view
+from qwenmock.mockserver.models import Job, Refused, Result, Task
+from qwenmock.mockserver.tasks.lifecycle import new_id, view
 from qwenmock.schemas.catalog import ErrorKind, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
@@ -25,7 +25,7 @@ def answer(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
         return None
     dialect = dialect_of(provider)
     job = _job(provider, variant, requests[0].request)
-    if provider.endpoint_of(variant).created is not None:
+    if provider.endpoint_of(variant).created_response is not None:
         return dialect.created(provider, _task(provider, job))
     links = (LINK,) * job.n
     return dialect.success(Result(job, REQUEST_ID, CREATED, links, SIDE, SIDE))
@@ -34,7 +34,7 @@ def answer(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
 def ended_task(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
     """Return what the query of a task that has succeeded answers, and what its callback carries."""
     requests = exchanges(provider.slug, variant.name)
-    if not requests or provider.endpoint_of(variant).created is None:
+    if not requests or provider.endpoint_of(variant).created_response is None:
         return None
     task = _task(provider, _job(provider, variant, requests[0].request))
     return dialect_of(provider).task(provider, task, view(task, task.ends), REQUEST_ID)

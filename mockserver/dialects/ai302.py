@@ -1,7 +1,7 @@
 """302.AI passes the upstream's answers on, and has errors of its own for what its gateway refuses."""
 
 from qwenmock.mockserver.dialects import upstream
-from qwenmock.mockserver.job import Refused, Result
+from qwenmock.mockserver.models import Refused, Result
 from qwenmock.schemas.vocabulary import JSON
 
 

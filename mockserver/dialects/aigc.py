@@ -1,7 +1,7 @@
 """aigc.it answers as the New API software does: the images in OpenAI's form, the upstream's body beside them."""
 
 from qwenmock.mockserver.dialects import upstream
-from qwenmock.mockserver.job import Refused, Result
+from qwenmock.mockserver.models import Refused, Result
 from qwenmock.schemas.vocabulary import JSON
 
 

@@ -1,10 +1,10 @@
-"""Model Studio: the upstream's own answers, and its tasks in their two forms."""
+"""Model Studio: the upstream's own answers, and its tasks in their two handlers."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
 from qwenmock.mockserver.dialects import upstream
-from qwenmock.mockserver.job import Refused, Result, Task
-from qwenmock.mockserver.tasks import View
+from qwenmock.mockserver.models import Refused, Result, Task
+from qwenmock.mockserver.tasks.lifecycle import TaskStatus
 from qwenmock.schemas.catalog import Provider
 from qwenmock.schemas.vocabulary import JSON
 
@@ -25,10 +25,10 @@ def refusal(refused: Refused) -> dict[str, JSON]:
 
 def created(provider: Provider, task: Task) -> dict[str, JSON]:
     """Return what the creation of a task answers."""
-    return {"output": _output(provider, task, View("pending", 0)), "request_id": task.request_id}
+    return {"output": _output(provider, task, TaskStatus("pending", 0)), "request_id": task.request_id}
 
 
-def task(provider: Provider, task: Task, seen: View, request_id: str) -> dict[str, JSON]:
+def task(provider: Provider, task: Task, seen: TaskStatus, request_id: str) -> dict[str, JSON]:
     """Return what a query of a task answers."""
     output = _output(provider, task, seen)
     body: dict[str, JSON] = {"request_id": request_id, "output": output}
@@ -54,7 +54,7 @@ def task(provider: Provider, task: Task, seen: View, request_id: str) -> dict[st
     return body
 
 
-def _output(provider: Provider, task: Task, seen: View) -> dict[str, JSON]:
+def _output(provider: Provider, task: Task, seen: TaskStatus) -> dict[str, JSON]:
     assert provider.tasks is not None, "only called for providers with tasks"
     return {"task_id": task.id, "task_status": provider.tasks.states[seen.state].name}
 

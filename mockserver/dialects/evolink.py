@@ -1,20 +1,20 @@
 """EvoLink answers with tasks; the body of a query is the body of a callback."""
 
-from qwenmock.mockserver.job import Account, Refused, Task
-from qwenmock.mockserver.tasks import View
+from qwenmock.mockserver.models import Account, Refused, Task
+from qwenmock.mockserver.tasks.lifecycle import TaskStatus
 from qwenmock.schemas.catalog import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 
 def created(provider: Provider, task: Task) -> dict[str, JSON]:
     """Return what the creation of a task answers."""
-    body = _object(provider, task, View("pending", 0))
+    body = _object(provider, task, TaskStatus("pending", 0))
     body["task_info"]["estimated_time"] = provider.tasks.estimated_seconds if provider.tasks else 0
     usage = {"billing_rule": "per_call", "credits_reserved": float(task.reserved), "user_group": "default"}
     return {**body, "usage": usage}
 
 
-def task(provider: Provider, task: Task, seen: View, request_id: str) -> dict[str, JSON]:  # noqa: ARG001, not in this body
+def task(provider: Provider, task: Task, seen: TaskStatus, request_id: str) -> dict[str, JSON]:  # noqa: ARG001, not in this body
     """Return what a query of a task answers."""
     body = _object(provider, task, seen)
     if seen.state == "succeeded":
@@ -25,7 +25,7 @@ def task(provider: Provider, task: Task, seen: View, request_id: str) -> dict[st
     return body
 
 
-def _object(provider: Provider, task: Task, seen: View) -> dict[str, JSON]:
+def _object(provider: Provider, task: Task, seen: TaskStatus) -> dict[str, JSON]:
     assert provider.tasks is not None, "only called for providers with tasks"
     return {
         "created": int(task.created),

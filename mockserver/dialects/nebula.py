@@ -1,7 +1,7 @@
 """Nebula wraps the upstream's answer in `{code, msg, data}`."""
 
 from qwenmock.mockserver.dialects import upstream
-from qwenmock.mockserver.job import Refused, Result
+from qwenmock.mockserver.models import Refused, Result
 from qwenmock.schemas.vocabulary import JSON
 
 

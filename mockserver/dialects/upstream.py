@@ -1,13 +1,13 @@
 """The body that Model Studio answers with, which its resellers pass on or wrap."""
 
-from qwenmock.mockserver.job import Refused, Result
+from qwenmock.mockserver.models import Refused, Result
 from qwenmock.schemas.vocabulary import JSON
 
 
 def body(result: Result) -> dict[str, JSON]:
     """Return `output`, `usage` and `request_id` for a result; text to image also counts its sub-tasks."""
-    spoken = {"role": "assistant", "content": [{"image": url} for url in result.urls]}
-    output: dict[str, JSON] = {"choices": [{"finish_reason": "stop", "message": spoken}]}
+    format_value = {"role": "assistant", "content": [{"image": url} for url in result.urls]}
+    output: dict[str, JSON] = {"choices": [{"finish_reason": "stop", "message": format_value}]}
     if not result.job.images:
         succeeded = len(result.urls)
         total = succeeded + result.failed

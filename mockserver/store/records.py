@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import orjson
 
-from qwenmock.mockserver.job import Charge, Delivery, Task
+from qwenmock.mockserver.models import Charge, Delivery, Task
 from qwenmock.mockserver.money import from_units, to_units
 from qwenmock.schemas.vocabulary import JSON
 

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from commands import COMMAND, serving
 
-from qwenmock.mockserver import signatures
+from qwenmock.mockserver.net import webhook_signatures as signatures
 
 BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from qwenmock.mockserver.server import RunningServer, running
+from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
 
 PATH = "/v1/images/generations"

@@ -13,8 +13,8 @@ from PIL import Image
 
 from qwenmock import fixtures
 from qwenmock.fixtures import data_url, exchanges
-from qwenmock.mockserver.server import RunningServer
-from qwenmock.pytest_plugin import images
+from qwenmock.mockserver.http.server import RunningServer
+from qwenmock.pytest_plugin.examiner import sample_images
 
 PATH = "/v1/images/generations"
 
@@ -79,7 +79,7 @@ def test_picture_has_the_size_that_was_asked_for(nebula: httpx.Client, size: str
 
 
 def test_edit_without_a_size_keeps_the_ratio_of_the_last_input(nebula: httpx.Client) -> None:
-    square = images.picture_url("image/png", 512, 512)
+    square = sample_images.picture_url("image/png", 512, 512)
     body = nebula.post(PATH, json=edit_body(square, data_url("landscape.jpg"), n=2)).json()
     assert body["data"]["metadata"]["usage"] == {"width": 1248, "height": 832, "image_count": 2}
     links = [entry["url"] for entry in body["data"]["data"]]
@@ -152,7 +152,7 @@ def test_inputs_are_seen_in_the_edited_picture(nebula: httpx.Client) -> None:
     red = Image.new("RGB", (512, 512), (255, 0, 0))
     out = io.BytesIO()
     red.save(out, "PNG")
-    link = nebula.post(PATH, json=edit_body(images.data_url(out.getvalue()))).json()["data"]["data"][0]["url"]
+    link = nebula.post(PATH, json=edit_body(sample_images.data_url(out.getvalue()))).json()["data"]["data"][0]["url"]
     drawn = picture(nebula, link).convert("RGB")
     assert sum(count for count, colour in drawn.getcolors(1 << 20) or () if colour == (255, 0, 0)) > 50_000
 
@@ -183,7 +183,7 @@ BAD_BODIES: dict[str, tuple[Any, str]] = {
     "low": (edit_body(data_url("too-small-high.png")), "height"),
     "wide": (edit_body(data_url("too-large-wide.png")), "width"),
     "high": (edit_body(data_url("too-large-high.png")), "height"),
-    "heavy": (edit_body(images.data_url(images.picture_of_length(10 * 2**20 + 1))), "10485760 bytes"),
+    "heavy": (edit_body(sample_images.data_url(sample_images.picture_of_length(10 * 2**20 + 1))), "10485760 bytes"),
     "garbage in base64": (
         edit_body(data_url("landscape.png")[:200] + "!!" + data_url("landscape.png")[202:]),
         "base64",
@@ -237,7 +237,7 @@ def test_image_at_a_limit_is_accepted(nebula: httpx.Client, side: str) -> None:
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tiff", "webp"])
 def test_every_format_is_accepted_by_its_bytes(nebula: httpx.Client, suffix: str) -> None:
-    mislabelled = images.data_url(fixtures.image(f"landscape.{suffix}"), "image/png")
+    mislabelled = sample_images.data_url(fixtures.image(f"landscape.{suffix}"), "image/png")
     assert nebula.post(PATH, json=edit_body(mislabelled)).json()["data"]["metadata"]["usage"]["width"] == 1248
 
 

@@ -13,7 +13,7 @@ import httpx
 import jsonschema
 import pytest
 
-from qwenmock.mockserver.server import RunningServer
+from qwenmock.mockserver.http.server import RunningServer
 from qwenmock.schemas.catalog import load
 
 validator = pytest.importorskip("openapi_spec_validator", reason="openapi-spec-validator is not installed")

@@ -8,8 +8,8 @@ import pytest
 
 from qwenmock import fixtures
 from qwenmock.fixtures import data_url
-from qwenmock.mockserver.server import RunningServer
-from qwenmock.pytest_plugin.images import picture_url, read_png
+from qwenmock.mockserver.http.server import RunningServer
+from qwenmock.pytest_plugin.examiner.sample_images import picture_url, read_png
 
 UPSTREAM_PATH = "/api/v1/services/aigc/multimodal-generation/generation"
 PATHS = {"ai302": "/aliyun" + UPSTREAM_PATH, "aigc": "/v1/images/generations", "dashscope": UPSTREAM_PATH}

@@ -14,21 +14,21 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qwenmock.mockserver.double import open_store
+from qwenmock.mockserver.calls.double import open_store
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.job import Charge, Delivery, Task
+from qwenmock.mockserver.models import Charge, Delivery, Task
 from qwenmock.mockserver.settings import Settings
-from qwenmock.mockserver.store import (
+from qwenmock.mockserver.store.protocols import (
+    AccountDefaults,
     Fetch,
     InsufficientBalance,
-    Opening,
     Selection,
     Store,
     TooManyRequests,
-    checkpoints,
 )
+from qwenmock.mockserver.store.sqlite import checkpoints
 
-OPENING = Opening("nebula", "sk-mock", "CNY", Decimal(1000), None)
+OPENING = AccountDefaults("nebula", "sk-mock", "CNY", Decimal(1000), None)
 FAR = 4_000_000_000.0
 LARGE = Decimal("999999999.999999999")
 """More billionths than a double can count."""
@@ -39,10 +39,10 @@ def shared_state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return request.getfixturevalue("redis_server").url if request.param == "redis" else str(tmp_path / "state.db")
 
 
-def charge(request_id: str, amount: str = "0.2", opening: Opening = OPENING) -> Charge:
+def charge(request_id: str, amount: str = "0.2", defaults: AccountDefaults = OPENING) -> Charge:
     price = Decimal(amount)
     return Charge(
-        f"c-{request_id}", request_id, opening.provider, "qwen-image", opening.key, 1, price, "CNY", price, 1.5
+        f"c-{request_id}", request_id, defaults.provider, "qwen-image", defaults.key, 1, price, "CNY", price, 1.5
     )
 
 
@@ -50,13 +50,13 @@ def entry(number: int, status: int = 200, provider: str = "nebula") -> dict[str,
     return {"id": number, "provider": provider, "status": status}
 
 
-def task(task_id: str, ends: float = 10.0, opening: Opening = OPENING) -> Task:
+def task(task_id: str, ends: float = 10.0, defaults: AccountDefaults = OPENING) -> Task:
     return Task(
         id=task_id,
-        provider=opening.provider,
+        provider=defaults.provider,
         endpoint="generate",
         variant="v",
-        key=opening.key,
+        key=defaults.key,
         request_id=f"r-{task_id}",
         model="m",
         prompt="p",
@@ -170,7 +170,7 @@ def test_holds_end_when_released_or_when_their_term_is_over(state: str | None) -
     async def steps(store: Store) -> None:
         await store.reserve(OPENING, "released", Decimal(1), FAR)
         await store.reserve(OPENING, "expired", Decimal(2), 1.0)
-        await store.reserve(OPENING, "lasting", Decimal(4), FAR)
+        await store.reserve(OPENING, "persistent_statuses", Decimal(4), FAR)
         await store.reserve(OPENING, "of a task", Decimal(8), None)
         await store.release("nebula", "sk-mock", "released")
         await store.release("nebula", "sk-mock", "released")
@@ -223,13 +223,13 @@ def test_charges_are_found_newest_first_and_by_request(state: str | None) -> Non
         await store.account(OPENING)
         await store.account(other)
         for number in range(6):
-            opening = (OPENING, other)[number % 2]
-            await store.charge(charge(f"r{number}", opening=opening), entry(number), is_held=False)
+            defaults = (OPENING, other)[number % 2]
+            await store.charge(charge(f"r{number}", defaults=defaults), entry(number), is_held=False)
         assert [c.request_id for c in await store.charges(Selection())] == ["r5", "r4", "r3", "r2", "r1", "r0"]
         assert [c.request_id for c in await store.charges(Selection(limit=2))] == ["r5", "r4"]
         assert [c.request_id for c in await store.charges(Selection(provider="aigc"))] == ["r5", "r3", "r1"]
         assert [c.request_id for c in await store.charges(Selection(key="sk-mock"))] == ["r4", "r2", "r0"]
-        assert await store.charges(Selection(request_id="r3")) == [charge("r3", opening=other)]
+        assert await store.charges(Selection(request_id="r3")) == [charge("r3", defaults=other)]
         assert await store.charges(Selection(request_id="none")) == []
         await store.reset("ledger")
         assert not await store.charges(Selection())
@@ -255,12 +255,12 @@ def test_a_task_is_settled_once_with_its_charge_and_callbacks(state: str | None)
         await store.add_task(task("t1"))
         assert await store.task("t1") == task("t1")
         assert await store.task("none") is None
-        assert await store.due_tasks(9.0) == []
+        assert await store.finished_tasks(9.0) == []
         assert await store.has_work()
-        (due,) = await store.due_tasks(10.0)
+        (due,) = await store.finished_tasks(10.0)
         results = await asyncio.gather(*(store.finish_task(due, charge("r-t1"), [delivery("d1")]) for _ in range(3)))
         assert sorted(results) == [False, False, True]
-        assert await store.due_tasks(99.0) == []
+        assert await store.finished_tasks(99.0) == []
         assert await store.task("t1") == replace(task("t1"), settled=True)
         account = await store.account(OPENING)
         assert (account.reserved, account.spent) == (0, Decimal("0.2"))
@@ -286,11 +286,11 @@ def test_a_task_whose_ledger_was_reset_ends_without_a_charge(state: str | None) 
 def test_tasks_are_listed_newest_first_and_forgotten_by_a_reset(state: str | None) -> None:
     async def steps(store: Store) -> None:
         other = OPENING._replace(key="sk-mock.other")
-        for opening in (OPENING, other):
-            await store.account(opening)
+        for defaults in (OPENING, other):
+            await store.account(defaults)
         await store.add_task(task("t1"))
         await store.add_task(task("t22"))
-        await store.add_task(task("t333", opening=other))
+        await store.add_task(task("t333", defaults=other))
         assert [each.id for each in await store.tasks(Selection())] == ["t333", "t22", "t1"]
         assert [each.id for each in await store.tasks(Selection(key="sk-mock", limit=1))] == ["t22"]
         await store.reset("tasks")
@@ -324,7 +324,7 @@ def test_a_callback_is_claimed_by_one_until_its_lease_ends(state: str | None) ->
 
 def test_fetches_are_noted_once_and_the_oldest_leave(state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("sqlite", "redis"):
-        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.FETCHES", 3)
+        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.store.FETCHES", 3)
     noted = [Fetch("/a.png", is_expired=False), Fetch("/a.png", is_expired=True), Fetch("/b:1.png", is_expired=False)]
 
     async def steps(store: Store) -> None:
@@ -343,8 +343,8 @@ def test_what_is_kept_is_found_and_the_longest_unused_leaves(
     state: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("sqlite", "redis"):
-        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.KEPT_BYTES", 100)
-    monkeypatch.setattr("qwenmock.mockserver.store.sqlite.USED_SECONDS", -1.0)
+        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.store.KEPT_BYTES", 100)
+    monkeypatch.setattr("qwenmock.mockserver.store.sqlite.store.USED_SECONDS", -1.0)
 
     async def steps(store: Store) -> None:
         for name in ("kept-a", "kept-b"):

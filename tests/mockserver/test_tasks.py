@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from qwenmock import fixtures
-from qwenmock.mockserver import signatures
-from qwenmock.mockserver.server import RunningServer, running
+from qwenmock.mockserver.http.server import RunningServer, running
+from qwenmock.mockserver.net import webhook_signatures as signatures
 from qwenmock.mockserver.settings import Settings
 
 PATH = "/evolink/v1/images/generations"

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qwenmock.fixtures import exchanges
-from qwenmock.mockserver.validation import BodyValidator
-from qwenmock.pytest_plugin.judge import broken_rules
-from qwenmock.pytest_plugin.strategies import bodies, mutants
+from qwenmock.mockserver.calls.validation import BodyValidator
+from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
+from qwenmock.pytest_plugin.examiner.strategies import bodies, mutants
 from qwenmock.schemas.catalog import Variant, load
 
 CATALOG = load()
@@ -33,7 +33,7 @@ def test_engines_agree_on_valid_and_broken_bodies(name: str) -> None:
     def check(body: object) -> None:
         explained = validator.explain(body)
         assert validator.accepts(body) == (explained is None)
-        if validator.is_surely_right(body):
+        if validator.is_definitely_valid(body):
             assert explained is None
             assert not validator.unknown_fields(body)
         broken = {rule for rule in broken_rules(variant.request, body) if rule.keyword not in IN_THE_BYTES}
@@ -55,7 +55,7 @@ def test_engines_agree_when_any_member_is_anything(name: str) -> None:
     def check(body: dict[str, object], member: str, value: object) -> None:
         body = {**body, member: value}
         assert validator.accepts(body) == (validator.explain(body) is None)
-        assert validator.accepts(body) or not validator.is_surely_right(body)
+        assert validator.accepts(body) or not validator.is_definitely_valid(body)
 
     check()
 
@@ -66,7 +66,7 @@ def test_published_examples_are_right_at_a_glance(name: str) -> None:
     validator = BodyValidator(VARIANTS[name].request)
     for exchange in exchanges(slug, variant):
         unknown = validator.unknown_fields(exchange.request)
-        assert validator.is_surely_right(exchange.request) != bool(unknown), exchange.request
+        assert validator.is_definitely_valid(exchange.request) != bool(unknown), exchange.request
 
 
 IMAGES = {name: variant for name, variant in VARIANTS.items() if "image" in variant.request.roles}
@@ -98,7 +98,7 @@ def test_odd_addresses_are_judged_alike_at_a_glance_and_in_full(name: str, addre
     for exchange in exchanges(name.partition("/")[0], name.partition("/")[2]):
         body = replaced(exchange.request, path, address)
         assert validator.accepts(body) == (validator.explain(body) is None)
-        assert validator.accepts(body) or not validator.is_surely_right(body)
+        assert validator.accepts(body) or not validator.is_definitely_valid(body)
 
 
 def replaced(value: Any, path: tuple[str, ...], new: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from qwenmock.mockserver.server import RunningServer, running
+from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
 
 PATH = "/v1/images/generations"

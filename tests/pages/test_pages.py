@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from qwenmock import fixtures
-from qwenmock.mockserver.server import RunningServer, running
+from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
 from qwenmock.schemas.catalog import load
 

@@ -17,14 +17,14 @@ import pytest
 from commands import CONTRACT_TESTS
 from wrong_servers.faults import NEBULA, Fault, status
 
-from qwenmock.mockserver.outbound import Outbound
-from qwenmock.mockserver.server import RunningServer, listen, serving
-from qwenmock.pytest_plugin.budget import Budget
-from qwenmock.pytest_plugin.examiner import Examiner
+from qwenmock.mockserver.http.server import RunningServer, listen, serving
+from qwenmock.mockserver.net.guarded_client import Outbound
+from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
+from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.target import HttpTarget
 from qwenmock.pytest_plugin.options import Options, key_variable
-from qwenmock.pytest_plugin.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.setup import EMBEDDED_KEY, EMBEDDED_KEYS, create_examiner
-from qwenmock.pytest_plugin.target import HttpTarget
 from qwenmock.schemas.catalog import Provider, load
 
 COMMAND = [sys.executable, "-m", "qwenmock.mockserver", "check"]

@@ -13,8 +13,8 @@ import requests
 import urllib3
 
 from qwenmock.mockserver import create_app, create_double, running
-from qwenmock.pytest_plugin.intercept import HostRefused, Interception, intercepting
-from qwenmock.pytest_plugin.mock import Mock
+from qwenmock.pytest_plugin.testkit.intercept import HostRefused, Interception, intercepting
+from qwenmock.pytest_plugin.testkit.mock import Mock
 
 PRODUCTION = "https://llm.ai-nebula.com/v1/images/generations"
 BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}

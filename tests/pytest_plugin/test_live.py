@@ -7,7 +7,7 @@ import httpx
 import pytest
 from commands import CONTRACT_TESTS
 
-from qwenmock.mockserver.server import RunningServer
+from qwenmock.mockserver.http.server import RunningServer
 
 COMMAND = [*CONTRACT_TESTS, "-rs"]
 

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from qwenmock.mockserver import signatures
-from qwenmock.mockserver.server import serving
+from qwenmock.mockserver.http.server import serving
+from qwenmock.mockserver.net import webhook_signatures as signatures
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of a few bytes").decode()
 PROGRAM = [sys.executable, "-m", "qwenmock.mockserver", "check-callback"]

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qwenmock import fixtures
 from qwenmock.mockserver import create_app, create_double, running
 from qwenmock.mockserver.errors import SettingsError
-from qwenmock.mockserver.recordings import Recording, fingerprint, load_recordings, save, scrub
-from qwenmock.mockserver.server import serving as serving_app
+from qwenmock.mockserver.http.server import serving as serving_app
 from qwenmock.mockserver.settings import Settings
+from qwenmock.schemas.recordings import Recording, fingerprint, load_recordings, save, scrub
 
 PROGRAM = [sys.executable, "-m", "qwenmock.mockserver"]
 PATH = "/v1/images/generations"

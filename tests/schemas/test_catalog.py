@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from qwenmock import fixtures
-from qwenmock.pytest_plugin.bodies import example
-from qwenmock.pytest_plugin.boundaries import edits_of
-from qwenmock.pytest_plugin.judge import broken_rules
+from qwenmock.pytest_plugin.examiner.bodies import example
+from qwenmock.pytest_plugin.examiner.boundaries import edits_of
+from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.schemas import catalog
 from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.vocabulary import subschema

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from qwenmock import fixtures
-from qwenmock.mockserver.server import RunningServer
-from qwenmock.pytest_plugin.images import read_png
+from qwenmock.mockserver.http.server import RunningServer
+from qwenmock.pytest_plugin.examiner.sample_images import read_png
 
 dashscope: Any = pytest.importorskip("dashscope", reason="the dashscope SDK is not installed")
 pytestmark = pytest.mark.filterwarnings("default")

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from qwenmock import fixtures
-from qwenmock.mockserver.server import RunningServer
+from qwenmock.mockserver.http.server import RunningServer
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from qwenmock import fixtures
-from qwenmock.mockserver.server import RunningServer
+from qwenmock.mockserver.http.server import RunningServer
 
 openai: Any = pytest.importorskip("openai", reason="the openai SDK is not installed")
 pytestmark = pytest.mark.filterwarnings("default")

@@ -15,8 +15,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qwenmock.mockserver.app import create_app
-from qwenmock.mockserver.double import Double, create_double
+from qwenmock.mockserver.calls.double import Double, create_double
+from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.settings import Settings
 from qwenmock.schemas.catalog import Catalog, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, subschema, walk
@@ -532,7 +532,7 @@ def _unfinished(exchange: Exchange) -> None:
 
 
 def _all_keys_known(double: Double) -> None:
-    from qwenmock.mockserver.accounts import Profile
+    from qwenmock.mockserver.accounts.keys import Profile
 
     double.settings.keys["sk-mock-expired"] = Profile()
 

@@ -8,15 +8,15 @@ import orjson
 import pytest
 from wrong_servers.faults import AI302, DASHSCOPE, EVOLINK, NEBULA, REWRITING, Fault, changed_checks, tampered_answers
 
-from qwenmock.mockserver.app import create_app
-from qwenmock.mockserver.double import create_double
+from qwenmock.mockserver.calls.double import create_double
+from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.settings import Settings
-from qwenmock.pytest_plugin.bodies import example
-from qwenmock.pytest_plugin.budget import Budget
-from qwenmock.pytest_plugin.examiner import Examiner
-from qwenmock.pytest_plugin.runner import Check, checks_of, run_checks
+from qwenmock.pytest_plugin.examiner.bodies import example
+from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.runner import Check, checks_of, run_checks
+from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
 from qwenmock.pytest_plugin.setup import CONTROL, EMBEDDED_KEY, EMBEDDED_KEYS, LEDGER
-from qwenmock.pytest_plugin.target import EmbeddedTarget
 from qwenmock.schemas.catalog import Catalog, Provider, load
 
 CATALOG = load()

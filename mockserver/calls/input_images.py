@@ -1,0 +1,141 @@
+"""The input images of a request: got at where they are here, and held to their limits.
+
+An address that leads elsewhere is not followed, unless `--fetch-images` says so. One under
+the double's own address, for a picture it made or one that was uploaded to it, is resolved and checked like a data URL.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from qwenmock.mockserver.calls.call import Call, Trace
+from qwenmock.mockserver.calls.double import Double
+from qwenmock.mockserver.errors import ApiError
+from qwenmock.mockserver.images import uploads
+from qwenmock.mockserver.images.files import BadLink, own_file
+from qwenmock.mockserver.images.headers import Header, NotAnImage, decode_data_url, read_header
+from qwenmock.mockserver.images.links import PREFIX
+from qwenmock.mockserver.models import Input, Job
+from qwenmock.mockserver.net.guarded_client import Outbound, OutboundError
+from qwenmock.schemas.catalog import Provider, Rule
+from qwenmock.schemas.vocabulary import JSON
+
+FETCH_SECONDS = 10.0
+RESOLVE = "x-dashscope-ossresourceresolve"
+"""The header that Model Studio demands beside an `oss://` address."""
+
+
+async def inspect(double: Double, call: Call, job: Job, trace: Trace) -> tuple[Input, ...]:
+    """Return the inputs as they were understood.
+
+    Raises:
+        ApiError: One is no image, or breaks a limit.
+
+    """
+    if not job.images:
+        return ()
+    spec, rules = job.variant.request.image_terms
+    return tuple(
+        [
+            await _inspected(double, call, url, spec, rules, trace)
+            if double.settings.fetch_images or _may_be_here(url)
+            else _unseen(job.provider, url)
+            for url in job.images
+        ]
+    )
+
+
+def _may_be_here(url: str) -> bool:
+    return url[:5].lower() == "data:" or PREFIX in url or url.startswith(uploads.SCHEME)
+
+
+def _unseen(provider: Provider, url: str) -> Input:
+    """Return an input of which only its address is known."""
+    picture = provider.settings["picture"]
+    return Input("", url, "", picture["unseen_width"], picture["unseen_height"])
+
+
+async def _inspected(
+    double: Double, call: Call, url: str, spec: Mapping[str, JSON], rules: Mapping[str, Rule], trace: Trace
+) -> Input:
+    try:
+        data = await _bytes_of(double, call, url, spec, rules)
+        if data is None:
+            return _unseen(call.provider, url)
+        header = read_header(data)
+    except NotAnImage as error:
+        raise _bad(rules[error.keyword], f"image: {error.reason}") from error
+    _check(header, spec, rules, trace)
+    digest = hashlib.sha256(data).hexdigest()
+    await double.store.keep(digest, data)
+    is_data = url[:5].lower() == "data:"
+    if is_data and not url[5:].lower().startswith(header.media_type):
+        trace.advisories.append(f"image is labelled {url[5:40].partition(';')[0]} and is {header.media_type}")
+    return Input(digest, "" if is_data else url, header.media_type, header.width, header.height)
+
+
+async def _bytes_of(
+    double: Double, call: Call, url: str, spec: Mapping[str, JSON], rules: Mapping[str, Rule]
+) -> bytes | None:
+    """Return an image's bytes; None for an address that leads elsewhere."""
+    longest: int = spec["maxBytes"]
+    if url[:5].lower() == "data:":
+        data = decode_data_url(url, longest)
+        if data is None or len(data) > longest:
+            raise _too_large(rules)
+        return data
+    if url.startswith(uploads.SCHEME):
+        return await _uploaded(double, call, url, longest, rules)
+    try:
+        found = await own_file(double, url, call.base_url)
+    except BadLink as error:
+        raise _bad(rules["schemes"], f"image cannot be downloaded: {error}") from error
+    if found is not None:
+        if len(found) > longest:
+            raise _too_large(rules)
+        return found
+    return await _fetched(url, longest, rules) if double.settings.fetch_images else None
+
+
+async def _uploaded(double: Double, call: Call, url: str, longest: int, rules: Mapping[str, Rule]) -> bytes:
+    data = await double.store.kept(url)
+    if data is None or call.header(RESOLVE).lower() != "enable":
+        reason = "nothing was uploaded there" if data is None else f"the header {RESOLVE}: enable is due"
+        raise _bad(rules["schemes"], f"image cannot be downloaded: {reason}")
+    if len(data) > longest:
+        raise _too_large(rules)
+    return data
+
+
+async def _fetched(url: str, longest: int, rules: Mapping[str, Rule]) -> bytes:
+    try:
+        data = await Outbound(allow_loopback=False).get(url, longest, FETCH_SECONDS)
+    except OutboundError as error:
+        raise _bad(rules["schemes"], f"image cannot be downloaded: {error}") from error
+    if data is None:
+        raise _too_large(rules)
+    return data
+
+
+def _too_large(rules: Mapping[str, Rule]) -> ApiError:
+    return _bad(rules["maxBytes"], f"image must have at most {rules['maxBytes'].value} bytes")
+
+
+def _check(header: Header, spec: Mapping[str, JSON], rules: Mapping[str, Rule], trace: Trace) -> None:
+    if header.media_type not in spec["mediaTypes"]:
+        due = ", ".join(spec["mediaTypes"])
+        raise _bad(rules["mediaTypes"], f"image must be one of {due}, got {header.media_type}")
+    for side, size in (("Width", header.width), ("Height", header.height)):
+        for keyword, word, broken in (
+            (f"min{side}", "at least", size < spec[f"min{side}"]),
+            (f"max{side}", "at most", size > spec[f"max{side}"]),
+        ):
+            if not broken:
+                continue
+            detail = f"image {side.lower()} must be {word} {spec[keyword]} pixels, got {size}"
+            if keyword not in spec.get("advisory", ()):
+                raise _bad(rules[keyword], detail)
+            trace.advisories.append(detail)
+
+
+def _bad(rule: Rule, detail: str) -> ApiError:
+    return ApiError(rule.error, detail, rule)

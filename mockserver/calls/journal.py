@@ -1,0 +1,86 @@
+"""What the journal says of a call: enough to understand it, no key, and no image."""
+
+import hashlib
+from typing import cast
+
+import orjson
+
+from qwenmock.mockserver.accounts.keys import mask
+from qwenmock.mockserver.calls.call import Answer, Call, Trace
+from qwenmock.mockserver.errors import ApiError
+from qwenmock.schemas.vocabulary import JSON
+
+LONGEST_TEXT = 4000
+LONGEST_LIST = 100
+DEEPEST = 20
+LONG_RUN = 200
+
+
+def is_brief(data: bytes) -> bool:
+    """Tell at a glance whether a JSON text needs no cutting, as most do."""
+    return len(data) <= LONGEST_TEXT and data.count(b"[") + data.count(b"{") <= DEEPEST and not _has_long_run(data)
+
+
+def _has_long_run(data: bytes) -> bool:
+    """Tell whether somewhere no quotation mark stands for as long as a text that is cut."""
+    for at in range(LONG_RUN, len(data), LONG_RUN):
+        end = data.find(b'"', at)
+        if (len(data) if end < 0 else end) - data.rfind(b'"', 0, at) > LONG_RUN:
+            return True
+    return False
+
+
+def brief(value: JSON, depth: int = 0) -> JSON:
+    """Return a value with data URLs named by their digest and other long texts cut."""
+    if isinstance(value, str):
+        if len(value) <= LONG_RUN:
+            return value
+        if value.startswith("data:"):
+            head = value[:100].partition(",")[0]
+            return f"{head},… ({len(value)} characters, sha256 {hashlib.sha256(value.encode()).hexdigest()[:16]})"
+        return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
+    if isinstance(value, dict):
+        if depth > DEEPEST:
+            return "…"
+        items = list(cast(dict[str, JSON], value).items())[:LONGEST_LIST]
+        return {name[:200]: brief(member, depth + 1) for name, member in items}
+    if isinstance(value, list):
+        return ["…"] if depth > DEEPEST else [brief(item, depth + 1) for item in cast(list[JSON], value)[:LONGEST_LIST]]
+    return value
+
+
+def entry(call: Call, trace: Trace, answer: Answer, error: ApiError | None, now: float) -> dict[str, JSON]:
+    """Return the journal's entry for a call. Bodies stand in it as pieces of JSON, which need not be written again.
+
+    Args:
+        error: Why it was refused, if it was.
+        now: The performance counter's reading when the answer was ready.
+
+    """
+    job, charge, rule = trace.job, trace.charge, error.rule if error else None
+    return {
+        "id": trace.request_id,
+        "at": trace.at,
+        "provider": call.provider.slug,
+        "endpoint": call.endpoint.name,
+        "method": call.method,
+        "path": call.path,
+        "key": mask(trace.key) if trace.key else "",
+        "status": answer.status,
+        "milliseconds": round((now - trace.marks[0][1]) * 1000, 3),
+        "microseconds": trace.timings(now),
+        "variant": trace.variant,
+        "model": job.model if job else "",
+        "task": trace.task_id,
+        "effective_prompt": brief(job.prompt) if job else "",
+        "effective_negative_prompt": brief(job.negative_prompt) if job else "",
+        "request": trace.body,
+        "answer": orjson.Fragment(answer.body),
+        "retry_after": None if error is None else error.headers.get("Retry-After"),
+        "refusal": None if error is None else {"kind": error.kind, "detail": error.detail},
+        "rule": None if rule is None else {"id": rule.id, "source": rule.source, "certainty": rule.reject_certainty},
+        "advisories": trace.advisories,
+        "charge": None
+        if charge is None
+        else {"id": charge.id, "images": charge.images, "amount": f"{charge.amount:f}", "currency": charge.currency},
+    }

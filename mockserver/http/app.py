@@ -1,0 +1,263 @@
+"""The Starlette application: providers on the hot path, pictures, the control API."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from qwenmock.mockserver._version import __version__
+from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call
+from qwenmock.mockserver.calls.double import Double
+from qwenmock.mockserver.calls.pipeline import serve
+from qwenmock.mockserver.control.api import control_routes
+from qwenmock.mockserver.control.guard import Guard
+from qwenmock.mockserver.control.pages import page_routes
+from qwenmock.mockserver.errors import Dropped, StoreError
+from qwenmock.mockserver.http.routing import Routes, Target
+from qwenmock.mockserver.images.files import BadLink, serve_file
+from qwenmock.mockserver.images.links import PREFIX, access_denied
+from qwenmock.mockserver.images.uploads import UPLOAD_PATH, store_upload
+from qwenmock.mockserver.store.protocols import Fetch
+from qwenmock.mockserver.tasks.callbacks import CallbackWorker
+
+CONTROL = "/__mock__"
+NO_QUERY: dict[str, str] = {}
+CONSTANT_HEADERS = ((b"content-type", b"application/json"), (b"x-qwenmock", __version__.encode()))
+DRAIN_SECONDS = 2.0
+DRAIN_BYTES = 64 * 2**20
+
+
+class Application(Starlette):
+    """Starlette with a short cut: a call to a provider passes neither its router nor its middleware."""
+
+    def __init__(self, double: Double, *, calls_out: bool = True) -> None:
+        self.double = double
+        self.callback_worker = CallbackWorker(double, calls_out=calls_out)
+        double.wake = self.callback_worker.start
+        self._find = Routes(double.catalog, double.settings.provider).find
+        super().__init__(
+            lifespan=self._lifespan,
+            routes=[
+                Mount(
+                    CONTROL,
+                    routes=[*page_routes(double), *control_routes(double)],
+                    middleware=[Guard.middleware(double.settings)],
+                ),
+                Route(PREFIX + "{rest:path}", self._file, methods=["GET"]),
+                Route(UPLOAD_PATH, self._upload, methods=["POST"]),
+                Route("/health", _healthy, methods=["GET"]),
+                Route("/ready", _healthy, methods=["GET"]),
+            ],
+            exception_handlers={404: self._not_found, 405: _not_allowed, 500: _broken},
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
+        """Take up what an earlier process left, and leave in order."""
+        await self.double.refresh()
+        await self.double.store.release_expired()
+        if await self.double.store.has_work():
+            self.callback_worker.start()
+        yield
+        await self.callback_worker.stop()
+        await self.double.store.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection's event stream."""
+        if scope["type"] == "http":
+            if self.double.store.is_shared:
+                # A store that cannot be asked now fails the call itself, with the documented answer.
+                with contextlib.suppress(StoreError):
+                    await self.double.refresh()
+            path: str = scope["path"]
+            if not path.startswith("/__"):
+                headers: dict[bytes, bytes] = dict(scope["headers"])
+                target = self._find(path, headers.get(b"host", b""))
+                if target is not None and path not in {"/health", "/ready"}:
+                    await self._provider(target, scope, headers, receive, send)
+                    return
+        await super().__call__(scope, receive, send)
+
+    async def _provider(
+        self, target: Target, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
+        endpoint = target.endpoints.get(scope["method"])
+        if endpoint is None:
+            await _no_such_endpoint(target, scope)(scope, receive, send)
+            return
+        body = Body(receive, headers, target.provider.max_body_bytes)
+        call = Call(
+            provider=target.provider,
+            endpoint=endpoint,
+            method=scope["method"],
+            path=scope["path"],
+            headers=headers,
+            base_url=base_url(scope, headers),
+            task_id=target.task_id,
+            query=dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else NO_QUERY,
+            read=body.read,
+        )
+        try:
+            answer = await serve(self.double, call)
+        except Dropped as drop:
+            await cut(drop, send)
+        else:
+            await respond(answer, body, send)
+
+    async def _file(self, request: Request) -> Response:
+        path, double = request.url.path, self.double
+        # What a page of the double's own shows is not the client's doing.
+        is_page = request.headers.get("sec-fetch-site") == "same-origin"
+        try:
+            data, media_type = await serve_file(double, path, request.url.query)
+            if not is_page:
+                await self._note(path, is_expired=False)
+        except BadLink as error:
+            if error.is_expired and not is_page:
+                await self._note(path, is_expired=True)
+            body = access_denied(str(error), self.double.new_id(), request.url.path)
+            return Response(body, error.status, {"X-Qwenmock": __version__}, "application/xml")
+        return Response(data, 200, {"X-Qwenmock": __version__, "Cache-Control": "private"}, media_type)
+
+    async def _note(self, path: str, *, is_expired: bool) -> None:
+        """Remember a fetch for the verdict. One that cannot be noted is answered all the same."""
+        with contextlib.suppress(StoreError):
+            await self.double.store.fetched(Fetch(path, is_expired))
+
+    async def _upload(self, request: Request) -> Response:
+        status, reason = await store_upload(self.double, request)
+        return Response(reason, status, {"X-Qwenmock": __version__})
+
+    async def _not_found(self, request: Request, _error: Exception) -> Response:
+        slugs = ", ".join(f"/{slug}" for slug in self.double.catalog.providers)
+        return _problem(404, f"nothing is at {request.url.path[:200]}; providers are mounted at {slugs}")
+
+
+class Body:
+    """Reads a request's body, and no more of it than is taken."""
+
+    def __init__(self, receive: Receive, headers: dict[bytes, bytes], longest: int) -> None:
+        self._receive = receive
+        self._longest = longest
+        length = headers.get(b"content-length", b"")
+        self._announced = int(length) if length.isdigit() else 0
+        self.ended = False
+
+    async def read(self) -> bytes:
+        """Return the body.
+
+        Raises:
+            BodyTooLarge: It is announced, or turns out, larger than taken.
+
+        """
+        if self._announced > self._longest:
+            raise BodyTooLarge
+        chunks: list[bytes] = []
+        size = 0
+        while not self.ended:
+            message = await self._receive()
+            chunk: bytes = message.get("body", b"")
+            self.ended = not message.get("more_body", False)
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self._longest:
+                raise BodyTooLarge
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def drain(self) -> None:
+        """Throw the rest away for a moment: a client that still sends would miss an answer on a closed connection."""
+        dropped = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self.ended and dropped < DRAIN_BYTES:
+                    message = await self._receive()
+                    dropped += len(message.get("body", b""))
+                    self.ended = not message.get("more_body", False)
+
+
+async def respond(answer: Answer, body: Body, send: Send) -> None:
+    """Send an answer; what was not read of the request is drained after it."""
+    headers = [
+        *[(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()],
+        *CONSTANT_HEADERS,
+        (b"content-length", b"%d" % len(answer.body)),
+    ]
+    if not body.ended:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if body.ended:
+        await send({"type": "http.response.body", "body": answer.body})
+        return
+    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+    await body.drain()
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def cut(drop: Dropped, send: Send) -> None:
+    """Cut the connection, before the answer or in its middle."""
+    if drop.length:
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(drop.length).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": drop.sent, "more_body": True})
+    # ASGI has no event for this: uvicorn's connection is behind its `send`; elsewhere the error stands for the cut.
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        raise ConnectionResetError(str(drop))
+    transport.abort()
+
+
+def base_url(scope: Scope, headers: dict[bytes, bytes]) -> str:
+    """Return scheme and host that a request came to, as its client wrote them."""
+    proto = headers.get(b"x-forwarded-proto")
+    scheme: str = scope["scheme"] if proto is None else proto.decode("latin-1")
+    named = headers.get(b"x-forwarded-host") or headers.get(b"host")
+    if named:
+        return f"{scheme}://{named.decode('latin-1')}"
+    address, port = scope.get("server") or ("127.0.0.1", 80)
+    return f"{scheme}://{address}:{port}"
+
+
+def _no_such_endpoint(target: Target, scope: Scope) -> Response:
+    provider = target.provider
+    known = ", ".join(f"{endpoint.method} {endpoint.path}" for endpoint in provider.endpoints.values())
+    asked = f"{scope['method']} {scope['path'][:200]}"
+    if not target.endpoints:
+        return _problem(404, f"{provider.name} has no {asked}; it has {known}")
+    return _problem(
+        405, f"{provider.name} has no {asked}; it has {known}", {"Allow": ", ".join(sorted(target.endpoints))}
+    )
+
+
+def _problem(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"error": text}, status, {"X-Qwenmock": __version__, **(headers or {})})
+
+
+async def _healthy(_request: Request) -> Response:
+    body = orjson.dumps({"status": "ok", "version": __version__})
+    return Response(body, 200, {"X-Qwenmock": __version__}, "application/json")
+
+
+async def _not_allowed(request: Request, error: Exception) -> Response:
+    headers: dict[str, str] = getattr(error, "headers", None) or {}
+    return _problem(405, f"{request.method} is not for {request.url.path[:200]}", headers)
+
+
+async def _broken(_request: Request, error: Exception) -> Response:
+    return _problem(500, f"the double itself failed: {type(error).__name__}")
+
+
+def create_app(double: Double, *, calls_out: bool = True) -> Application:
+    """Return the ASGI application for a double.
+
+    Args:
+        calls_out: Whether it makes the callbacks that it is asked for. In an examination nobody receives them.
+
+    """
+    return Application(double, calls_out=calls_out)

@@ -1,0 +1,157 @@
+"""The double on a port: run by the command, or in a thread beside whoever wants to talk to it."""
+
+import gc
+import math
+import signal
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from qwenmock.mockserver.calls.double import Double, create_double
+from qwenmock.mockserver.errors import SettingsError
+from qwenmock.mockserver.http.app import Application, create_app
+from qwenmock.mockserver.settings import Settings
+
+BACKLOG = 2048
+STOP_SECONDS = 5
+IDLE_SECONDS = 75
+GC_THRESHOLD = 20_000
+
+
+def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+    """Return a socket that listens, so that the port is known, and taken, before anything is said about it.
+
+    Args:
+        host: Name or address of this machine.
+        port: 0 for a free one.
+        reuse_port: Whether other processes may listen there too.
+
+    Raises:
+        SettingsError: The port is taken, or the host is none of this machine's.
+
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=reuse_port)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+
+
+def settle_memory() -> None:
+    """Take what start-up has made out of the garbage collector's rounds, and let these come less often.
+
+    A request makes some hundred short-lived values and no cycles: the default has each tenth one pay for a round.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
+
+
+def stop_seconds(settings: Settings) -> int:
+    """Return how long what was begun may take to end: an image that is being made is still answered."""
+    return math.ceil(settings.latency.most) + STOP_SECONDS
+
+
+def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Server:
+    """Return the uvicorn server for an application; it says nothing by itself."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            lifespan="on",
+            server_header=False,
+            proxy_headers=False,
+            date_header=True,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS if settings is None else stop_seconds(settings),
+        )
+    )
+    if isinstance(app, Application):
+        # What streams for as long as somebody looks must end by itself.
+        app.double.is_stopping = lambda: server.should_exit
+    return server
+
+
+def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Run a server until a signal, and say so."""
+    stop_on_signals(server)
+    server.run(sockets=[listener])
+    listener.close()
+    print("stopped", flush=True)
+
+
+def stop_on_signals(server: uvicorn.Server) -> None:
+    """Have a server stop cleanly on SIGINT and SIGTERM from now on.
+
+    It takes them itself once it runs, and then passes them on to whoever had them before: one that comes earlier, or is
+    passed on, must neither be lost nor end the process at once.
+    """
+
+    def stop(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+class RunningServer:
+    """A double that answers on a port of this machine.
+
+    Attributes:
+        double: The double itself.
+        port: Its port.
+
+    """
+
+    def __init__(self, double: Double, port: int) -> None:
+        self.double = double
+        self.port = port
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return f"http://{self.double.settings.host}:{self.port}"
+
+    def url(self, slug: str) -> str:
+        """Return what stands in for the provider's production base URL."""
+        return f"{self.origin}/{self.double.catalog[slug].slug}"
+
+
+@contextmanager
+def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, settings: Settings | None = None) -> Generator[int]:
+    """Serve an application in a thread until the block ends, and give its port.
+
+    Raises:
+        SettingsError: The port is taken.
+
+    """
+    listener = listen(host, port)
+    server = uvicorn_server(app, settings)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        # The socket listens already: what is sent now is answered as soon as the loop runs.
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@contextmanager
+def running(settings: Settings | None = None) -> Generator[RunningServer]:
+    """Run a double in a thread, on a free port unless the settings name one, until the block ends.
+
+    Raises:
+        SettingsError: The settings are not right, or the port is taken.
+
+    """
+    double = create_double(settings or Settings(port=0))
+    with serving(create_app(double), double.settings.host, double.settings.port, double.settings) as port:
+        yield RunningServer(double, port)

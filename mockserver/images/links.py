@@ -1,0 +1,124 @@
+"""Image URLs that carry everything needed to draw their picture, are signed, and expire.
+
+Any process with the same secret can serve them; no picture is stored. The query follows the object storage that the
+providers' own links point to: `Expires`, `OSSAccessKeyId`, `Signature`.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from xml.sax.saxutils import escape
+
+import orjson
+import pybase64
+
+from qwenmock.mockserver.models import Input, Job
+from qwenmock.mockserver.store.protocols import Store
+
+PREFIX = "/__files__/"
+ACCESS_KEY_ID = "qwenmock"
+SIGNATURE_BYTES = 20
+LONGEST_TOKEN = 1500
+"""A longer recipe (a long prompt, mostly) is kept in the store, and the URL carries its digest."""
+
+
+class Recipe(NamedTuple):
+    """All that decides what a picture looks like, and what is written into it.
+
+    Attributes:
+        watermark: The text at the bottom right, "" for none.
+        inputs: Digest, URL, width and height of each input image.
+
+    """
+
+    model: str
+    prompt: str
+    negative_prompt: str
+    seed: int
+    width: int
+    height: int
+    images: int
+    watermark: str
+    request_id: str
+    inputs: tuple[tuple[str, str, int, int], ...]
+
+    def dump(self) -> bytes:
+        """Return the recipe as bytes."""
+        return orjson.dumps(tuple(self))
+
+    @classmethod
+    def load(cls, data: bytes) -> "Recipe":
+        """Return the recipe that `dump` made the bytes of."""
+        values: list[Any] = orjson.loads(data)
+        values[-1] = tuple(tuple(entry) for entry in values[-1])
+        return cls(*values)
+
+
+def recipe_of(job: Job, inputs: Sequence[Input], seed: int, size: tuple[int, int], request_id: str) -> Recipe:
+    """Return the recipe for a job's pictures."""
+    return Recipe(
+        model=job.model,
+        prompt=job.prompt,
+        negative_prompt=job.negative_prompt,
+        seed=seed,
+        width=size[0],
+        height=size[1],
+        images=job.n,
+        watermark=job.provider.settings["picture"]["watermark"] if job.watermark else "",
+        request_id=request_id,
+        inputs=tuple([_described(image) for image in inputs]),
+    )
+
+
+def _described(image: Input) -> tuple[str, str, int, int]:
+    return (image.digest, image.url[:200], image.width, image.height)
+
+
+class Links:
+    """Makes and checks the URLs, with one secret."""
+
+    def __init__(self, secret: bytes, store: Store) -> None:
+        self._secret = secret
+        self._store = store
+
+    async def make(self, recipe: Recipe, base_url: str, expires: int) -> list[str]:
+        """Return one URL for each picture of the recipe, valid until the unix second `expires`."""
+        data = recipe.dump()
+        token = pybase64.urlsafe_b64encode(data).decode().rstrip("=")
+        if len(token) > LONGEST_TOKEN:
+            digest = hashlib.sha256(data).hexdigest()
+            await self._store.keep(digest, data)
+            token = f"~{digest}"
+        return [base_url + self.path(token, str(index), "png", str(expires)) for index in range(recipe.images)]
+
+    def path(self, token: str, stem: str, suffix: str, expires: str) -> str:
+        """Return path and query of a signed link."""
+        name = f"{stem}.{suffix}"
+        # What base64 may hold that a query may not; `quote` takes ten times as long.
+        signature = self.sign(token, name, expires).replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
+        return f"{PREFIX}{token}/{name}?Expires={expires}&OSSAccessKeyId={ACCESS_KEY_ID}&Signature={signature}"
+
+    def sign(self, *parts: str) -> str:
+        """Return the signature over some strings, in base64."""
+        digest = hashlib.blake2b("\n".join(parts).encode(), key=self._secret, digest_size=SIGNATURE_BYTES).digest()
+        return pybase64.b64encode(digest).decode()
+
+    def is_signed(self, signature: str, *parts: str) -> bool:
+        """Tell, in constant time, whether the signature is that of the strings."""
+        return hmac.compare_digest(signature.encode(), self.sign(*parts).encode())
+
+    async def recipe(self, token: str) -> Recipe | None:
+        """Return the recipe behind a token whose signature was checked; None where it is no longer kept."""
+        if token.startswith("~"):
+            data = await self._store.kept(token[1:])
+        else:
+            data = pybase64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        return None if data is None else Recipe.load(data)
+
+
+def access_denied(message: str, request_id: str, path: str) -> bytes:
+    """Return the XML that the object storage answers a bad or expired link with."""
+    fields = {"Code": "AccessDenied", "Message": message, "RequestId": request_id, "Resource": path}
+    inner = "".join(f"  <{name}>{escape(value)}</{name}>\n" for name, value in fields.items())
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>\n{inner}</Error>\n'.encode()

@@ -1,0 +1,134 @@
+"""Calls that the double makes itself: callbacks, and images where fetching is on.
+
+A connection is made to the address that was checked, so that a name which resolves to the inside of the house, or
+does so only the second time, leads nowhere.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from typing import Any, cast
+from urllib.parse import urljoin
+
+import httpcore
+
+from qwenmock.mockserver.net.public_addresses import is_loopback_address, is_public_address
+
+REDIRECTS = 3
+
+
+class OutboundError(Exception):
+    """A call could not be made, was not answered in time, or leads to an internal address."""
+
+
+class _GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Connects to addresses that are allowed, and to no other."""
+
+    def __init__(self, *, allow_loopback: bool) -> None:
+        self._inner: httpcore.AsyncNetworkBackend = cast(Any, httpcore).AnyIOBackend()
+        self._allow_loopback = allow_loopback
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Look the name up, check what came, and connect to just that."""
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(f"{host} cannot be looked up: {error.strerror}") from error
+        address = str(found[0][4][0])
+        if not is_public_address(address) and not (self._allow_loopback and is_loopback_address(address)):
+            raise httpcore.ConnectError(f"{host} leads to the internal address {address}")
+        return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._inner.sleep(seconds)
+
+
+class Outbound:
+    """Makes calls.
+
+    Args:
+        allow_loopback: Whether this machine itself may be called.
+
+    """
+
+    def __init__(self, *, allow_loopback: bool) -> None:
+        self._backend = _GuardedBackend(allow_loopback=allow_loopback)
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes, seconds: float) -> int:
+        """Send a body and return the status. Redirects are not followed.
+
+        Raises:
+            OutboundError: There was no answer within the time.
+
+        """
+        try:
+            async with asyncio.timeout(seconds), httpcore.AsyncConnectionPool(network_backend=self._backend) as pool:
+                response = await pool.request("POST", url, headers=_encoded(headers), content=body)
+                return response.status
+        except TimeoutError as error:
+            raise OutboundError(f"no answer within {seconds:g} s") from error
+        except _FAILURES as error:
+            raise OutboundError(_reason(error)) from error
+
+    async def get(self, url: str, longest: int, seconds: float) -> bytes | None:
+        """Return what is at a URL; None where it is longer than that many bytes.
+
+        Raises:
+            OutboundError: It could not be had within the time.
+
+        """
+        try:
+            async with asyncio.timeout(seconds), httpcore.AsyncConnectionPool(network_backend=self._backend) as pool:
+                for _ in range(REDIRECTS + 1):
+                    async with pool.stream("GET", url) as response:
+                        location = dict(response.headers).get(b"location")
+                        if response.status in {301, 302, 303, 307, 308} and location is not None:
+                            url = urljoin(url, location.decode("latin-1"))
+                            continue
+                        return await _limited(response, longest)
+        except TimeoutError as error:
+            raise OutboundError(f"no answer within {seconds:g} s") from error
+        except _FAILURES as error:
+            raise OutboundError(_reason(error)) from error
+        raise OutboundError(f"more than {REDIRECTS} redirects")
+
+
+_FAILURES = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    httpcore.ConnectionNotAvailable,
+    OSError,
+    ValueError,
+)
+
+
+async def _limited(response: httpcore.Response, longest: int) -> bytes | None:
+    if response.status != 200:
+        raise OutboundError(f"status {response.status}")
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.aiter_stream():
+        size += len(chunk)
+        if size > longest:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

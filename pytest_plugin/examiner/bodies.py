@@ -1,0 +1,139 @@
+"""Valid bodies, and how to change one place of them."""
+
+import copy
+from collections.abc import Callable
+from typing import cast
+
+from qwenmock.pytest_plugin.examiner.sample_images import SAMPLES, picture_url
+from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, subschema
+
+PROMPT = "A cat playing in the grass"
+CALLBACK = "https://example.com/webhooks/image-task-completed"
+
+
+def example(variant: Variant, model: str | None = None) -> dict[str, JSON]:
+    """Return the smallest valid body of a variant, for its first model unless one is named."""
+    body = cast(dict[str, JSON], smallest(variant.request.schema))
+    body["model"] = model or variant.models[0]
+    return body
+
+
+def smallest(schema: Schema) -> JSON:
+    """Return a small value that the schema accepts: what is required, and nothing else."""
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][0]
+    return _SMALLEST[kind](schema)
+
+
+def _object(schema: Schema) -> JSON:
+    members = list(schema.get("required", ()))
+    members += [branch["required"][0] for branch in schema.get("oneOf", ())[:1]]
+    return {name: smallest(schema["properties"][name]) for name in members}
+
+
+def _array(schema: Schema) -> JSON:
+    if "x-parts" in schema:
+        return parts(schema, {member: spec.get("minItems", 0) for member, spec in schema["x-parts"].items()})
+    return [smallest(schema["items"]) for _ in range(schema.get("minItems", 0))]
+
+
+def parts(schema: Schema, counts: dict[str, int]) -> list[JSON]:
+    """Return an array of parts with so many of each member; what must be last is last."""
+    members = sorted(counts, key=lambda member: "position" in schema["x-parts"][member])
+    return [{m: smallest(schema["items"]["properties"][m])} for m in members for _ in range(counts[m])]
+
+
+def _string(schema: Schema) -> str:
+    if "x-image" in schema:
+        return picture_url() if "data" in schema["x-image"]["schemes"] else SAMPLES[0]
+    if "x-size" in schema:
+        return "{0}*{0}".format(max(schema["x-size"]["minSide"], min(1024, schema["x-size"]["maxSide"])))
+    if "x-callback" in schema:
+        return CALLBACK
+    return PROMPT[: schema.get("maxLength")].ljust(schema.get("minLength", 0), "-")
+
+
+def _integer(schema: Schema) -> int:
+    return schema.get("default", schema.get("minimum", 0))
+
+
+_SMALLEST: dict[str, Callable[[Schema], JSON]] = {
+    "object": _object,
+    "array": _array,
+    "string": _string,
+    "integer": _integer,
+    "number": _integer,
+    "boolean": lambda schema: schema.get("default", False),
+    "null": lambda _schema: None,
+}
+
+
+def largest(schema: Schema) -> JSON:
+    """Return a value with all members that the schema names, and as many and as much as it allows; texts stay short."""
+    if "oneOf" in schema:
+        return _object(schema)
+    if "properties" in schema:
+        return {name: largest(member) for name, member in schema["properties"].items() if "not" not in member}
+    if "x-parts" in schema:
+        return parts(schema, {member: spec.get("maxItems", 1) for member, spec in schema["x-parts"].items()})
+    if "items" in schema:
+        return [largest(schema["items"])] * schema.get("maxItems", 1)
+    return True if schema["type"] == "boolean" else schema.get("maximum", smallest(schema))
+
+
+def put(schema: Schema, body: JSON, path: Path, value: JSON) -> JSON:
+    """Return the body with a value put at the path; what must be there around it is made."""
+    if not path:
+        return value
+    changed = copy.deepcopy(body)
+    holder, key = _holder(schema, changed, path)
+    holder[key] = copy.deepcopy(value)
+    return changed
+
+
+def take(schema: Schema, body: JSON, path: Path) -> JSON:
+    """Return the body without the member at the path."""
+    changed = copy.deepcopy(body)
+    holder, key = _holder(schema, changed, path)
+    del holder[key]
+    return changed
+
+
+def at(schema: Schema, body: JSON, path: Path) -> JSON:
+    """Return the first value at the path, or a small valid one where there is none."""
+    if not path:
+        return body
+    changed = copy.deepcopy(body)
+    holder, key = _holder(schema, changed, path)
+    present = key < len(holder) if path[-1] == "*" else key in holder
+    return holder[key] if present else smallest(subschema(schema, path))
+
+
+def _holder(schema: Schema, body: JSON, path: Path) -> tuple[JSON, JSON]:
+    """Return the container of the place and its key in there, making the containers on the way."""
+    value = body
+    for depth, step in enumerate(path):
+        last = depth == len(path) - 1
+        schema = schema["items"] if step == "*" else schema["properties"][step]
+        key: JSON = step if step != "*" else _index(value, path[depth + 1] if not last else None)
+        if last:
+            return value, key
+        if step == "*":
+            if key == len(value):
+                value.append(smallest(schema))
+        elif key not in value:
+            value[key] = smallest(schema)
+        value = value[key]
+    raise ValueError("the path is empty")
+
+
+def _index(items: list[JSON], member: str | None) -> int:
+    """Return which item of an array is meant: the first that holds the member, or else the first."""
+    for index, item in enumerate(items):
+        if member is not None and isinstance(item, dict) and member in item:
+            return index
+    return 0

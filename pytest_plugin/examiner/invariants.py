@@ -1,0 +1,238 @@
+"""Promises that no schema can state: how the values of an answer hang together, with the request, with its pictures.
+
+They follow from the roles that the schemas give to values, so that a provider gets them by saying what its values are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import parse_qs, urlsplit
+
+from qwenmock.pytest_plugin.examiner import sample_images
+from qwenmock.pytest_plugin.examiner.target import Reply
+from qwenmock.schemas.catalog import Certainty, Document, Provider, Rule, Variant
+from qwenmock.schemas.vocabulary import JSON, select, subschema
+
+RECENT_SECONDS = 300
+"""How far `created` may be from the examiner's clock."""
+LIFETIME_SLACK = 3600
+"""How far a link's life may be from the documented one: the documents say "approximately"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A promise that an answer breaks.
+
+    Attributes:
+        rule: The promise.
+        got: What came instead.
+
+    """
+
+    rule: Rule
+    got: str
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """A 200 and what it answers.
+
+    Attributes:
+        asked: The body that was sent.
+        body: The answer.
+        now: Unix seconds when it came.
+        request_id: What the request is called in the ledger; None where nothing tells.
+
+    """
+
+    provider: Provider
+    variant: Variant
+    asked: JSON
+    reply: Reply
+    body: JSON
+    now: float
+    request_id: str | None
+
+    def values(self, role: str) -> list[JSON]:
+        """Return the answer's values of a role, in order."""
+        return role_values(self.variant.answer, role, self.body)
+
+    def groups(self, role: str) -> list[list[JSON]]:
+        """Return the answer's values of a role, those of each place by themselves."""
+        return [select(self.body, path) for path in self.variant.answer.roles.get(role, ())]
+
+    def request_values(self, role: str) -> list[JSON]:
+        """Return the request's values of a role."""
+        return role_values(self.variant.request, role, self.asked)
+
+
+def role_values(document: Document, role: str, body: JSON) -> list[JSON]:
+    """Return a document's values of a role, in order."""
+    return [value for path in document.roles.get(role, ()) for value in select(body, path)]
+
+
+RELATIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("content-type", (), "is sent as application/json"),
+    ("status", ("http_status",), "states its HTTP status"),
+    ("counts", ("images",), "states the same number of images everywhere"),
+    ("requested-count", ("images",), "holds no more images than were asked for"),
+    ("same-links", ("image_url",), "holds the same links in the same order everywhere"),
+    ("distinct-links", ("image_url",), "holds a link of its own for each image"),
+    ("created", ("created",), "was created a moment ago"),
+    ("request-id", ("request_id",), "has a request id that no other answer has"),
+    ("link-lifetime", ("image_url",), "holds links that live as long as documented"),
+    ("requested-size", ("width",), "states the size that was asked for"),
+    ("default-size", ("width",), "states a size in the input's aspect ratio where none was asked for"),
+    ("picture-type", ("image_url",), "links to image/png"),
+    ("picture-format", ("image_url",), "links to PNGs that decode"),
+    ("picture-size", ("image_url", "width"), "states width and height of the pictures it links to"),
+    ("effective-prompt", ("image_url",), "is made from the prompt, cut where that is too long"),
+)
+"""Name, the roles that an answer must have for it, and the promise in words."""
+OF_PICTURES = frozenset({"picture-type", "picture-format", "picture-size", "effective-prompt"})
+
+
+def relations(provider: Provider, variant: Variant) -> dict[str, Rule]:
+    """Return the relations that a variant's answers must keep, by name."""
+    document = variant.answer
+    return {
+        name: Rule(
+            id=f"{provider.slug}/{document.name}/{name}",
+            provider=provider.slug,
+            variant=document.name,
+            path=(),
+            keyword=name,
+            value=words,
+            source=document.schema["x-source"],
+            certainty=(certainty := _certainty(provider, document, name)),
+            reject_certainty=certainty,
+            error="",
+        )
+        for name, needed, words in RELATIONS
+        if all(role in document.roles for role in needed)
+    }
+
+
+def _certainty(provider: Provider, document: Document, name: str) -> Certainty:
+    if name == "effective-prompt":
+        return "assumed"  # that it can be read in the picture is a promise of the double alone
+    if name == "link-lifetime":
+        return provider.settings["links"]["certainty"]
+    if name == "default-size":
+        return provider.settings["picture"]["certainty"]
+    return document.schema["x-certainty"]
+
+
+def broken_relations(success: Success) -> Iterator[tuple[str, str]]:
+    """Yield the name of each relation that an answer breaks, and what it has instead; pictures are another matter."""
+    content_type = success.reply.headers.get("content-type", "").partition(";")[0].strip()
+    if content_type != "application/json":
+        yield "content-type", f"Content-Type: {content_type}"
+    statuses = success.values("http_status")
+    if any(status != success.reply.status for status in statuses):
+        yield "status", f"{statuses} in the body of a {success.reply.status}"
+    yield from _counts(success)
+    yield from _links(success)
+    now = success.now
+    for created in success.values("created"):
+        if abs(created - now) > RECENT_SECONDS:
+            yield "created", f"{created}, {created - now:+.0f} seconds from now"
+    yield from _sizes(success)
+
+
+def image_counts(success: Success) -> list[int]:
+    """Return the number of images from every place of the answer that states one."""
+    lengths = [len(items) for items in success.values("images")]
+    return [*lengths, *success.values("image_count")]
+
+
+def _counts(success: Success) -> Iterator[tuple[str, str]]:
+    counts = image_counts(success)
+    if len(set(counts)) > 1:
+        yield "counts", f"{counts} images in different places"
+    totals = success.values("total_count")
+    if totals and counts and totals[0] != counts[0] + sum(success.values("failed_count")):
+        yield "counts", f"{totals[0]} in all, {counts[0]} succeeded and {sum(success.values('failed_count'))} failed"
+    asked = requested_count(success)
+    if counts and max(counts) > asked:
+        yield "requested-count", f"{max(counts)} images where {asked} were asked for"
+
+
+def requested_count(success: Success) -> int:
+    """Return how many images the request asks for."""
+    return int(next(iter(success.request_values("n")), 1))
+
+
+def _links(success: Success) -> Iterator[tuple[str, str]]:
+    groups = success.groups("image_url")
+    if any(group != groups[0] for group in groups):
+        yield "same-links", f"{[len(group) for group in groups]} links that differ"
+    for group in groups[:1]:
+        if len(set(group)) != len(group):
+            yield "distinct-links", f"{len(group) - len(set(group))} links twice"
+    for url in cast(list[str], success.values("image_url")):
+        expires = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
+        lifetime = success.provider.link_lifetime
+        if expires.isdecimal() and abs(int(expires) - success.now - lifetime) > LIFETIME_SLACK:
+            yield "link-lifetime", f"a link that expires in {int(expires) - success.now:.0f} s, not {lifetime} s"
+            return
+
+
+def _sizes(success: Success) -> Iterator[tuple[str, str]]:
+    widths, heights = success.values("width"), success.values("height")
+    if not widths or not heights:
+        return
+    stated = f"{widths[0]}*{heights[0]}"
+    asked = success.request_values("size")
+    if asked:
+        if asked[0] != stated:
+            yield "requested-size", f"{stated} where {asked[0]} was asked for"
+        return
+    expected = default_size(success)
+    if expected is not None and (widths[0], heights[0]) != expected:
+        yield "default-size", f"{stated} where {expected[0]}*{expected[1]} is due"
+
+
+def default_size(success: Success) -> tuple[int, int] | None:
+    """Return the size that is due where none is asked for; None where the last input is not in the request."""
+    inputs = success.request_values("image")
+    if not inputs or not inputs[-1].startswith("data:"):
+        return None
+    size = sample_images.size_of(inputs[-1])
+    picture = success.provider.settings["picture"]
+    scale = (picture["area"] / (size[0] * size[1])) ** 0.5
+    width, height = (max(1, round(side * scale / picture["multiple"])) * picture["multiple"] for side in size)
+    return width, height
+
+
+def effective_text(success: Success, role: str) -> str:
+    """Return the prompt, or the negative one, that a request's pictures are made from."""
+    document = success.variant.request
+    for path in document.roles.get(role, ()):
+        for prompt in select(success.asked, path):
+            return prompt[: subschema(document.schema, path).get("x-truncate")]
+    return ""
+
+
+def broken_pictures(success: Success, pictures: list[Reply]) -> Iterator[tuple[str, str]]:
+    """Yield what the pictures behind an answer's links break."""
+    widths, heights = success.values("width"), success.values("height")
+    for reply in pictures:
+        if reply.status != 200:
+            yield "picture-format", f"status {reply.status}"
+            continue
+        content_type = reply.headers.get("content-type", "").partition(";")[0]
+        if content_type != "image/png":
+            yield "picture-type", f"Content-Type: {content_type}"
+        try:
+            size = sample_images.read_png(reply.body)
+        except ValueError as error:
+            yield "picture-format", str(error)
+            continue
+        texts = sample_images.png_text(reply.body)
+        for role in ("prompt", "negative_prompt"):
+            drawn = texts.get(role)
+            if drawn is not None and drawn != effective_text(success, role):
+                yield "effective-prompt", f"a picture made from the {role} {drawn[:80]!r}, of {len(drawn)} characters"
+        if widths and heights and size != (widths[0], heights[0]):
+            yield "picture-size", f"a picture of {size[0]}x{size[1]} under a statement of {widths[0]}x{heights[0]}"

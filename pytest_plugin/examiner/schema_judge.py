@@ -1,0 +1,233 @@
+"""Which rules a document breaks: the examiner's own reading of the schemas.
+
+The server's validation is not used, or a mistake in it would pass for agreement. Rules of a value of the wrong type
+are not looked at: a string for an integer breaks `type`, and nothing else.
+"""
+
+import base64
+import binascii
+import io
+import ipaddress
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TypeAlias, cast
+from urllib.parse import urlsplit
+
+from PIL import Image
+
+from qwenmock.pytest_plugin.examiner.sample_images import FORMATS, HOSTED
+from qwenmock.schemas.catalog import Document, Rule
+from qwenmock.schemas.vocabulary import JSON, Path, Schema
+
+Breach: TypeAlias = tuple[Path, str]
+"""Where, and which keyword."""
+
+
+def broken_rules(document: Document, value: JSON) -> set[Rule]:
+    """Return the document's rules that a value breaks."""
+    return {document.rule_at[breach] for breach in breaches(document.schema, value, ())}
+
+
+def breaches(schema: Schema, value: JSON, path: Path) -> Iterator[Breach]:
+    """Yield what a value breaks, in no order that means anything."""
+    if "not" in schema:
+        yield path, "not"
+        return
+    if "type" in schema and not _types(schema["type"]) & _kinds(value):
+        yield path, "type"
+        return
+    if "const" in schema and not _same(value, schema["const"]):
+        yield path, "const"
+    if "enum" in schema and not any(_same(value, item) for item in schema["enum"]):
+        yield path, "enum"
+    if isinstance(value, str):
+        yield from ((path, keyword) for keyword in _text(schema, value))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield from ((path, keyword) for keyword in _number(schema, value))
+    elif isinstance(value, list):
+        yield from _array(schema, cast(list[JSON], value), path)
+    elif isinstance(value, dict):
+        yield from _object(schema, cast(dict[str, JSON], value), path)
+
+
+def _types(named: str | list[str]) -> set[str]:
+    return {named} if isinstance(named, str) else set(named)
+
+
+def _kinds(value: JSON) -> set[str]:
+    """Return the type names that a value goes by; 2.0 is an integer, true is none."""
+    if value is None:
+        return {"null"}
+    if isinstance(value, bool):
+        return {"boolean"}
+    if isinstance(value, int):
+        return {"integer", "number"}
+    if isinstance(value, float):
+        return {"integer", "number"} if value.is_integer() else {"number"}
+    return {"string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"}
+
+
+def _same(value: JSON, other: JSON) -> bool:
+    return _kinds(value) & _kinds(other) != set() and value == other
+
+
+def _number(schema: Schema, value: float) -> Iterator[str]:
+    if "minimum" in schema and value < schema["minimum"]:
+        yield "minimum"
+    if "maximum" in schema and value > schema["maximum"]:
+        yield "maximum"
+
+
+def _text(schema: Schema, value: str) -> Iterator[str]:
+    if len(value) < schema.get("minLength", 0):
+        yield "minLength"
+    if len(value) > schema.get("maxLength", len(value)):
+        yield "maxLength"
+    if "pattern" in schema and not _search(schema["pattern"], value):
+        yield "pattern"
+    if "format" in schema and not _is_url(value):
+        yield "format"
+    if "x-size" in schema:
+        yield from _size(schema["x-size"], value)
+    if "x-image" in schema:
+        yield from _image(schema["x-image"], value)
+    if "x-callback" in schema:
+        yield from _callback(schema["x-callback"], value)
+
+
+def _search(pattern: str, value: str) -> bool:
+    # `$` ends a JSON Schema pattern; Python's also matches before a closing line break.
+    found = re.search(pattern, value)
+    return found is not None and not (pattern.endswith("$") and found.end() != len(value))
+
+
+def _is_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return bool(parts.scheme and parts.hostname) and not re.search(r"[\s\x00-\x1f\x7f]", value)
+
+
+def _size(spec: dict[str, int], value: str) -> Iterator[str]:
+    match = re.fullmatch(r"([1-9][0-9]{0,5})\*([1-9][0-9]{0,5})", value)
+    if match is None:
+        yield "syntax"
+        return
+    sides = sorted((int(match[1]), int(match[2])))
+    if sides[0] < spec["minSide"]:
+        yield "minSide"
+    if sides[1] > spec["maxSide"]:
+        yield "maxSide"
+
+
+def _image(spec: dict[str, JSON], value: str) -> Iterator[str]:
+    scheme = value[:20].partition(":")[0].lower()
+    if scheme not in spec["schemes"] or (scheme != "data" and not _is_url(value)):
+        yield "schemes"
+    elif scheme == "data":
+        yield from _bytes(_Frozen(spec), value)
+    elif value in HOSTED:
+        yield from _bytes(_Frozen(spec), HOSTED[value])
+    elif scheme in {"http", "https"} and "urlPattern" in spec and not _search(spec["urlPattern"], value):
+        yield "urlPattern"
+
+
+class _Frozen(dict[str, JSON]):
+    """A specification that a cache can be keyed by."""
+
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return hash(repr(self))
+
+
+@lru_cache(maxsize=512)
+def _bytes(spec: _Frozen, value: str) -> tuple[str, ...]:
+    """Return what a data URL breaks. Decoding is dear, and the same few images are sent again and again."""
+    head, comma, text = value.partition(",")
+    if not comma or not head.endswith(";base64"):
+        return ("encoding",)
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return ("encoding",)
+    if len(data) > spec["maxBytes"]:
+        return ("maxBytes",)
+    try:
+        with Image.open(io.BytesIO(data), formats=list(FORMATS.values())) as image:
+            name, (width, height) = image.format, image.size
+            image.load()
+    except Image.UnidentifiedImageError:
+        # A GIF that is cut off within its header is unidentified too, but nobody sends that one.
+        return ("mediaTypes",)
+    except (OSError, SyntaxError):
+        return ("integrity",)
+    if next(kind for kind, known in FORMATS.items() if known == name) not in spec["mediaTypes"]:
+        return ("mediaTypes",)
+    limits = {
+        "minWidth": width < spec["minWidth"],
+        "maxWidth": width > spec["maxWidth"],
+        "minHeight": height < spec["minHeight"],
+        "maxHeight": height > spec["maxHeight"],
+    }
+    return tuple(name for name, beyond in limits.items() if beyond and name not in spec.get("advisory", ()))
+
+
+def _callback(spec: dict[str, JSON], value: str) -> Iterator[str]:
+    if not _is_url(value) or urlsplit(value).scheme.lower() not in spec["schemes"]:
+        yield "schemes"
+    elif spec["publicHost"] and not _leads_out(urlsplit(value).hostname or ""):
+        yield "publicHost"
+
+
+def _leads_out(host: str) -> bool:
+    host = host.rstrip(".").lower()
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return False
+    numbers = host.split(".")
+    try:
+        if all(re.fullmatch(r"0x[0-9a-f]+|[0-9]+", number) for number in numbers) and len(numbers) <= 4:
+            return ipaddress.ip_address(_as_ipv4(numbers)).is_global
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return True
+
+
+def _as_ipv4(numbers: list[str]) -> int:
+    """Read an address as resolvers do: hexadecimal and octal parts, the last one filling what is left."""
+    values = [
+        int(n, 16) if n.startswith("0x") else int(n, 8) if n.startswith("0") and n != "0" else int(n) for n in numbers
+    ]
+    address = values[-1]
+    for position, value in enumerate(values[:-1]):
+        address += value << 8 * (3 - position)
+    return address
+
+
+def _array(schema: Schema, value: list[JSON], path: Path) -> Iterator[Breach]:
+    if len(value) < schema.get("minItems", 0):
+        yield path, "minItems"
+    if len(value) > schema.get("maxItems", len(value)):
+        yield path, "maxItems"
+    for member, spec in cast(dict[str, dict[str, JSON]], schema.get("x-parts", {})).items():
+        held = [isinstance(item, dict) and member in item for item in value]
+        if sum(held) < spec.get("minItems", 0):
+            yield path, f"{member}.minItems"
+        if sum(held) > spec.get("maxItems", len(held)):
+            yield path, f"{member}.maxItems"
+        if "position" in spec and any(held) and not held[-1]:
+            yield path, f"{member}.position"
+    for item in value if "items" in schema else ():
+        yield from breaches(schema["items"], item, (*path, "*"))
+
+
+def _object(schema: Schema, value: dict[str, JSON], path: Path) -> Iterator[Breach]:
+    for name in schema.get("required", ()):
+        if name not in value:
+            yield (*path, name), "required"
+    branches = cast(list[dict[str, list[str]]], schema.get("oneOf", []))
+    if branches and sum(branch["required"][0] in value for branch in branches) != 1:
+        yield path, "oneOf"
+    for name, member in cast(dict[str, Schema], schema.get("properties", {})).items():
+        if name in value:
+            yield from breaches(member, value[name], (*path, name))

@@ -1,0 +1,196 @@
+"""What users' tests used: calls, images and simulated money by test, manners, what of the contract they touched."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+from qwenmock.pytest_plugin.testkit.mock import Mock
+from qwenmock.schemas.catalog import Catalog
+from qwenmock.schemas.wording import counted
+
+TOP = 10
+CALLBACKS = ("delivered", "failed")
+
+
+@dataclass
+class Use:
+    """What one test used.
+
+    Attributes:
+        cost: Simulated money by currency, as decimal text.
+        findings: What the verdict says of the code under test.
+
+    """
+
+    test: str
+    calls: int = 0
+    images: int = 0
+    cost: dict[str, str] = field(default_factory=dict[str, str])
+    findings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+
+@dataclass
+class Touched:
+    """What of one provider's contract was exercised."""
+
+    statuses: set[str] = field(default_factory=set[str])
+    rules: set[str] = field(default_factory=set[str])
+    states: set[str] = field(default_factory=set[str])
+    callbacks: set[str] = field(default_factory=set[str])
+    links: set[str] = field(default_factory=set[str])
+
+
+@dataclass
+class Usage:
+    """What a run used, gathered test by test; that of several processes can be added up."""
+
+    uses: list[Use] = field(default_factory=list[Use])
+    touched: dict[str, Touched] = field(default_factory=dict[str, Touched])
+
+    def take(self, test: str, mock: Mock) -> Use:
+        """Take in what a test has done to the double."""
+        journal, charges = mock.journal(), mock.ledger()["charges"]
+        use = Use(test, calls=sum(entry["endpoint"] != "callback" for entry in journal))
+        use.images = sum(charge["images"] for charge in charges)
+        use.cost = {currency: f"{amount:f}" for currency, amount in mock.spent().items()}
+        use.findings = mock.verdict()["findings"]
+        self._touch(mock, journal, use)
+        self.uses.append(use)
+        return use
+
+    def _touch(self, mock: Mock, journal: Iterable[Mapping[str, Any]], use: Use) -> None:
+        has_expired = any(finding["kind"] == "link_after_expiry" for finding in use.findings)
+        for entry in journal:
+            touched = self.touched.setdefault(entry["provider"], Touched())
+            if entry["endpoint"] == "callback":
+                touched.callbacks.add(entry["state"])
+                continue
+            touched.statuses.add(str(entry["status"]))
+            if entry["rule"]:
+                touched.rules.add(entry["rule"]["id"])
+            if entry["endpoint"] == "task" and entry["status"] == 200:
+                provider = mock.catalog[entry["provider"]]
+                answer: dict[str, Any] = entry["answer"]
+                output: dict[str, Any] = answer.get("output") or {}
+                named: Any = answer.get("status") or output.get("task_status")
+                state = provider.tasks.state_called(named) if provider.tasks else None
+                touched.states.update({state} if state else ())
+            if entry["charge"] and has_expired:
+                touched.links.add("expired")
+
+    def total(self) -> dict[str, Decimal]:
+        """Return the money of all tests, by currency."""
+        sums: dict[str, Decimal] = {}
+        for use in self.uses:
+            for currency, amount in use.cost.items():
+                sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount)
+        return sums
+
+    def add(self, other: "Usage") -> None:
+        """Add what another process gathered."""
+        self.uses += other.uses
+        for slug, touched in other.touched.items():
+            mine = self.touched.setdefault(slug, Touched())
+            for name, values in vars(touched).items():
+                getattr(mine, name).update(values)
+
+    def dump(self) -> str:
+        """Return all as JSON."""
+        touched = {
+            slug: {name: sorted(values) for name, values in vars(each).items()} for slug, each in self.touched.items()
+        }
+        return json.dumps({"uses": [asdict(use) for use in self.uses], "touched": touched})
+
+    @classmethod
+    def load(cls, text: str) -> "Usage":
+        """Return what `dump` wrote."""
+        values = cast(dict[str, Any], json.loads(text))
+        touched = {
+            slug: Touched(**{name: set(found) for name, found in each.items()})
+            for slug, each in values["touched"].items()
+        }
+        return cls([Use(**use) for use in values["uses"]], touched)
+
+
+def never(touched: Touched, catalog: Catalog, slug: str) -> list[str]:
+    """Return what of a provider's contract no test exercised."""
+    provider = catalog[slug]
+    missing = [str(status) for status in sorted(provider.statuses) if str(status) not in touched.statuses]
+    if provider.tasks is not None and touched.states | touched.callbacks:
+        missing += [f"task {state}" for state in provider.tasks.states if state not in touched.states]
+    if "callbacks" in provider.settings and touched.callbacks:
+        missing += [f"callback {outcome}" for outcome in CALLBACKS if outcome not in touched.callbacks]
+    return missing + ([] if "expired" in touched.links else ["expired link"])
+
+
+def rule_counts(touched: Touched, catalog: Catalog, slug: str) -> tuple[int, int]:
+    """Return how many of a provider's rules on requests were broken by a test, and how many there are."""
+    rules = {rule.id for variant in catalog[slug].variants.values() for rule in variant.request.rules}
+    return len(touched.rules & rules), len(rules)
+
+
+def money(sums: Mapping[str, Decimal | str]) -> str:
+    """Write sums of several currencies in one line."""
+    return ", ".join(f"{amount} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
+
+
+def _made(usage: Usage) -> str:
+    calls, images = sum(use.calls for use in usage.uses), sum(use.images for use in usage.uses)
+    return f"{counted(calls, 'call')}, {counted(images, 'image')}"
+
+
+def lines(usage: Usage, catalog: Catalog) -> list[str]:
+    """Return what the terminal says of a run."""
+    said = [f"{counted(len(usage.uses), 'test')}, {_made(usage)}: {money(usage.total())} that production would cost"]
+    said += [f"  {money(use.cost):>20}  {counted(use.images, 'image'):>11}  {use.test}" for use in _dearest(usage)]
+    for slug, touched in sorted(usage.touched.items()):
+        broken, rules = rule_counts(touched, catalog, slug)
+        said.append(f"{slug}: {broken} of {rules} rules on requests were broken by a test")
+        missing = never(touched, catalog, slug)
+        if missing:
+            said.append(f"{slug}: never exercised: {', '.join(missing)}")
+    for use in usage.uses:
+        said += [
+            f"{f['severity']}: {f['kind']}: {f['detail']} ({use.test})"
+            for f in use.findings
+            if f["severity"] == "error"
+        ]
+    return said
+
+
+def _dearest(usage: Usage) -> list[Use]:
+    paid = [use for use in usage.uses if use.images]
+    return sorted(paid, key=lambda use: -sum(Decimal(amount) for amount in use.cost.values()))[:TOP]
+
+
+def write(usage: Usage, catalog: Catalog, path: Path) -> None:
+    """Write a report: Markdown for a pull request, or JSON, as the file's ending says."""
+    if path.suffix == ".json":
+        path.write_text(usage.dump() + "\n", "utf-8")
+        return
+    rows = "\n".join(f"| `{use.test}` | {use.calls} | {use.images} | {money(use.cost)} |" for use in _dearest(usage))
+    said = [
+        "## What the tests would have cost",
+        "",
+        f"{_made(usage)}, **{money(usage.total())}**.",
+        "",
+        "| test | calls | images | cost |",
+        "|---|---|---|---|",
+        rows,
+        "",
+        "## What they exercised",
+        "",
+        "| provider | rules broken | never exercised |",
+        "|---|---|---|",
+    ]
+    for slug, touched in sorted(usage.touched.items()):
+        broken, rules = rule_counts(touched, catalog, slug)
+        said.append(f"| {slug} | {broken} of {rules} | {', '.join(never(touched, catalog, slug)) or '–'} |")
+    findings = [(use, finding) for use in usage.uses for finding in use.findings]
+    if findings:
+        said += ["", "## How the code behaved", ""]
+        said += [f"- **{f['kind']}** ({f['severity']}): {f['detail']} (`{use.test}`)" for use, f in findings]
+    path.write_text("\n".join(said) + "\n", "utf-8")
