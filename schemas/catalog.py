@@ -26,6 +26,7 @@ ANNOTATIONS = frozenset(
 )
 
 Certainty = Literal["documented", "published", "observed", "assumed"]
+EndpointKind = Literal["create", "task", "cancel", "list", "credits", "upload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class Endpoint:
     """A method and a path, and the variants it takes, in the order of the provider's file.
 
     Attributes:
+        kind: What it does: makes images, returns, cancels or lists tasks, returns credits, or an upload policy.
         path: May hold `{task_id}`.
         required_header: Name and value of the header it must be called with; None for one that must be called without.
         created_response: What the creation of a task answers; None where the answer holds the images.
@@ -163,6 +165,7 @@ class Endpoint:
     """
 
     name: str
+    kind: EndpointKind
     method: str
     path: str
     variants: tuple[Variant, ...]
@@ -253,6 +256,10 @@ class Provider:
         """Every HTTP status that the documents name."""
         return frozenset({200, *(kind.status for kind in self.errors.values())})
 
+    def endpoint_for(self, kind: EndpointKind) -> Endpoint | None:
+        """Return the provider's first endpoint of a kind; None where it has none."""
+        return next((endpoint for endpoint in self.endpoints.values() if endpoint.kind == kind), None)
+
     def endpoint_of(self, variant: Variant) -> Endpoint:
         """Return the endpoint that takes a variant."""
         return next(endpoint for endpoint in self.endpoints.values() if variant in endpoint.variants)
@@ -274,7 +281,7 @@ class Provider:
             return tuple({each.answer.name: each.answer for each in endpoint.variants}.values())
         if endpoint.answer is not None:
             return (endpoint.answer,)
-        return self.task_documents if endpoint.name == "task" else ()
+        return self.task_documents if endpoint.kind == "task" else ()
 
     @cached_property
     def has_required_header(self) -> bool:
@@ -546,6 +553,7 @@ class _Loader:
         header, _, value = entry.get("required_header", "").partition(": ")
         return Endpoint(
             name=name,
+            kind=entry["kind"],
             method=entry["method"],
             path=entry["path"],
             variants=tuple(variants[v] for v in taken),

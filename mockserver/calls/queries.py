@@ -28,7 +28,7 @@ async def answer_query(double: Double, call: Call, trace: Trace) -> JSON:
     if profile.always in {"rate_limited", "internal"}:
         raise ApiError(profile.always, f"this key always runs into {profile.always}")
     await settle_finished(double)
-    return await _HANDLERS[call.endpoint.name](double, call, trace, caller)
+    return await _HANDLERS[call.endpoint.kind](double, call, trace, caller)
 
 
 async def _task(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
@@ -106,9 +106,9 @@ async def _uploads(double: Double, call: Call, trace: Trace, _caller: Caller) ->
 
 _HANDLERS: dict[str, Callable[[Double, Call, Trace, Caller], Awaitable[JSON]]] = {
     "task": _task,
-    "tasks": _tasks,
+    "list": _tasks,
     "cancel": _cancel,
     "credits": _credits,
-    "uploads": _uploads,
+    "upload": _uploads,
 }
-"""What answers an endpoint that takes no variant, by the endpoint's name in `provider.toml`."""
+"""What answers an endpoint that takes no variant, by its kind."""

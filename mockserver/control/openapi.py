@@ -69,7 +69,7 @@ def _bodies(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
 
 def _responses(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
     samples = {v.name: sample for v in endpoint.variants if (sample := answer(provider, v)) is not None}
-    if endpoint.name == "task":
+    if endpoint.kind == "task":
         samples = _ended(provider)
     found: dict[str, JSON] = {"200": _response("success", _any_of(provider.answers_of(endpoint)), samples)}
     by_status: dict[int, list[ErrorKind]] = {}
