@@ -4,7 +4,7 @@ import pytest
 
 from qwenmock.pytest_plugin.examiner.checks.requests import refuse_authorization, refuse_key
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 
 FORMS: dict[str, list[str | None]] = {
     "required": [None],

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from qwenmock.mockserver.errors import ApiError
 from qwenmock.mockserver.store.protocols import AccountDefaults
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 
 STARTING_BALANCE = Decimal(1000000)
 SCHEME = "Bearer "

@@ -4,7 +4,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 from qwenmock.mockserver.money import plain
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 CENT = Decimal("0.01")
@@ -30,12 +30,12 @@ def billing_log(provider: Provider, model: str, images: int, price: Decimal | No
     """
     if price is None:
         return {"note": f"the price is unknown: no document names one; --price {provider.slug}=AMOUNT sets one"}
-    terms = provider.settings.get("billing_log")
+    terms = provider.billing_log
     if terms is None:
         return None
-    per_dollar = Decimal(terms["quota_per_usd"])
-    quota = (price / Decimal(terms["cny_per_usd"]) * per_dollar).quantize(Decimal(1), ROUND_HALF_UP)
-    sign = provider.settings.get("currency_sign", "")
+    per_dollar = Decimal(terms.quota_per_usd)
+    quota = (price / terms.cny_per_usd * per_dollar).quantize(Decimal(1), ROUND_HALF_UP)
+    sign = provider.currency_sign
     noun = "image" if images == 1 else "images"
     total = (price * images).quantize(CENT, ROUND_HALF_UP)
     return {

@@ -35,7 +35,7 @@ from qwenmock.mockserver.store.protocols import InsufficientBalance, TooManyRequ
 from qwenmock.mockserver.tasks.lifecycle import new_id as new_task_id
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.mockserver.tasks.lifecycle import times as task_times
-from qwenmock.schemas.catalog import Provider, Variant
+from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.recordings import Recording
 from qwenmock.schemas.vocabulary import JSON
 
@@ -397,8 +397,8 @@ def permit(call: Call, job: Job, profile: Profile) -> None:
 
 def default_size(provider: Provider, inputs: Sequence[Input]) -> tuple[int, int]:
     """Return the size where none is asked for: about the documented area, in the last input's aspect ratio."""
-    picture = provider.settings["picture"]
-    return _size(picture["area"], inputs[-1].width / inputs[-1].height if inputs else 1.0, picture["multiple"])
+    picture = provider.picture
+    return _size(picture.area, inputs[-1].width / inputs[-1].height if inputs else 1.0, picture.multiple)
 
 
 @lru_cache(maxsize=1024)

@@ -17,7 +17,7 @@ from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner, shown
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
-from qwenmock.schemas.catalog import Document, ErrorKind, Rule
+from qwenmock.schemas.models import Document, ErrorKind, Rule
 from qwenmock.schemas.vocabulary import JSON
 
 
@@ -163,7 +163,7 @@ def billing_mistakes(examiner: Examiner, success: Success) -> list[str]:
     if charge.get("model", model) != model:
         mistakes.append(f"billed as {charge['model']}, not {model}")
     if provider.billing_log is not None:
-        mistakes += [f"{rule.id} is broken" for rule in checked(examiner, provider.billing_log, charge["log"])]
+        mistakes += [f"{rule.id} is broken" for rule in checked(examiner, provider.billing_log.document, charge["log"])]
         # The documents show one image and two; how a sum is rounded from three on, they leave open.
         mistakes += log_mistakes(provider, model, images, charge["log"], with_dollars=images < 3 or not examiner.live)
     return mistakes

@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import cast
 
-from qwenmock.schemas.catalog import Provider, Variant
+from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, select
 
 
@@ -44,12 +44,13 @@ def charge_of(provider: Provider, model: str, images: int) -> Decimal:
 
 def log_mistakes(provider: Provider, model: str, images: int, log: JSON, *, with_dollars: bool) -> list[str]:
     """Return what is wrong with the billing record of a charge, in sentences; `quotaDollar` only if asked."""
-    terms = provider.settings["billing_log"]
+    terms = provider.billing_log
+    assert terms is not None, "only called for providers with a billing log"
     price = provider.models[model].amount or Decimal(0)
-    per_dollar = Decimal(terms["quota_per_usd"])
-    quota = (price * per_dollar / Decimal(terms["cny_per_usd"])).to_integral_value(ROUND_HALF_UP)
+    per_dollar = Decimal(terms.quota_per_usd)
+    quota = (price * per_dollar / terms.cny_per_usd).to_integral_value(ROUND_HALF_UP)
     total = (price * images).quantize(Decimal("0.01"), ROUND_HALF_UP)
-    sign = provider.settings.get("currency_sign", "")
+    sign = provider.currency_sign
     noun = "image" if images == 1 else "images"
     unit = max(price, price.quantize(Decimal("0.01")), key=lambda amount: -amount.as_tuple().exponent)  # type: ignore[operator]
     due = {

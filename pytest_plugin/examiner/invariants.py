@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from qwenmock.pytest_plugin.examiner import sample_images
 from qwenmock.pytest_plugin.examiner.target import Reply
-from qwenmock.schemas.catalog import Certainty, Document, Provider, Rule, Variant
+from qwenmock.schemas.models import Certainty, Document, Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, select, subschema
 
 RECENT_SECONDS = 300
@@ -117,9 +117,9 @@ def _certainty(provider: Provider, document: Document, name: str) -> Certainty:
     if name == "effective-prompt":
         return "assumed"  # that it can be read in the picture is a promise of the double alone
     if name == "link-lifetime":
-        return provider.settings["links"]["certainty"]
+        return provider.links.certainty
     if name == "default-size":
-        return provider.settings["picture"]["certainty"]
+        return provider.picture.certainty
     return document.schema["x-certainty"]
 
 
@@ -199,9 +199,9 @@ def default_size(success: Success) -> tuple[int, int] | None:
     if not inputs or not inputs[-1].startswith("data:"):
         return None
     size = sample_images.size_of(inputs[-1])
-    picture = success.provider.settings["picture"]
-    scale = (picture["area"] / (size[0] * size[1])) ** 0.5
-    width, height = (max(1, round(side * scale / picture["multiple"])) * picture["multiple"] for side in size)
+    picture = success.provider.picture
+    scale = (picture.area / (size[0] * size[1])) ** 0.5
+    width, height = (max(1, round(side * scale / picture.multiple)) * picture.multiple for side in size)
     return width, height
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from qwenmock.pytest_plugin.examiner.invariants import relations
 from qwenmock.pytest_plugin.examiner.results import Tally
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Provider, Rule
+from qwenmock.schemas.models import Provider, Rule
 from qwenmock.schemas.vocabulary import JSON
 
 NEVER = "no request of this run touched it"

@@ -21,7 +21,7 @@ from qwenmock.pytest_plugin.examiner.results import ContractViolation, CouldNotR
 from qwenmock.pytest_plugin.examiner.sample_images import HOSTED, SAMPLES
 from qwenmock.pytest_plugin.examiner.target import Reply, Target, TargetError
 from qwenmock.pytest_plugin.options import PICTURE, key_variable
-from qwenmock.schemas.catalog import Endpoint, Provider, Rule, Variant
+from qwenmock.schemas.models import Endpoint, Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 TRIES = 3

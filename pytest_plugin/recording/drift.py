@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.recording.recorder import documents_for, endpoint_at, variant_of
-from qwenmock.schemas.catalog import Document, Provider
+from qwenmock.schemas.models import Document, Provider
 from qwenmock.schemas.recordings import Recording
 from qwenmock.schemas.vocabulary import JSON, Schema, select
 from qwenmock.schemas.wording import counted

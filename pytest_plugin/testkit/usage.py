@@ -121,7 +121,7 @@ def never(touched: Touched, catalog: Catalog, slug: str) -> list[str]:
     missing = [str(status) for status in sorted(provider.statuses) if str(status) not in touched.statuses]
     if provider.tasks is not None and touched.states | touched.callbacks:
         missing += [f"task {state}" for state in provider.tasks.states if state not in touched.states]
-    if "callbacks" in provider.settings and touched.callbacks:
+    if provider.callbacks is not None and touched.callbacks:
         missing += [f"callback {outcome}" for outcome in CALLBACKS if outcome not in touched.callbacks]
     return missing + ([] if "expired" in touched.links else ["expired link"])
 

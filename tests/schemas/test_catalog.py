@@ -13,6 +13,7 @@ from qwenmock.pytest_plugin.examiner.boundaries import edits_of
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.schemas import catalog
 from qwenmock.schemas.errors import CatalogError
+from qwenmock.schemas.models import Rule, Variant
 from qwenmock.schemas.vocabulary import subschema
 
 CATALOG = catalog.load()
@@ -34,7 +35,7 @@ def test_every_rule_of_a_variant_can_be_kept_and_broken_alone(name: str) -> None
         assert broken or cannot_be_broken(variant, rule), rule.id
 
 
-def cannot_be_broken(variant: catalog.Variant, rule: catalog.Rule) -> bool:
+def cannot_be_broken(variant: Variant, rule: Rule) -> bool:
     """Truncation and advice refuse nothing; and nobody hosts half a picture where only addresses are taken."""
     spec = subschema(variant.request.schema, rule.path).get("x-image", {}) if rule.keyword != "required" else {}
     hosted = rule.keyword == "integrity" and "data" not in spec["schemes"]
@@ -97,11 +98,14 @@ def test_limit_without_a_source_is_refused(copy: Path) -> None:
     [
         (lambda c: c["properties"]["model"].update({"$ref": "common.schema.json#/$defs/nothing"}), "points to nothing"),
         (lambda c: c["properties"]["model"].update({"$ref": "missing.schema.json#/$defs/x"}), "missing.schema.json"),
-        (lambda c: c["properties"]["model"].update({"enum": ["a"]}), "stands both"),
-        (lambda c: c["x-rules"].update({"maximum": {"certainty": "assumed"}}), "no limit of this subschema"),
+        (lambda c: c["properties"]["model"].update({"enum": ["a"]}), '"enum" stands both'),
+        (lambda c: c["x-rules"].update({"maximum": {"certainty": "assumed"}}), "not a limit of this subschema"),
         (lambda c: c["x-rules"]["required"].update({"error": "nonsense"}), "nonsense"),
         (lambda c: c.update({"x-certainty": "sure"}), "sure"),
-        (lambda c: c["properties"]["parameters"]["properties"]["n"].update({"maximum": "6"}), "'6'"),
+        (
+            lambda c: c["properties"]["parameters"]["properties"]["n"].update({"maximum": "6"}),
+            'expected a value of type number, got "6"',
+        ),
     ],
     ids=["ref", "file", "clash", "override", "error", "certainty", "operand"],
 )

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.settings import Settings
-from qwenmock.schemas.catalog import Catalog, Provider, Variant
+from qwenmock.schemas.catalog import Catalog
+from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, subschema, walk
 
 

@@ -17,7 +17,8 @@ from qwenmock.pytest_plugin.examiner.runner import Check, checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
 from qwenmock.pytest_plugin.setup import CONTROL, EMBEDDED_KEY, EMBEDDED_KEYS, LEDGER
-from qwenmock.schemas.catalog import Catalog, Provider, load
+from qwenmock.schemas.catalog import Catalog, load
+from qwenmock.schemas.models import Provider
 
 CATALOG = load()
 SEEDS = int(os.environ.get("QWENMOCK_TEST_SEEDS", "2"))

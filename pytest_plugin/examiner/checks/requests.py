@@ -22,7 +22,7 @@ from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import PROFILES, Examiner, shown
 from qwenmock.pytest_plugin.examiner.strategies import nearly_json
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
-from qwenmock.schemas.catalog import Document, Provider, Rule, Variant
+from qwenmock.schemas.models import Document, Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, select, subschema, walk
 
 UNDOCUMENTED = "undocumented"

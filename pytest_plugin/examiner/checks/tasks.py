@@ -12,7 +12,7 @@ from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts, ro
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner, shown
 from qwenmock.pytest_plugin.examiner.target import Reply
-from qwenmock.schemas.catalog import Document, Variant
+from qwenmock.schemas.models import Document, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 TASK_STEP = 0.15
