@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path as FilePath
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from qwenmock.schemas.documents import SchemaFolder
 from qwenmock.schemas.errors import CatalogError
@@ -31,7 +31,8 @@ from qwenmock.schemas.models import (
     TaskState,
     Variant,
 )
-from qwenmock.schemas.vocabulary import Path, walk
+from qwenmock.schemas.shared_rules import SharedRules
+from qwenmock.schemas.vocabulary import walk
 
 HERE = FilePath(__file__).parent
 
@@ -57,22 +58,6 @@ class Catalog:
         return (rule for provider in self for rule in provider.rules)
 
 
-HTTP_RULES: tuple[tuple[Path, str, str, bool], ...] = (
-    (("authorization",), "required", "unauthorized", True),
-    (("authorization",), "scheme", "unauthorized", True),
-    (("authorization",), "known", "unauthorized", True),
-    (("content-type",), "const", "malformed", False),
-    (("body",), "syntax", "malformed", True),
-    (("body",), "maxBytes", "malformed", False),
-    (("body",), "additionalProperties", "invalid", False),
-)
-"""What every provider asks of a call besides its body's schema, or leaves to it.
-
-Place, keyword, kind of error, and whether a document says so: none says that another content type or a huge body is
-refused, or that an undocumented member is not.
-"""
-
-
 def load(folder: FilePath = HERE) -> Catalog:
     """Load every provider's folder below the given one.
 
@@ -86,6 +71,13 @@ def load(folder: FilePath = HERE) -> Catalog:
     return Catalog(MappingProxyType(found))
 
 
+class _Stated(NamedTuple):
+    """Source and certainty of an answer's schema."""
+
+    source: str
+    certainty: Certainty
+
+
 class _Loader:
     """Reads one provider's folder."""
 
@@ -95,16 +87,21 @@ class _Loader:
         self.toml_file = folder / "provider.toml"
         self.table = self._read()
         self.schemas = SchemaFolder(folder, self.table["errors"].keys())
+        self.shared = SharedRules(self.slug, self.table)
 
     def provider(self) -> Provider:
         table = self.table
+        unknown = self.shared.unknown_override()
+        if unknown is not None:
+            raise self._error(*unknown)
         error = self.schemas.document("error", table["error"]["schema"])
         errors = {name: self._error_kind(name, entry, error) for name, entry in table["errors"].items()}
         price = _price(table["price"])
-        variants = {name: self._variant(name, entry) for name, entry in table["variants"].items()}
-        billing_log = self._billing_log(table["billing_log"]) if "billing_log" in table else None
+        links, picture = Links(**table["links"]), Picture(**table["picture"])
         authentication = Authentication(**table["authentication"])
-        self._http_rules(errors, authentication)
+        variants = {name: self._variant(name, entry, links, picture) for name, entry in table["variants"].items()}
+        billing_log = self._billing_log(table["billing_log"]) if "billing_log" in table else None
+        http_rules = self.shared.http(errors, authentication)
         provider = Provider(
             slug=self.slug,
             name=table["name"],
@@ -123,12 +120,12 @@ class _Loader:
             error=error,
             errors=errors,
             billing_log=billing_log,
-            links=Links(**table["links"]),
-            picture=Picture(**table["picture"]),
+            links=links,
+            picture=picture,
             authentication=authentication,
             tasks=self._tasks(table["tasks"]) if "tasks" in table else None,
             callbacks=_callbacks(table["callbacks"]) if "callbacks" in table else None,
-            rules=tuple(self.schemas.rules),
+            rules=(*self.schemas.rules, *http_rules),
         )
         self._check_models(provider)
         self._check_variants(provider)
@@ -185,14 +182,23 @@ class _Loader:
         document = self.schemas.document("billing-log", entry["schema"])
         return BillingLog(document, Decimal(entry["cny_per_usd"]), entry["quota_per_usd"])
 
-    def _variant(self, name: str, entry: Table) -> Variant:
+    def _variant(self, name: str, entry: Table, links: Links, picture: Picture) -> Variant:
         request = self.schemas.document(name, entry["request"])
         answer = self.schemas.document(f"{name}.200", entry["answer"])
         models = [owner for _, owner in walk(request.schema) if owner.get("x-role") == "model"]
         if len(models) != 1 or "enum" not in models[0]:
             reason = 'expected exactly one member with the x-role "model" and an enum of model names'
             raise self._error("/properties", reason, entry["request"])
-        return Variant(name, entry["title"], tuple(models[0]["enum"]), entry.get("discriminator"), request, answer)
+        stated = _Stated(answer.schema["x-source"], answer.schema["x-certainty"])
+        return Variant(
+            name=name,
+            title=entry["title"],
+            models=tuple(models[0]["enum"]),
+            discriminator=entry.get("discriminator"),
+            request=request,
+            answer=answer,
+            invariants=self.shared.invariants(answer, {"answer": stated, "links": links, "picture": picture}),
+        )
 
     def _endpoint(self, name: str, entry: Table, variants: Mapping[str, Variant]) -> Endpoint:
         taken = entry.get("variants", ())
@@ -211,25 +217,6 @@ class _Loader:
             created_response=self.schemas.shared(entry["created_response"]) if "created_response" in entry else None,
             answer=self.schemas.shared(entry["answer"]) if "answer" in entry else None,
         )
-
-    def _http_rules(self, errors: Mapping[str, ErrorKind], authentication: Authentication) -> None:
-        for path, keyword, error, is_said in HTTP_RULES:
-            known = authentication if error == "unauthorized" else errors[error]
-            certainty: Certainty = known.certainty if is_said else "assumed"
-            self.schemas.rules.append(
-                Rule(
-                    id="/".join((self.slug, "http", *path, keyword)),
-                    provider=self.slug,
-                    variant="http",
-                    path=path,
-                    keyword=keyword,
-                    value=True,
-                    source=known.source,
-                    certainty=certainty,
-                    reject_certainty=certainty,
-                    error=error,
-                )
-            )
 
     def _check_models(self, provider: Provider) -> None:
         taken = {model for variant in provider.variants.values() for model in variant.models}

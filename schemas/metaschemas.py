@@ -12,7 +12,7 @@ from referencing import Registry, Resource
 from qwenmock.schemas.vocabulary import JSON
 
 FOLDER = Path(__file__).parent
-FILES = ("vocabulary.schema.json", "provider.schema.json")
+FILES = ("vocabulary.schema.json", "provider.schema.json", "rules.schema.json")
 LONGEST_VALUE = 200
 
 

@@ -186,6 +186,22 @@ class Callbacks:
     certainty: Certainty
 
 
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A promise about a success that no schema can state: how its values agree with each other and with the request.
+
+    Attributes:
+        rule: Its value is the promise in words, such as `states its HTTP status`.
+        tolerance: By how many seconds a time may differ.
+        needs_images: Whether the images must be fetched for it.
+
+    """
+
+    rule: Rule
+    tolerance: int
+    needs_images: bool
+
+
 @dataclass(frozen=True)
 class Variant:
     """One form of a request, and the answer it gets.
@@ -197,6 +213,7 @@ class Variant:
         discriminator: The member whose presence tells it from the other variants of the same models.
         request: What the body must be.
         answer: What a success answers.
+        invariants: What a success promises besides, by name.
 
     """
 
@@ -206,6 +223,7 @@ class Variant:
     discriminator: str | None
     request: Document
     answer: Document
+    invariants: Mapping[str, Invariant] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -367,6 +385,15 @@ class Provider:
     def has_required_header(self) -> bool:
         """Whether a header tells some endpoints from others."""
         return any(endpoint.required_header for endpoint in self.endpoints.values())
+
+    @cached_property
+    def retry_after(self) -> int:
+        """How many seconds a client is asked to wait after too many requests, where nothing says better."""
+        return int(self.http_rule("retry-after/required").value)
+
+    def http_rule(self, name: str) -> Rule:
+        """Return a rule of HTTP by place and keyword, such as `body/syntax`."""
+        return self.rule(f"{self.slug}/http/{name}")
 
     def price_of(self, model: str) -> Price:
         """Return what one image of the model costs."""

@@ -92,4 +92,4 @@ def authenticate(provider: Provider, header: str, more: dict[str, Profile]) -> C
 
 
 def _unauthorized(provider: Provider, keyword: str, detail: str) -> ApiError:
-    return ApiError("unauthorized", detail, provider.rule(f"{provider.slug}/http/authorization/{keyword}"))
+    return ApiError("unauthorized", detail, provider.http_rule(f"authorization/{keyword}"))

@@ -61,6 +61,39 @@ def test_rule_ids_are_as_promised() -> None:
     assert (rule.value, rule.certainty, rule.error) == (6, "documented", "image_quantity")
 
 
+def test_shared_rules_have_source_and_certainty_of_the_provider() -> None:
+    nebula, evolink = CATALOG["nebula"], CATALOG["evolink"]
+    known = nebula.http_rule("authorization/known")
+    assert (known.id, known.source) == ("nebula/http/authorization/known", nebula.authentication.source)
+    assert nebula.http_rule("body/maxBytes").value == nebula.max_body_bytes
+    assert (nebula.retry_after, nebula.http_rule("retry-after/required").certainty) == (1, "assumed")
+    lifetime = evolink.variants["edit"].invariants["link-lifetime"]
+    assert (lifetime.rule.id, lifetime.tolerance) == ("evolink/edit.200/link-lifetime", 3600)
+    assert lifetime.rule.source == evolink.links.source
+    assert "requested-size" not in evolink.variants["edit"].invariants, "its answers state no width"
+
+
+def test_provider_may_document_a_shared_rule_otherwise(copy: Path) -> None:
+    file = copy / "nebula/provider.toml"
+    own = """
+[rules."http/retry-after/required"]
+value = 7
+source = "published: Nebula, limits"
+certainty = "published"
+
+[rules."invariants/link-lifetime"]
+tolerance = 5
+"""
+    file.write_text(file.read_text("utf-8") + own, "utf-8")
+    nebula = catalog.load(copy)["nebula"]
+    rule = nebula.http_rule("retry-after/required")
+    assert (nebula.retry_after, rule.source, rule.certainty) == (7, "published: Nebula, limits", "published")
+    assert rule.reject_certainty == "published"
+    assert {variant.invariants["link-lifetime"].tolerance for variant in nebula.variants.values()} == {5}
+    file.write_text(file.read_text("utf-8").replace("link-lifetime", "link-colour"), "utf-8")
+    assert 'provider.toml#/rules/invariants~1link-colour: unknown rule "invariants/link-colour"' in failure(copy)
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     shutil.copytree(catalog.HERE / "nebula", tmp_path / "nebula")
