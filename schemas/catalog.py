@@ -15,12 +15,14 @@ from qwenmock.schemas.documents import SchemaFolder
 from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.metaschemas import mistake, quoted
 from qwenmock.schemas.models import (
+    STATES,
     Authentication,
     BillingLog,
     Callbacks,
     Certainty,
     Document,
     Endpoint,
+    EndpointKind,
     ErrorKind,
     Links,
     Picture,
@@ -51,6 +53,12 @@ class Catalog:
 
     def __getitem__(self, slug: str) -> Provider:
         return self.providers[slug]
+
+    def endpoint_kind(self, slug: str, name: str) -> EndpointKind | None:
+        """Return what kind of endpoint a journal's entry names; None where the catalogue does not know it."""
+        provider = self.providers.get(slug)
+        endpoint = None if provider is None else provider.endpoints.get(name)
+        return None if endpoint is None else endpoint.kind
 
     @property
     def rules(self) -> Iterable[Rule]:
@@ -148,7 +156,7 @@ class _Loader:
 
     def _tasks(self, entry: Table) -> Tasks:
         states: dict[str, TaskState] = {}
-        for state in ("pending", "running", "succeeded", "failed", "cancelled"):
+        for state in STATES:
             name, *file = entry[state]
             # The answer of a success is its variant's, and has its rules there.
             states[state] = TaskState(name, self.schemas.shared(file[0]) if file and state != "succeeded" else None)

@@ -7,12 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
-from qwenmock.schemas.vocabulary import JSON, Path, Schema, roles, subschema
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, roles, select, subschema
 
 Certainty = Literal["documented", "published", "observed", "assumed"]
 EndpointKind = Literal["create", "task", "cancel", "list", "credits", "upload"]
+State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
+"""What a task's state is called here; `Tasks.states` has the provider's name for it."""
+
+STATES: tuple[State, ...] = get_args(State)
+ENDED_STATES: frozenset[State] = frozenset({"succeeded", "failed", "cancelled"})
+"""The states that a task does not leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,10 @@ class Document:
     def roles(self) -> Mapping[str, tuple[Path, ...]]:
         """Where the values of each role stand."""
         return roles(self.schema)
+
+    def values(self, role: str, body: JSON) -> list[JSON]:
+        """Return the values in a body that have a role, in order."""
+        return [value for path in self.roles.get(role, ()) for value in select(body, path)]
 
     @cached_property
     def rule_at(self) -> Mapping[tuple[Path, str], Rule]:
@@ -281,7 +291,7 @@ class Tasks:
     Attributes:
         prefix: What every task's id begins with.
         estimated_seconds: How long the provider says that one takes.
-        states: By `pending`, `running`, `succeeded`, `failed`, `cancelled`.
+        states: The provider's name for each state, and what a query answers in it.
         failures: Text by code.
         failure_codes: The codes for `refused`, `no_images` and `internal`.
 
@@ -295,9 +305,14 @@ class Tasks:
     source: str
     certainty: Certainty
 
-    def state_called(self, name: object) -> str | None:
-        """Return which state the provider calls so."""
-        return next((state for state, known in self.states.items() if known.name == name), None)
+    def state_called(self, name: object) -> State | None:
+        """Return the state that the provider calls so; None for a name that it does not use."""
+        return next((state for state in STATES if self.states[state].name == name), None)
+
+    @property
+    def ended_names(self) -> frozenset[str]:
+        """What the provider calls the states that a task does not leave."""
+        return frozenset(self.states[state].name for state in ENDED_STATES)
 
 
 @dataclass(frozen=True)
@@ -354,6 +369,11 @@ class Provider:
         """Every HTTP status that the documents name."""
         return frozenset({200, *(kind.status for kind in self.errors.values())})
 
+    @property
+    def create_endpoint(self) -> Endpoint:
+        """The first endpoint that makes images; every provider has one."""
+        return next(endpoint for endpoint in self.endpoints.values() if endpoint.kind == "create")
+
     def endpoint_for(self, kind: EndpointKind) -> Endpoint | None:
         """Return the provider's first endpoint of a kind; None where it has none."""
         return next((endpoint for endpoint in self.endpoints.values() if endpoint.kind == kind), None)
@@ -370,6 +390,21 @@ class Provider:
         states = [state.document for state in self.tasks.states.values() if state.document is not None]
         ended = [each.answer for each in self.variants.values() if self.endpoint_of(each).created_response is not None]
         return tuple({document.name: document for document in (*states, *ended)}.values())
+
+    def task_state(self, body: JSON) -> State | None:
+        """Return the state that a task has by the answer to a query, or by a callback; None where it states none."""
+        if self.tasks is None:
+            return None
+        names = (name for document in self.task_documents for name in document.values("task_status", body))
+        return next((state for name in names if (state := self.tasks.state_called(name)) is not None), None)
+
+    @cached_property
+    def link_names(self) -> frozenset[str]:
+        """The names of the members that hold links to images, in any answer."""
+        answers = [*self.task_documents, *(variant.answer for variant in self.variants.values())]
+        paths = (path for document in answers for path in document.roles.get("image_url", ()))
+        # A list of links has the name of the list.
+        return frozenset(next(step for step in reversed(path) if step != "*") for path in paths)
 
     def answers_of(self, endpoint: Endpoint) -> tuple[Document, ...]:
         """Return what an endpoint may answer with success."""

@@ -127,7 +127,7 @@ async def replayed(double: Double, call: Call, trace: Trace, recording: Recordin
     recipe = Recipe("recorded", "", "", 0, *REPLAYED_SIZE, MOST_LINKS, "", trace.request_id, ())
     base_url = double.settings.public_url or call.base_url
     links = await double.links.make(recipe, base_url, int(now) + call.provider.link_lifetime)
-    body = with_links(recording.answer, links)
+    body = with_links(recording.answer, links, call.provider.link_names)
     trace.advisories.append("answered as recorded")
     answer = Answer(
         recording.status,

@@ -85,7 +85,7 @@ class Examiner:
     @property
     def create(self) -> Endpoint:
         """The endpoint that is called where no variant says which."""
-        return self.provider.endpoints["create"]
+        return self.provider.create_endpoint
 
     # Sending
 

@@ -71,12 +71,9 @@ class Usage:
             touched.statuses.add(str(entry["status"]))
             if entry["rule"]:
                 touched.rules.add(entry["rule"]["id"])
-            if entry["endpoint"] == "task" and entry["status"] == 200:
-                provider = mock.catalog[entry["provider"]]
-                answer: dict[str, Any] = entry["answer"]
-                output: dict[str, Any] = answer.get("output") or {}
-                named: Any = answer.get("status") or output.get("task_status")
-                state = provider.tasks.state_called(named) if provider.tasks else None
+            kind = mock.catalog.endpoint_kind(entry["provider"], entry["endpoint"])
+            if kind == "task" and entry["status"] == 200:
+                state = mock.catalog[entry["provider"]].task_state(entry["answer"])
                 touched.states.update({state} if state else ())
             if entry["charge"] and has_expired:
                 touched.links.add("expired")

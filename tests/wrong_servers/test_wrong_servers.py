@@ -28,7 +28,7 @@ SEEDS = int(os.environ.get("QWENMOCK_TEST_SEEDS", "2"))
 def answer_of(provider: Provider, key: str) -> object:
     """Return what a right server answers to the smallest request."""
     target = EmbeddedTarget(create_app(create_double(Settings(), Catalog({provider.slug: provider}))), provider.slug)
-    endpoint = provider.endpoints["create"]
+    endpoint = provider.create_endpoint
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     reply = target.send("POST", target.base_url + endpoint.path, headers, orjson.dumps(example(endpoint.variants[0])))
     target.close()
