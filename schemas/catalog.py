@@ -34,9 +34,11 @@ from qwenmock.schemas.models import (
     Variant,
 )
 from qwenmock.schemas.shared_rules import SharedRules
-from qwenmock.schemas.vocabulary import walk
+from qwenmock.schemas.vocabulary import subschema, walk
 
 HERE = FilePath(__file__).parent
+
+BILLING_ROLES = ("billing_text", "model", "quota", "quota_dollar")
 
 Table: TypeAlias = dict[str, Any]
 """A table of provider.toml, valid by provider.schema.json."""
@@ -94,7 +96,7 @@ class _Loader:
         self.slug = folder.name
         self.toml_file = folder / "provider.toml"
         self.table = self._read()
-        self.schemas = SchemaFolder(folder, self.table["errors"].keys())
+        self.schemas = SchemaFolder(folder, self.table["errors"].keys(), self.table.get("currency_sign", ""))
         self.shared = SharedRules(self.slug, self.table)
 
     def provider(self) -> Provider:
@@ -188,7 +190,21 @@ class _Loader:
 
     def _billing_log(self, entry: Table) -> BillingLog:
         document = self.schemas.document("billing-log", entry["schema"])
-        return BillingLog(document, Decimal(entry["cny_per_usd"]), entry["quota_per_usd"])
+        for role in BILLING_ROLES:
+            if len(document.roles.get(role, ())) != 1:
+                raise self._error(
+                    "/properties", f'expected exactly one member with the x-role "{role}"', entry["schema"]
+                )
+        text = subschema(document.schema, document.roles["billing_text"][0])
+        if "x-template" not in text:
+            reason = 'missing "x-template" at the member with the x-role "billing_text"'
+            raise self._error("/properties", reason, entry["schema"])
+        return BillingLog(
+            document=document,
+            template=text["x-template"],
+            cny_per_usd=Decimal(entry["cny_per_usd"]),
+            quota_per_usd=entry["quota_per_usd"],
+        )
 
     def _variant(self, name: str, entry: Table, links: Links, picture: Picture) -> Variant:
         request = self.schemas.document(name, entry["request"])

@@ -1,6 +1,7 @@
 """The schema files of one provider's folder: read, with their references replaced, and turned into documents."""
 
 import json
+import re
 from collections.abc import Set as AbstractSet
 from pathlib import Path as FilePath
 
@@ -14,21 +15,31 @@ ANNOTATIONS = frozenset(
 )
 
 
+TEMPLATE_PARTS = {
+    "images": "(1 image|[0-9]+ images)",
+    "unit_price": r"[0-9]+\.[0-9]{2,}",
+    "total": r"[0-9]+\.[0-9]{2,}",
+}
+"""What may stand in the place of each part of an `x-template`, as regular expressions."""
+
+
 class SchemaFolder:
     """Reads the schema files of a provider.
 
     Args:
         errors: The names of the provider's kinds of error.
+        currency_sign: What stands before an amount.
 
     Attributes:
         rules: The rules of all documents that were read.
 
     """
 
-    def __init__(self, folder: FilePath, errors: AbstractSet[str]) -> None:
+    def __init__(self, folder: FilePath, errors: AbstractSet[str], currency_sign: str) -> None:
         self.folder = folder
         self.rules: list[Rule] = []
         self._errors = errors
+        self._template_parts = {**TEMPLATE_PARTS, "sign": _escaped(currency_sign)}
         self._files: dict[str, Schema] = {}
         self._shared: dict[str, Document] = {}
 
@@ -86,9 +97,17 @@ class SchemaFolder:
             resolved["properties"] = {
                 name: self._resolve(member, file, trail) for name, member in resolved["properties"].items()
             }
+        if "x-template" in resolved:
+            resolved["pattern"] = self._pattern(resolved["x-template"])
         if "items" in resolved:
             resolved["items"] = self._resolve(resolved["items"], file, trail)
         return self._merge(schema["$ref"], resolved, file, trail) if "$ref" in schema else resolved
+
+    def _pattern(self, template: str) -> str:
+        """Return the regular expression of the sentences that a template describes."""
+        texts = re.split(r"\{(\w+)\}", template)
+        parts = (self._template_parts[text] if at % 2 else _escaped(text) for at, text in enumerate(texts))
+        return f"^{''.join(parts)}$"
 
     def _merge(self, reference: str, beside: Schema, file: str, trail: tuple[str, ...]) -> Schema:
         target_file, _, name = reference.partition("#/$defs/")
@@ -137,3 +156,8 @@ class SchemaFolder:
 def _steps(path: Path) -> Path:
     """Return the place in a schema that describes a path of instances."""
     return tuple(step for name in path for step in (("items",) if name == "*" else ("properties", name)))
+
+
+def _escaped(text: str) -> str:
+    """Return a text as a regular expression; `re.escape` escapes more than JSON Schema allows."""
+    return re.sub(r"([\\^$.|?*+()\[\]{}])", r"\\\1", text)

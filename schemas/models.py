@@ -130,13 +130,15 @@ class BillingLog:
     """The record of a charge that the provider shows its customers.
 
     Attributes:
-        document: What the record must be.
+        document: What the record must be; its roles are `billing_text`, `model`, `quota` and `quota_dollar`.
+        template: The sentence at `billing_text`, with `{images}`, `{sign}`, `{unit_price}` and `{total}` in it.
         cny_per_usd: The exchange rate that its quota is computed with.
         quota_per_usd: Units of quota for one dollar.
 
     """
 
     document: Document
+    template: str
     cny_per_usd: Decimal
     quota_per_usd: int
 

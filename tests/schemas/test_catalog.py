@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qwenmock import fixtures
+from qwenmock.mockserver.accounts.pricing import billing_log
 from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.boundaries import edits_of
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
@@ -71,6 +73,26 @@ def test_shared_rules_have_source_and_certainty_of_the_provider() -> None:
     assert (lifetime.rule.id, lifetime.tolerance) == ("evolink/edit.200/link-lifetime", 3600)
     assert lifetime.rule.source == evolink.links.source
     assert "requested-size" not in evolink.variants["edit"].invariants, "its answers state no width"
+
+
+def test_billing_sentence_is_written_once_and_gives_the_pattern(copy: Path) -> None:
+    old = CATALOG["nebula"]
+    assert old.billing_log is not None
+    [path] = old.billing_log.document.roles["billing_text"]
+    assert (
+        old.billing_log.document.rule_at[path, "pattern"].value
+        == r"^Image generation: (1 image|[0-9]+ images) × ¥[0-9]+\.[0-9]{2,} = ¥[0-9]+\.[0-9]{2,}$"
+    )
+    change(
+        copy / "nebula/billing-log.schema.json",
+        lambda c: c["properties"]["content"].update({"x-template": "{images} (each {unit_price}$): {sign}{total}"}),
+    )
+    new = catalog.load(copy)["nebula"]
+    assert new.billing_log is not None
+    record = billing_log(new, "qwen-image-plus", 2, Decimal("0.18"))
+    assert record["content"] == "2 images (each 0.18$): ¥0.36"
+    assert not broken_rules(new.billing_log.document, record)
+    assert broken_rules(new.billing_log.document, billing_log(old, "qwen-image-plus", 2, Decimal("0.18")))
 
 
 def test_provider_may_document_a_shared_rule_otherwise(copy: Path) -> None:
