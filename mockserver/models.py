@@ -129,6 +129,25 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """How a task looks at one moment.
+
+    Attributes:
+        state: `pending`, `running`, `succeeded`, `failed` or `cancelled`.
+        progress: 0 to 100, never falling.
+
+    """
+
+    state: str
+    progress: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state not in {"pending", "running"}
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """A callback to be made.
 

@@ -13,7 +13,8 @@ from qwenmock.mockserver.calls.faults import Plan
 from qwenmock.mockserver.calls.replay import Replay
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.clock import Clock
-from qwenmock.mockserver.dialects import Dialect, dialect_of
+from qwenmock.mockserver.dialects import dialects_of
+from qwenmock.mockserver.dialects.base import Dialect
 from qwenmock.mockserver.images.links import Links
 from qwenmock.mockserver.metrics import Metrics
 from qwenmock.mockserver.models import Job
@@ -65,7 +66,7 @@ class Double:
         self._is_fresh = False
         self.replay = None if self.settings.replay is None else Replay.of(self.settings.replay)
         self.metrics = Metrics()
-        self.dialects: dict[str, Dialect] = {provider.slug: dialect_of(provider) for provider in self.catalog}
+        self.dialects: dict[str, Dialect] = dialects_of(self.catalog)
         variants = [(provider, variant) for provider in self.catalog for variant in provider.variants.values()]
         is_local_right = self.settings.allow_local_callbacks
         self.handlers = {
@@ -126,6 +127,7 @@ def catalog_of(settings: Settings) -> Catalog:
     """
     catalog = load() if settings.schemas is None else load(settings.schemas)
     settings.check(catalog)
+    dialects_of(catalog)  # several workers load the catalogue each: find a wrong dialect before they start
     return catalog
 
 
