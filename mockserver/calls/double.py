@@ -1,7 +1,7 @@
 """The double: the catalogue, the settings and the state that its calls share."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
@@ -20,6 +20,7 @@ from qwenmock.mockserver.metrics import Metrics
 from qwenmock.mockserver.models import Job
 from qwenmock.mockserver.settings import REDIS_SCHEMES, Settings
 from qwenmock.mockserver.store.protocols import Store
+from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.mockserver.store.sqlite.store import SqliteStore
 from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.vocabulary import JSON
@@ -59,7 +60,7 @@ class Double:
     links: Links
     plan: Plan
     wake: Callable[[], None] = lambda: None
-    log: Callable[[Mapping[str, JSON]], None] = lambda _entry: None
+    log: Callable[[JournalEntry], None] = lambda _entry: None
     is_stopping: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:

@@ -1,8 +1,8 @@
-"""The class that every dialect derives from, and the values that only dialects are given."""
+"""The class that every dialect derives from, and the values of a task list."""
 
 from typing import ClassVar, NamedTuple
 
-from qwenmock.mockserver.models import Account, Refused, Result, Task, TaskStatus
+from qwenmock.mockserver.models import Account, Refused, Result, Task, TaskStatus, UploadPolicy
 from qwenmock.schemas.catalog import Provider
 from qwenmock.schemas.vocabulary import JSON
 
@@ -31,27 +31,6 @@ class TaskPage(NamedTuple):
     size: int
     total: int
     tasks: tuple[tuple[Task, TaskStatus], ...]
-
-
-class UploadPolicy(NamedTuple):
-    """Permission to upload a file.
-
-    Attributes:
-        text: The policy itself, in base64.
-        signature: Signature of the text.
-        folder: What the uploaded file's key must begin with.
-        url: Where to send the file.
-        seconds: How long the policy is valid.
-        max_megabytes: Largest file.
-
-    """
-
-    text: str
-    signature: str
-    folder: str
-    url: str
-    seconds: int
-    max_megabytes: int
 
 
 class Dialect:

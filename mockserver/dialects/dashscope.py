@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 from qwenmock.mockserver.dialects import upstream
-from qwenmock.mockserver.dialects.base import Dialect, ListParameters, TaskPage, UploadPolicy
-from qwenmock.mockserver.models import Refused, Result, Task, TaskStatus
+from qwenmock.mockserver.dialects.base import Dialect, ListParameters, TaskPage
+from qwenmock.mockserver.models import Refused, Result, Task, TaskStatus, UploadPolicy
 from qwenmock.schemas.catalog import Provider
 from qwenmock.schemas.vocabulary import JSON
 

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from qwenmock.mockserver.calls.call import Call
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.dialects.base import UploadPolicy
+from qwenmock.mockserver.models import UploadPolicy
 from qwenmock.schemas.vocabulary import JSON
 
 UPLOAD_PATH = "/__upload__"

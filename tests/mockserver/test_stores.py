@@ -324,7 +324,7 @@ def test_a_callback_is_claimed_by_one_until_its_lease_ends(state: str | None) ->
 
 def test_fetches_are_noted_once_and_the_oldest_leave(state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("sqlite", "redis"):
-        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.store.FETCHES", 3)
+        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.journal.FETCHES", 3)
     noted = [Fetch("/a.png", is_expired=False), Fetch("/a.png", is_expired=True), Fetch("/b:1.png", is_expired=False)]
 
     async def steps(store: Store) -> None:
@@ -343,8 +343,8 @@ def test_what_is_kept_is_found_and_the_longest_unused_leaves(
     state: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("sqlite", "redis"):
-        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.store.KEPT_BYTES", 100)
-    monkeypatch.setattr("qwenmock.mockserver.store.sqlite.store.USED_SECONDS", -1.0)
+        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.blobs.KEPT_BYTES", 100)
+    monkeypatch.setattr("qwenmock.mockserver.store.sqlite.blobs.USED_SECONDS", -1.0)
 
     async def steps(store: Store) -> None:
         for name in ("kept-a", "kept-b"):
@@ -381,6 +381,22 @@ def test_the_clock_and_the_fault_plan_are_shared(state: str | None) -> None:
     on(state, steps)
 
 
+def test_a_reset_sets_the_clock_back_and_empties_the_fault_plan(state: str | None) -> None:
+    async def steps(store: Store) -> None:
+        for what, offset, faults in (("journal", 7, 1), ("clock", 0, 1), ("faults", 7, 0), ("all", 0, 0)):
+            await store.move_clock(None)
+            await store.move_clock(7)
+            await store.set_faults([{"status": 500}])
+            before = (await store.shared()).plan
+            await store.reset(what)
+            assert (await store.shared()).offset == offset, what
+            assert len(await store.faults()) == faults, what
+            # A new number tells other processes that the plan has changed.
+            assert ((await store.shared()).plan > before) is (faults == 0), what
+
+    on(state, steps)
+
+
 def test_what_another_process_changes_is_seen_in_the_next_turn(shared_state: str) -> None:
     async def steps(store: Store) -> None:
         async with opened(shared_state) as other:
@@ -398,8 +414,13 @@ def test_what_another_process_changes_is_seen_in_the_next_turn(shared_state: str
                 await store.charge(charge("r3"), entry(3), is_held=False)
             await store.move_clock(7)
             assert (await other.shared()).offset == 7
-            await other.move_clock(None)
+            await other.reset("clock")
             assert (await store.shared()).offset == 0
+            await store.set_faults([{"status": 500}])
+            plan = (await other.shared()).plan
+            await store.reset("faults")
+            assert (await other.shared()).plan > plan
+            assert await other.faults() == {}
 
     on(shared_state, steps)
 
