@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qwenmock.mockserver.calls.double import open_store
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import Charge, Delivery, Task
-from qwenmock.mockserver.settings import Settings
+from qwenmock.mockserver.settings import REDIS_SCHEMES, Settings
 from qwenmock.mockserver.store.protocols import (
     AccountDefaults,
     Fetch,
@@ -77,6 +76,12 @@ def task(task_id: str, ends: float = 10.0, defaults: AccountDefaults = OPENING) 
 
 def delivery(delivery_id: str, due: float = 1.0, state: str = "waiting") -> Delivery:
     return Delivery(delivery_id, f"msg_{delivery_id}", "t1", "nebula", "sk-mock", "http://x", due, state)
+
+
+def package(state: str | None) -> str:
+    """Return the package of the store that a state is kept in."""
+    is_redis = state is not None and state.startswith(REDIS_SCHEMES)
+    return f"qwenmock.mockserver.store.{'redis' if is_redis else 'sqlite'}"
 
 
 @asynccontextmanager
@@ -323,8 +328,7 @@ def test_a_callback_is_claimed_by_one_until_its_lease_ends(state: str | None) ->
 
 
 def test_fetches_are_noted_once_and_the_oldest_leave(state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("sqlite", "redis"):
-        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.journal.FETCHES", 3)
+    monkeypatch.setattr(f"{package(state)}.journal.FETCHES", 3)
     noted = [Fetch("/a.png", is_expired=False), Fetch("/a.png", is_expired=True), Fetch("/b:1.png", is_expired=False)]
 
     async def steps(store: Store) -> None:
@@ -342,8 +346,7 @@ def test_fetches_are_noted_once_and_the_oldest_leave(state: str | None, monkeypa
 def test_what_is_kept_is_found_and_the_longest_unused_leaves(
     state: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("sqlite", "redis"):
-        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.blobs.KEPT_BYTES", 100)
+    monkeypatch.setattr(f"{package(state)}.blobs.KEPT_BYTES", 100)
     monkeypatch.setattr("qwenmock.mockserver.store.sqlite.blobs.USED_SECONDS", -1.0)
 
     async def steps(store: Store) -> None:
@@ -512,6 +515,7 @@ def test_no_order_of_steps_makes_or_loses_money(state: str | None, plan: list[tu
 
 
 def test_a_redis_that_is_not_there_is_said_in_a_line() -> None:
+    pytest.importorskip("redis", reason="redis is not installed; the group `dev` has it")
     with pytest.raises(StoreError, match="unix:///nowhere"):
         open_store(Settings(state="unix:///nowhere/redis.sock"))
 
@@ -527,6 +531,8 @@ def test_a_file_of_another_version_is_refused(tmp_path: Any) -> None:
 
 
 def test_scripts_that_redis_has_forgotten_are_loaded_again(redis_server: Any) -> None:
+    import redis
+
     async def steps(store: Store) -> None:
         await store.account(OPENING)
         with redis.Redis.from_url(redis_server.url) as client:
