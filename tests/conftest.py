@@ -1,4 +1,4 @@
-"""A real double on a loopback port, and clients for it."""
+"""A real server on a loopback port, and clients for it."""
 
 from collections.abc import Iterator
 

@@ -9,8 +9,8 @@ process dies between the two.
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, cast
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.store.protocols import Selection
@@ -177,9 +177,9 @@ def account_key(tag: str, part: str) -> str:
 
 
 def pairs(answer: Answer) -> list[tuple[bytes, bytes]]:
-    """Return a hash as pairs; versions of the protocol answer a list or a map."""
-    if isinstance(answer, Mapping):
-        return list(cast(Mapping[bytes, bytes], answer).items())
+    """Return a hash as pairs; protocol 2 answers a list, protocol 3 a map."""
+    if hasattr(answer, "items"):
+        return list(answer.items())
     return list(zip(answer[::2], answer[1::2], strict=True))
 
 
