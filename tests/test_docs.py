@@ -95,7 +95,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "text", [pytest.param(text, id=name) for name, _, text in blocks("sh") if "adding-a-provider" not in name]
 )
-def test_commands_run(text: str, shell: dict[str, str], folder: Path, redis_server: object) -> None:
+def test_commands_run(text: str, shell: dict[str, str], folder: Path, request: pytest.FixtureRequest) -> None:
+    redis_url = request.getfixturevalue("redis_server").url if "redis://" in text else ""
     options = ["--port", "0", "--allow-local-callbacks"]
     with serving(*options) as (_, origin):
         for url, slug in PRODUCTION.items():
@@ -105,7 +106,7 @@ def test_commands_run(text: str, shell: dict[str, str], folder: Path, redis_serv
         text = text.replace(
             "pytest --pyargs qwenmock.contract_tests", "pytest --pyargs qwenmock.contract_tests -q -k billing"
         )
-        environment = {**shell, "PRODUCTION": f"{origin}/nebula", "REDIS_URL": redis_server.url}
+        environment = {**shell, "PRODUCTION": f"{origin}/nebula", "REDIS_URL": redis_url}
         command = ["bash", "-euo", "pipefail", "-c", text]
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
