@@ -1,13 +1,12 @@
 """What mkdocs adds to the pages that are written by hand: the commands' help, and each provider's contract."""
 
-import argparse
-import io
-from contextlib import redirect_stdout
+from collections.abc import Iterator
 from typing import Any
 
+import click
 from mkdocs.structure.files import File, Files
 
-from qwenmock.mockserver.cli import parser as parser_of_the_command
+from qwenmock.mockserver.cli import root
 from qwenmock.mockserver.control.contract import contract
 from qwenmock.schemas.catalog import load
 
@@ -22,15 +21,22 @@ def on_files(files: Files, config: Any) -> Files:
 
 def commands() -> str:
     """Return the help of every command."""
-    parser = parser_of_the_command()
-    action = next(each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
-    said = ["# Commands", ""]
-    for name, command in action.choices.items():
-        out = io.StringIO()
-        with redirect_stdout(out):
-            command.print_help()
-        said += [f"## qwenmock {name}", "", "```text", out.getvalue().strip(), "```", ""]
-    return "\n".join(said)
+    lines = ["# Commands", "", "```text", root.get_help(click.Context(root, info_name=root.name)), "```", ""]
+    for command, name in walk(root, "qwenmock"):
+        text = command.get_help(click.Context(command, info_name=name, max_content_width=100))
+        lines += [f"## {name}", "", "```text", text.strip(), "```", ""]
+    return "\n".join(lines)
+
+
+def walk(group: click.Group, name: str) -> Iterator[tuple[click.Command, str]]:
+    """Return all commands below a group, with their full names."""
+    ctx = click.Context(group)
+    for child in group.list_commands(ctx):
+        command = group.get_command(ctx, child)
+        assert command is not None
+        yield command, f"{name} {child}"
+        if isinstance(command, click.Group):
+            yield from walk(command, f"{name} {child}")
 
 
 def provider_page(found: dict[str, Any]) -> str:
