@@ -19,13 +19,34 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
+COMPLETION = """## Shell completion
+
+`qwenmock completion SHELL` prints a script that completes commands, options, providers and choices. For bash, add this
+line to `~/.bashrc`:
+
+```sh
+eval "$(qwenmock completion bash)"
+```
+
+For zsh, add `eval "$(qwenmock completion zsh)"` to `~/.zshrc`. For fish, write the script to a file:
+
+```sh
+qwenmock completion fish > ~/.config/fish/completions/qwenmock.fish
+```
+"""
+
+
 def commands() -> str:
     """Return the help of every command."""
-    lines = ["# Commands", "", "```text", root.get_help(click.Context(root, info_name=root.name)), "```", ""]
+    lines = ["# Commands", "", "```text", help_of(root, "qwenmock"), "```", "", COMPLETION]
     for command, name in walk(root, "qwenmock"):
-        text = command.get_help(click.Context(command, info_name=name, max_content_width=100))
-        lines += [f"## {name}", "", "```text", text.strip(), "```", ""]
+        lines += [f"## {name}", "", "```text", help_of(command, name), "```", ""]
     return "\n".join(lines)
+
+
+def help_of(command: click.Command, name: str) -> str:
+    """Return what `--help` prints."""
+    return command.get_help(click.Context(command, info_name=name, **command.context_settings)).strip()
 
 
 def walk(group: click.Group, name: str) -> Iterator[tuple[click.Command, str]]:

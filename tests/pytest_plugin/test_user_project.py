@@ -104,7 +104,7 @@ def test_reports_are_for_pull_requests_and_junit(project: pytest.Pytester) -> No
     assert properties["test_bills", "qwenmock_cost"] == "0.36 CNY"
     assert properties["test_bills", "qwenmock_calls"] == "2"
     wrong = project.runpytest_subprocess("--qwenmock-report", "used.txt")
-    wrong.stderr.fnmatch_lines(["*--qwenmock-report: used.txt must end in .md, .json"])
+    wrong.stderr.fnmatch_lines(['*--qwenmock-report: expected a path that ends in .md or .json, got "used.txt"'])
 
 
 def test_connection_that_leaves_the_machine_is_refused(pytester: pytest.Pytester) -> None:
