@@ -12,7 +12,7 @@ from importlib import import_module
 import click
 
 from qwenmock.mockserver._version import __version__
-from qwenmock.mockserver.command_line import COMPLETE_VARIABLE, PROGRAM, Group, describe
+from qwenmock.mockserver.commands.base import COMPLETE_VARIABLE, PROGRAM, Group, describe
 from qwenmock.mockserver.errors import SettingsError, StoreError
 from qwenmock.schemas.errors import CatalogError
 
@@ -119,6 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(describe(error))
     except (SettingsError, CatalogError, StoreError) as error:
         return _fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise  # not about a file that the user has named
+        return _fail(f"{error.filename}: {error.strerror}")
     return result if isinstance(result, int) else 0
 
 

@@ -1,4 +1,4 @@
-"""The settings of the double. `options` reads them from the command line, the environment and the config file."""
+"""The settings of the double. `commands.options` reads them from options, the environment and the config file."""
 
 import random
 from collections.abc import Iterable
@@ -19,15 +19,15 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long generating takes: a random number of seconds between `least` and `most`."""
+    """How long generating takes: a random number of seconds between `minimum` and `maximum`."""
 
-    least: float
-    most: float
+    minimum: float
+    maximum: float
     is_realistic: bool = False
 
     def draw(self, rng: random.Random) -> float:
         """Return one duration."""
-        return self.least if self.least == self.most else rng.uniform(self.least, self.most)
+        return self.minimum if self.minimum == self.maximum else rng.uniform(self.minimum, self.maximum)
 
 
 LATENCIES = {"instant": Latency(0.0, 0.0), "realistic": Latency(5.0, 15.0, is_realistic=True)}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
-from qwenmock.mockserver import parameters as types
-from qwenmock.mockserver.command_line import COMPLETE_VARIABLE, PROGRAM, Command
+from qwenmock.mockserver.commands import parameters as types
+from qwenmock.mockserver.commands.base import COMPLETE_VARIABLE, PROGRAM, Command
 
 SHELLS = ("bash", "zsh", "fish")
 

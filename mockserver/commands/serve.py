@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.accounts.profiles import PROFILES
-from qwenmock.mockserver.command_line import Command
-from qwenmock.mockserver.options import ENVIRONMENT, OPTIONS, to_settings
+from qwenmock.mockserver.commands.base import Command
+from qwenmock.mockserver.commands.options import ENVIRONMENT, OPTIONS, to_settings
 from qwenmock.mockserver.settings import Settings
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 import click
 
-from qwenmock.mockserver import parameters as types
-from qwenmock.mockserver.command_line import Command
+from qwenmock.mockserver.commands import parameters as types
+from qwenmock.mockserver.commands.base import Command
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.pytest_plugin.options import CONTRACT_OPTIONS, Declaration, GivenOptions, OptionError
 

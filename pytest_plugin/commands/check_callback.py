@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qwenmock.mockserver import parameters as types
-from qwenmock.mockserver.command_line import Command
+from qwenmock.mockserver.commands import parameters as types
+from qwenmock.mockserver.commands.base import Command
 from qwenmock.mockserver.errors import SettingsError
 
 if TYPE_CHECKING:

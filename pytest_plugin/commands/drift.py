@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qwenmock.mockserver import parameters as types
-from qwenmock.mockserver.command_line import Command
+from qwenmock.mockserver.commands import parameters as types
+from qwenmock.mockserver.commands.base import Command
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.pytest_plugin.options import REPORTS, Options, key_variable, keys_of, parse_number, parse_report
 

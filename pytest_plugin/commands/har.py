@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from qwenmock.mockserver import parameters as types
-from qwenmock.mockserver.command_line import Command, Group
+from qwenmock.mockserver.commands import parameters as types
+from qwenmock.mockserver.commands.base import Command, Group
 
 
 @dataclass(frozen=True)

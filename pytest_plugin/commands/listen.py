@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import click
 
-from qwenmock.mockserver import parameters as types
-from qwenmock.mockserver.command_line import Command
+from qwenmock.mockserver.commands import parameters as types
+from qwenmock.mockserver.commands.base import Command
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from qwenmock.mockserver import parameters as types
-from qwenmock.mockserver.command_line import Command
+from qwenmock.mockserver.commands import parameters as types
+from qwenmock.mockserver.commands.base import Command
 from qwenmock.pytest_plugin.options import parse_number
 
 

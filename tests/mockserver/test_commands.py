@@ -13,8 +13,8 @@ import click
 import pytest
 
 from qwenmock.mockserver.cli import COMMANDS, CommandTable, main, root
+from qwenmock.mockserver.commands.options import OPTIONS, read_settings
 from qwenmock.mockserver.errors import SettingsError
-from qwenmock.mockserver.options import OPTIONS, read_settings
 from qwenmock.mockserver.settings import Settings
 
 PROGRAM = [sys.executable, "-m", "qwenmock.mockserver"]
@@ -146,6 +146,8 @@ def test_server_does_not_import_the_plugin() -> None:
         ("listen --fail x", '--fail: expected an integer from 0 to 65535, got "x"'),
         ("har", "missing command; see `qwenmock har --help`"),
         ("har exprt a b", "unknown command 'exprt' (did you mean export?); see `qwenmock har --help`"),
+        ("har export / /nowhere/at/all.har", "/nowhere/at/all.har: No such file or directory"),
+        ("check ''", 'URL: expected a string that is not empty, got ""'),
         ("har export a", "missing FILE; see `qwenmock har export --help`"),
         ("openapi", "missing SLUG; see `qwenmock openapi --help`"),
         ("completion tcsh", 'SHELL: expected bash, zsh or fish, got "tcsh"'),
@@ -211,7 +213,7 @@ def test_option_precedes_environment_and_that_the_file(tmp_path: Path, monkeypat
     monkeypatch.setenv("QWENMOCK_FETCH_IMAGES", "on")
     monkeypatch.setenv("QWENMOCK_PUBLIC_URL", "")
     found = settings_of("--port", "3")
-    assert (found.port, found.seed, found.latency.most) == (3, 2, 0.001)
+    assert (found.port, found.seed, found.latency.maximum) == (3, 2, 0.001)
     assert (found.strict, found.fetch_images, found.allow_local_callbacks) == (True, True, False)
     assert (found.public_url, found.log_format, found.workers) == (None, "json", 1)
     assert found.prices == {"nebula": Decimal(1), "aigc": Decimal(2)}
@@ -233,7 +235,7 @@ def test_values_from_python_have_the_names_of_the_options(tmp_path: Path, monkey
     monkeypatch.setenv("QWENMOCK_PRICE", "aigc=7")
     values = {"latency": "200", "strict": True, "price": {"nebula": Decimal("0.5")}, "seed": None, "replay": tmp_path}
     found = read_settings(values)
-    assert (found.port, found.latency.most, found.strict, found.seed) == (Settings.port, 0.2, True, None)
+    assert (found.port, found.latency.maximum, found.strict, found.seed) == (Settings.port, 0.2, True, None)
     assert (found.prices, found.replay) == ({"nebula": Decimal("0.5")}, tmp_path)
     config = tmp_path / "qm.toml"
     config.write_text("port = 5\njournal-max = 6\n")

@@ -132,9 +132,9 @@ def parse_latency(value: object) -> Latency:
     text = str(value)
     if text in LATENCIES:
         return LATENCIES[text]
-    least, dash, most = text.partition("-")
+    minimum, dash, maximum = text.partition("-")
     try:
-        bounds = float(least), float(most if dash else least)
+        bounds = float(minimum), float(maximum if dash else minimum)
     except ValueError:
         bounds = (-1.0, -1.0)
     if not 0 <= bounds[0] <= bounds[1] <= 3_600_000:

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import click
 
-from qwenmock.mockserver import parameters as types
-from qwenmock.mockserver.command_line import CONFIG_FILE, describe
+from qwenmock.mockserver.commands import parameters as types
+from qwenmock.mockserver.commands.base import CONFIG_FILE, describe
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.settings import Settings, unknown
 

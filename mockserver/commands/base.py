@@ -141,7 +141,7 @@ def usage_of(param: click.Parameter) -> str:
 def source_of(ctx: click.Context, param: click.Parameter) -> str:
     """Return where a parameter's value comes from: an option, an environment variable, or a line of a config file."""
     if isinstance(param, click.Argument):
-        return str(param.metavar)
+        return str(param.metavar).strip("[]")
     source = ctx.get_parameter_source(str(param.name))
     name = max(param.opts, key=len)
     if source is ParameterSource.ENVIRONMENT:
