@@ -20,10 +20,8 @@ from qwenmock.mockserver.settings import LATENCIES, REDIS_SCHEMES, Latency
 
 if TYPE_CHECKING:
     _Type = click.ParamType[object]
-    _Bool = click.types.BoolParamType
-else:  # click's types have no parameters before 8.4
+else:  # click's types have no type parameters before 8.4
     _Type = click.ParamType
-    _Bool = click.types.BoolParamType
 
 CURRENCY = re.compile(r"(?<=[0-9.]) *[A-Za-z]+$")
 """What may follow a price."""
@@ -50,7 +48,12 @@ class Parsed(_Type):
         self._parse = parse
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        """Parse a value; what is wrong becomes click's error."""
+        """Parse a value.
+
+        Raises:
+            click.BadParameter: It is not accepted.
+
+        """
         try:
             return self._parse(value)
         except ValueError as error:
@@ -68,11 +71,16 @@ class Parsed(_Type):
         return [CompletionItem(choice) for choice in self.choices if choice.startswith(incomplete)]
 
 
-class Flag(_Bool):
+class Flag(click.types.BoolParamType):
     """A switch: `true`, `yes`, `on` or `1`, or their opposites, in the environment and the config file."""
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> bool:
-        """Read a value; what is wrong becomes click's error."""
+        """Read a value.
+
+        Raises:
+            click.BadParameter: It is not accepted.
+
+        """
         found = value if isinstance(value, bool) else FLAGS.get(str(value).lower())
         return self.fail(f"expected true or false, got {quoted(value)}", param, ctx) if found is None else found
 
