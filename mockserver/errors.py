@@ -27,7 +27,7 @@ class ApiError(Exception):
 
     kind: str
     detail: str = ""
-    rule: Rule | None = None
+    rule: "Rule | None" = None
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
     def __str__(self) -> str:

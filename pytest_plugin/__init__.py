@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
 
 def autouse(*names: str) -> Callable[..., None]:
     """Return a fixture that every test of a folder uses by itself, for its conftest.
@@ -15,6 +13,7 @@ def autouse(*names: str) -> Callable[..., None]:
         names: Of the fixtures that every test is to use.
 
     """
+    import pytest  # the command line imports this package, and its help must not wait for pytest
 
     @pytest.fixture(autouse=True)
     def use(request: pytest.FixtureRequest) -> None:

@@ -26,12 +26,12 @@ def qwenmock_settings() -> Mapping[str, Any]:
 @pytest.fixture(scope="session")
 def qwenmock_session(qwenmock_settings: Mapping[str, Any]) -> "Generator[Mock]":
     """Return the double that all tests of a process share; not reset between them."""
+    from qwenmock.mockserver.commands.options import read_settings
     from qwenmock.mockserver.http.server import running
-    from qwenmock.mockserver.settings import read
     from qwenmock.pytest_plugin.testkit.mock import Mock
 
     defaults = {"port": 0, "allow_local_callbacks": True, "journal_max": JOURNAL_MAX}
-    with running(read({**defaults, **qwenmock_settings}, environment={})) as server:
+    with running(read_settings({**defaults, **qwenmock_settings})) as server:
         mock = Mock(server)
         yield mock
         mock.close()
