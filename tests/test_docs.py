@@ -256,6 +256,18 @@ def test_site_is_built_without_a_warning(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    html = (tmp_path / "site" / "reference" / "fixtures" / "index.html").read_text("utf-8")
+    methods = [name for name, _ in public_functions("qwenmock.pytest_plugin.testkit.mock.Mock")]
+    assert len(methods) > 10
+    assert [name for name in methods if f'id="{name}"' not in html] == []
+
+
+def test_vocabulary_defines_each_term_once() -> None:
+    text = (ROOT / "docs" / "reference" / "vocabulary.md").read_text("utf-8")
+    terms = [term for term in re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE) if term != "term"]
+    assert sorted(terms) == sorted(set(terms))
+    required = "double examiner catalogue provider variant rule certainty dialect effect verdict hold charge journal"
+    assert {*required.split(), "profile (of a key)", "profile (of a run)"} - set(terms) == set()
 
 
 def public_functions(named: str) -> list[tuple[str, Callable[..., object]]]:
