@@ -1,8 +1,10 @@
 """What the double raises."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from qwenmock.schemas.catalog import Rule
+if TYPE_CHECKING:  # the command line imports this module, and its help must not wait for the catalogue's imports
+    from qwenmock.schemas.catalog import Rule
 
 
 class SettingsError(Exception):
@@ -27,7 +29,7 @@ class ApiError(Exception):
 
     kind: str
     detail: str = ""
-    rule: Rule | None = None
+    rule: "Rule | None" = None
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
     def __str__(self) -> str:

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
 
 def autouse(*names: str) -> Callable[..., None]:
     """Return a fixture that makes every test of a folder use some fixtures. Assign it to a name in a `conftest.py`.
@@ -22,6 +20,7 @@ def autouse(*names: str) -> Callable[..., None]:
         ```
 
     """
+    import pytest  # the command line imports this package, and its help must not wait for pytest
 
     @pytest.fixture(autouse=True)
     def use(request: pytest.FixtureRequest) -> None:

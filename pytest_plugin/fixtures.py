@@ -42,12 +42,12 @@ def qwenmock_session(qwenmock_settings: Mapping[str, Any]) -> "Generator[Mock]":
         The double.
 
     """
+    from qwenmock.mockserver.commands.options import read_settings
     from qwenmock.mockserver.http.server import running
-    from qwenmock.mockserver.settings import read
     from qwenmock.pytest_plugin.testkit.mock import Mock
 
     defaults = {"port": 0, "allow_local_callbacks": True, "journal_max": JOURNAL_MAX}
-    with running(read({**defaults, **qwenmock_settings}, environment={})) as server:
+    with running(read_settings({**defaults, **qwenmock_settings})) as server:
         mock = Mock(server)
         yield mock
         mock.close()

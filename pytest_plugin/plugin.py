@@ -15,7 +15,7 @@ from qwenmock.pytest_plugin.fixtures import (
     qwenmock_session,
     qwenmock_settings,
 )
-from qwenmock.pytest_plugin.options import OptionError, Options, add_options, add_usage_options, read_options
+from qwenmock.pytest_plugin.options import GivenOptions, OptionError, Options, add_pytest_options, read_options
 
 if TYPE_CHECKING:
     from qwenmock.pytest_plugin.examiner.report import Run
@@ -34,9 +34,9 @@ ARGUMENTS = ("contract_provider", "contract_variant", "contract_rule")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
-    group = parser.getgroup("qwenmock", "contract tests of the Qwen image APIs, and tests against their double")
-    add_options(group.addoption)
-    add_usage_options(group.addoption)
+    add_pytest_options(
+        parser.getgroup("qwenmock", "contract tests of the Qwen image APIs, and tests against their double")
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in ("contract_tasks: for providers and variants with tasks", "contract_costly: run after the others"):
         config.addinivalue_line("markers", marker)
     try:
-        config.stash[OPTIONS] = read_options(vars(config.option))
+        config.stash[OPTIONS] = read_options(GivenOptions.from_namespace(config.option))
     except OptionError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[RUNS] = {}
@@ -59,11 +59,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _providers(config: pytest.Config) -> "list[Provider]":
     if PROVIDERS not in config.stash:
-        from qwenmock.pytest_plugin.setup import chosen
+        from qwenmock.pytest_plugin.examiner_factory import choose_providers
         from qwenmock.schemas.errors import CatalogError
 
         try:
-            config.stash[PROVIDERS] = chosen(config.stash[OPTIONS])
+            config.stash[PROVIDERS] = choose_providers(config.stash[OPTIONS])
         except (OptionError, CatalogError) as error:
             raise pytest.UsageError(str(error)) from error
     return config.stash[PROVIDERS]
@@ -126,7 +126,7 @@ def contract_examiners(pytestconfig: pytest.Config) -> "Generator[dict[str, Exam
     """
     from qwenmock.pytest_plugin.examiner import report
     from qwenmock.pytest_plugin.examiner.results import CouldNotRun
-    from qwenmock.pytest_plugin.setup import create_examiner
+    from qwenmock.pytest_plugin.examiner_factory import create_examiner
 
     options = pytestconfig.stash[OPTIONS]
     shared = getattr(pytestconfig, "workerinput", {}).get("qwenmock_budget")

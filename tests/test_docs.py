@@ -237,6 +237,26 @@ def test_deployment_and_workflow_are_what_they_must_be() -> None:
     assert all((ROOT / name).exists() for name in copied)
 
 
+def test_command_reference_has_the_help_of_every_command() -> None:
+    pytest.importorskip("mkdocs", reason="mkdocs is not installed: `make docs` installs it")
+    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs" / "hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    page = hooks.commands()
+    for name in ("serve", "check", "har export", "completion"):
+        help_text = subprocess.run(
+            [sys.executable, "-m", "qwenmock.mockserver", *name.split(), "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        section = page.partition(f"\n## qwenmock {name}\n")[2].partition("\n## ")[0]
+        assert section.split() == ["```text", *help_text.split(), "```"]
+    assert "qwenmock completion zsh" in page
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     generated = {ROOT / "docs" / "reference" / f"{name}.md" for name in ("commands", *load().providers)}
     for page in PAGES:

@@ -53,7 +53,7 @@ def settle_memory() -> None:
 
 def stop_seconds(settings: Settings) -> int:
     """Return how long what was begun may take to end: an image that is being made is still answered."""
-    return math.ceil(settings.latency.most) + STOP_SECONDS
+    return math.ceil(settings.latency.maximum) + STOP_SECONDS
 
 
 def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Server:

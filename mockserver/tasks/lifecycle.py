@@ -69,7 +69,7 @@ def new_id(provider: Provider, created: float, rng: Random) -> str:
 def times(double: Double, created: float, wait: float) -> tuple[float, float]:
     """Return when a task that is created now starts, and when it ends."""
     latency = double.settings.latency
-    if latency.most == 0:
+    if latency.maximum == 0:
         return created + INSTANT[0] + wait, created + INSTANT[1] + wait
     takes = REALISTIC if latency.is_realistic else latency.draw(double.rng)
     return created + takes * PENDING_PART + wait, created + takes + wait

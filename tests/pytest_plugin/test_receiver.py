@@ -59,7 +59,7 @@ def test_receiver_is_examined(receiving: tuple[str, bool]) -> None:
 def test_what_cannot_be_examined_is_one_line() -> None:
     for arguments, text in (
         (("http://127.0.0.1:9/",), "does not answer"),
-        (("nowhere",), "a URL as in"),
+        (("nowhere",), "expected a URL such as"),
         (("http://127.0.0.1:9/", "--provider", "nebula"), "nebula makes no callbacks"),
         (("http://127.0.0.1:9/", "--secret", "x"), "--secret"),
     ):

@@ -16,7 +16,7 @@ from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.runner import Check, checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
-from qwenmock.pytest_plugin.setup import CONTROL, EMBEDDED_KEY, EMBEDDED_KEYS, LEDGER
+from qwenmock.pytest_plugin.examiner_factory import CONTROL, EMBEDDED_KEY, EMBEDDED_KEYS, LEDGER
 from qwenmock.schemas.catalog import Catalog, Provider, load
 
 CATALOG = load()
