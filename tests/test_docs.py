@@ -282,6 +282,17 @@ def test_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert [name for name in methods if f'id="{name}"' not in html] == []
 
 
+@pytest.mark.parametrize(("command", "page"), [("serve", "serve.md"), ("check", "reference/examiner.md")])
+def test_tables_have_every_option(command: str, page: str) -> None:
+    words = [sys.executable, "-m", "qwenmock.mockserver", command, "--help"]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    options = {*re.findall(r"^ +(--[a-z-]+)", shown, re.MULTILINE)} - {"--help"}
+    rows = re.findall(r"^\| ([^|]*`--[^|]*)", (ROOT / "docs" / page).read_text("utf-8"), re.MULTILINE)
+    listed = {*re.findall(r"--[a-z-]+", " ".join(rows))}
+    # pytest's name for the URL that the command takes as an argument
+    assert listed - {"--live-url"} == options
+
+
 def test_vocabulary_defines_each_term_once() -> None:
     text = (ROOT / "docs" / "reference" / "vocabulary.md").read_text("utf-8")
     terms = [term for term in re.findall(r"^\| ([^|]+) \|", text, re.MULTILINE) if term != "term"]
