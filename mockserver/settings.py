@@ -46,7 +46,7 @@ class Settings:
 
     Attributes:
         host: Address to listen on.
-        port: Port; 0 takes a free one.
+        port: Port; 0 selects a free one.
         provider: Slug of the provider that is also served at the root.
         schemas: Folder of the catalogue; None for the one in the package.
         latency: How long an image takes.

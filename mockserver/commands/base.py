@@ -13,7 +13,7 @@ PROGRAM = "qwenmock"
 COMPLETE_VARIABLE = "_QWENMOCK_COMPLETE"
 """The environment variable with which a shell asks for completions."""
 CONFIG_FILE = "qwenmock.config"
-"""Key of the config file's path in a context's `meta`."""
+"""Key in a context's `meta`: the config file's path, by the names of the parameters whose values it has."""
 
 
 class WithExample(click.Command):
@@ -34,6 +34,8 @@ class Command(WithExample, Generic[T]):
 
     Attributes:
         example: One command line that works as it stands.
+        run: Does the work.
+        options: Makes one value of the parameters, which it gets by name.
 
     """
 
@@ -64,12 +66,12 @@ class Command(WithExample, Generic[T]):
         prefix: dict[str, object] = {"auto_envvar_prefix": environment} if environment else {}
         super().__init__(name, params=list(params), help=help, context_settings={**names, **prefix})
         self.example = example
-        self._run = run
-        self._options = options
+        self.run = run
+        self.options = options
 
     def invoke(self, ctx: click.Context) -> int:
         """Run the command and return its exit code."""
-        return self._run(self._options(**ctx.params))
+        return self.run(self.options(**ctx.params))
 
 
 class Group(WithExample, click.Group):
@@ -146,6 +148,6 @@ def source_of(ctx: click.Context, param: click.Parameter) -> str:
     name = max(param.opts, key=len)
     if source is ParameterSource.ENVIRONMENT:
         return f"{ctx.auto_envvar_prefix}_{str(param.name).upper()}"
-    if source is ParameterSource.DEFAULT_MAP and CONFIG_FILE in ctx.meta:
-        return f"{ctx.meta[CONFIG_FILE]}: {name.removeprefix('--')}"
+    if source is ParameterSource.DEFAULT_MAP and param.name in ctx.meta.get(CONFIG_FILE, {}):
+        return f"{ctx.meta[CONFIG_FILE][param.name]}: {name.removeprefix('--')}"
     return name

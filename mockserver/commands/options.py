@@ -50,8 +50,9 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
         raise SettingsError(f"--config {path}: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, SettingsError) as error:
         raise SettingsError(f"--config {path}: {error}") from error
-    ctx.default_map = {**defaults, **(ctx.default_map or {})}
-    ctx.meta[CONFIG_FILE] = path
+    given = ctx.default_map or {}  # from Python
+    ctx.default_map = {**defaults, **given}
+    ctx.meta[CONFIG_FILE] = dict.fromkeys(defaults.keys() - given.keys(), path)
 
 
 def _default_map(values: Mapping[str, object]) -> dict[str, object]:

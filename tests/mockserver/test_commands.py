@@ -146,7 +146,6 @@ def test_server_does_not_import_the_plugin() -> None:
         ("listen --fail x", '--fail: expected an integer from 0 to 65535, got "x"'),
         ("har", "missing command; see `qwenmock har --help`"),
         ("har exprt a b", "unknown command 'exprt' (did you mean export?); see `qwenmock har --help`"),
-        ("har export / /nowhere/at/all.har", "/nowhere/at/all.har: No such file or directory"),
         ("check ''", 'URL: expected a string that is not empty, got ""'),
         ("har export a", "missing FILE; see `qwenmock har export --help`"),
         ("openapi", "missing SLUG; see `qwenmock openapi --help`"),
@@ -156,6 +155,11 @@ def test_server_does_not_import_the_plugin() -> None:
 def test_wrong_command_line_is_one_plain_line(line: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = error(*shlex.split(line), capsys=capsys)
     assert found.startswith(message), found
+
+
+def test_file_that_cannot_be_written_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "none" / "all.har"
+    assert error("har", "export", str(tmp_path), str(path), capsys=capsys) == f"{path}: No such file or directory"
 
 
 def test_errors_name_where_the_value_is(
@@ -197,7 +201,7 @@ def settings_of(*arguments: str) -> Settings:
     command = table.get_command(click.Context(table), "serve")
     assert command is not None
     with command.make_context("serve", list(arguments)) as ctx:
-        found.append(command._options(**ctx.params))
+        found.append(command.options(**ctx.params))
     return found[0]
 
 
@@ -241,6 +245,8 @@ def test_values_from_python_have_the_names_of_the_options(tmp_path: Path, monkey
     config.write_text("port = 5\njournal-max = 6\n")
     found = read_settings({"config": str(config), "port": 8})
     assert (found.port, found.journal_max) == (8, 6)
+    with pytest.raises(SettingsError, match=r"^--port: expected"):
+        read_settings({"config": str(config), "port": "x"})
     for wrong, message in (
         ({"prot": 1}, "unknown setting 'prot' .did you mean port"),
         ({"journal_max": 0}, "--journal-max: expected an integer from 1 to 1000000, got 0"),
