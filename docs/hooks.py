@@ -65,7 +65,7 @@ def provider_page(found: dict[str, Any]) -> str:
     said = [
         f"# {found['name']}",
         "",
-        f"Stands for `{found['base_url']}`; amounts in {found['currency']}.",
+        f"Replaces `{found['base_url']}`. Amounts are in {found['currency']}.",
         "",
         "## Prices",
         "",

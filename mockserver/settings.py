@@ -19,7 +19,14 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long generating takes: a random number of seconds between `minimum` and `maximum`."""
+    """How long generating takes: a random number of seconds between `minimum` and `maximum`.
+
+    Attributes:
+        minimum: Shortest time, in seconds.
+        maximum: Longest time, in seconds.
+        is_realistic: Whether tasks take about as long as in production.
+
+    """
 
     minimum: float
     maximum: float
