@@ -21,7 +21,7 @@ from qwenmock.pytest_plugin.commands.declarations import add_commands
 from qwenmock.pytest_plugin.options import OptionError, add_options
 from qwenmock.pytest_plugin.testkit.callback_receiver import create_listener, print_line
 from qwenmock.schemas.catalog import Catalog, load
-from qwenmock.schemas.errors import CatalogError
+from qwenmock.schemas.errors import DataError
 
 COULD_NOT_RUN = 2
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = options.pop("run")
     try:
         return run(options)
-    except (SettingsError, CatalogError, StoreError, OptionError) as error:
+    except (SettingsError, DataError, StoreError, OptionError) as error:
         print(f"qwenmock: {error}", file=sys.stderr)
         return COULD_NOT_RUN
 

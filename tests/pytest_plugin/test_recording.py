@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qwenmock import fixtures
 from qwenmock.mockserver import create_app, create_double, running
-from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.http.server import serving as serving_app
 from qwenmock.mockserver.settings import Settings
+from qwenmock.schemas.errors import RecordingError
 from qwenmock.schemas.recordings import Recording, fingerprint, load_recordings, save, scrub
 
 PROGRAM = [sys.executable, "-m", "qwenmock.mockserver"]
@@ -194,7 +195,7 @@ def test_recordings_are_replayed_and_the_rest_is_by_contract(production: str, tm
         assert "recorded" in answer.headers["X-Qwenmock-Advisory"]
         assert httpx.post(f"{origin}/nebula{PATH}", json=TEXT, headers=KEY).json()["msg"] == "Operation successful"
         assert httpx.post(f"{origin}/nebula{PATH}", json=EDIT).status_code == 401
-    assert "there is no such folder" in run("serve", "--replay", str(tmp_path / "none"), code=2)
+    assert "folder not found" in run("serve", "--replay", str(tmp_path / "none"), code=2)
     (tmp_path / "broken.json").write_text("{}")
     assert "broken.json" in run("serve", "--replay", str(tmp_path), code=2)
 
@@ -270,7 +271,7 @@ def test_what_is_no_secret_stays(text: str) -> None:
 
 def test_leaking_recording_is_not_written(tmp_path: Path) -> None:
     recording = Recording("nebula", "POST", PATH, {"a": SECRET[3:14]}, 200, {})
-    with pytest.raises(SettingsError, match="was not written"):
+    with pytest.raises(RecordingError, match="was not written"):
         save(tmp_path / "kept", recording, (SECRET,))
     assert not (tmp_path / "kept").exists()
 
@@ -280,3 +281,21 @@ def test_requests_that_mean_the_same_have_one_fingerprint() -> None:
     same = {"b": {"c": scrub(body)["b"]["c"]}, "a": 1}
     assert fingerprint("nebula", PATH, body) == fingerprint("nebula", PATH, same)
     assert fingerprint("nebula", PATH, body) != fingerprint("aigc", PATH, body)
+
+
+def test_file_keeps_every_member_of_a_recording(tmp_path: Path) -> None:
+    recording = Recording(
+        provider="nebula",
+        method="POST",
+        path=PATH,
+        request={"model": "qwen-image-plus"},
+        status=429,
+        answer={"code": 429},
+        headers={"Retry-After": "7", "Set-Cookie": "a=b"},
+        seconds=1.5,
+        violations=("nebula: status 429 is not documented",),
+        at=1_767_225_600.5,
+    )
+    path = save(tmp_path, recording)
+    assert load_recordings(tmp_path) == [replace(recording, headers={"Retry-After": "7"})]
+    assert json.loads(path.read_text("utf-8"))["version"] == 1
