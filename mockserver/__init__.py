@@ -1,6 +1,6 @@
 """The offline double: a server that answers as the documented providers do.
 
-`running()` runs one in a thread; `create_app(create_double())` is one as an ASGI application.
+`running()` runs one in a thread. `create_app(create_double())` returns one as an ASGI application.
 """
 
 from importlib import import_module

@@ -6,11 +6,11 @@ from qwenmock.schemas.catalog import Rule
 
 
 class SettingsError(Exception):
-    """An option, an environment variable or a config file says something that cannot be done."""
+    """An option, an environment variable or the config file has a value that is not accepted."""
 
 
 class StoreError(Exception):
-    """The store did not do what it was asked; nothing was billed."""
+    """The state could not be opened, read or written. Nothing was billed."""
 
 
 @dataclass

@@ -25,14 +25,26 @@ CURRENCY = re.compile(r"(?<=[0-9.]) *[A-Za-z]+$")
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long generating takes, in seconds: a number between the two, drawn from the seed."""
+    """How long it takes to generate an image: a random time in a range.
+
+    Attributes:
+        least: Shortest time, in seconds.
+        most: Longest time, in seconds.
+        is_realistic: Whether tasks take about as long as in production.
+
+    """
 
     least: float
     most: float
     is_realistic: bool = False
 
     def draw(self, rng: random.Random) -> float:
-        """Return one duration."""
+        """Return one time in seconds.
+
+        Args:
+            rng: Source of randomness.
+
+        """
         return self.least if self.least == self.most else rng.uniform(self.least, self.most)
 
 
@@ -41,28 +53,28 @@ LATENCIES = {"instant": Latency(0.0, 0.0), "realistic": Latency(5.0, 15.0, is_re
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set, with its default.
+    """Settings of the double. Each one is also an option of `qwenmock serve`.
 
     Attributes:
         host: Address to listen on.
-        port: Port; 0 takes a free one.
-        provider: Slug of the provider that is mounted at the root too.
-        schemas: Folder of the catalogue; None for the one that ships.
-        latency: How long an image takes.
+        port: Port to listen on; 0 takes a free one.
+        provider: Slug of a provider to serve at the root as well.
+        schemas: Folder of the catalogue; None for the one in the package.
+        latency: How long it takes to generate an image.
         seed: Makes ids, images and faults reproducible.
-        public_url: What image URLs begin with; None for the address that the request came to.
-        strict: Refuse fields that no document names.
-        fetch_images: Fetch input images that are elsewhere, from public addresses only.
-        allow_local_callbacks: Let callbacks go to this machine, over http too.
-        callback_secret: Sign callbacks with it, as Standard Webhooks has it.
-        state: File or Redis that outlives the process; None for memory.
-        workers: Processes that serve.
-        replay: Folder of recordings that are answered as recorded.
-        prices: What one image costs, by slug, instead of the documents' price.
-        journal_max: Entries that the journal holds.
-        admin_token: What the control API demands; None for nothing.
+        public_url: What image URLs begin with; None for the address that the request was sent to.
+        strict: Whether to refuse fields that no document names.
+        fetch_images: Whether to fetch input images from public addresses.
+        allow_local_callbacks: Whether callbacks may be sent to this machine, also over http.
+        callback_secret: Secret to sign callbacks with, as defined by Standard Webhooks; None sends them unsigned.
+        state: Path of an SQLite file or URL of a Redis to keep the state in; None keeps it in memory.
+        workers: Number of processes that `qwenmock serve` starts.
+        replay: Folder of recordings to answer from.
+        prices: Price of one image by slug, in the provider's currency, instead of the documented price.
+        journal_max: Maximum number of journal entries.
+        admin_token: Token that the control API requires; None requires none.
         log_format: `text` or `json`.
-        keys: More keys, or other behaviour for the known ones.
+        keys: Additional keys, or other profiles for the built-in ones.
 
     """
 
@@ -88,14 +100,17 @@ class Settings:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the server."""
+        """Whether the server can be reached from this machine only."""
         return self.host in LOOPBACK or self.host.startswith("127.")
 
     def check(self, catalog: Catalog) -> None:
-        """Hold the settings to the catalogue and to each other.
+        """Check the settings against the catalogue and against each other.
+
+        Args:
+            catalog: The catalogue.
 
         Raises:
-            SettingsError: A slug is unknown, or the server would be open to others without a token.
+            SettingsError: A slug is unknown, or the server could be reached from other machines without a token.
 
         """
         known = ", ".join(catalog.providers)
@@ -200,10 +215,16 @@ def _flag(value: Any) -> bool:
 
 
 def parse_latency(value: Any) -> Latency:
-    """Read `instant`, `realistic`, milliseconds, or a range of them as in `200-800`.
+    """Parse a latency.
+
+    Args:
+        value: `instant`, `realistic`, a number of milliseconds, or a range of milliseconds as in `200-800`.
+
+    Returns:
+        The latency.
 
     Raises:
-        ValueError: It is none of these.
+        ValueError: The value is none of these.
 
     """
     text = str(value)

@@ -6,13 +6,20 @@ import pytest
 
 
 def autouse(*names: str) -> Callable[..., None]:
-    """Return a fixture that every test of a folder uses by itself, for its conftest.
-
-        from qwenmock.pytest_plugin import autouse
-        double = autouse("qwenmock_intercept")
+    """Return a fixture that makes every test of a folder use some fixtures. Assign it to a name in a `conftest.py`.
 
     Args:
-        names: Of the fixtures that every test is to use.
+        names: Names of the fixtures to use.
+
+    Returns:
+        An autouse fixture.
+
+    Example:
+        ```python
+        from qwenmock.pytest_plugin import autouse
+
+        double = autouse("qwenmock_intercept")
+        ```
 
     """
 

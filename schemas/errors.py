@@ -12,12 +12,12 @@ class RecordingError(DataError):
 
 
 class CatalogError(DataError):
-    """A file of the catalogue is not what it must be.
+    """A file of the catalogue is invalid.
 
     Attributes:
-        file: The file at fault.
-        pointer: JSON pointer into it, "" for the whole file.
-        reason: What is wrong and what would be accepted.
+        file: The file.
+        pointer: JSON Pointer into the file; "" for the whole file.
+        reason: What is wrong, and what would be accepted.
 
     """
 

@@ -19,10 +19,11 @@ class Profile:
     """How the double treats a key.
 
     Attributes:
-        balance: What its account starts with, in the provider's currency.
-        requests_per_minute: None for no limit.
-        always: The kind of error its calls end in, if any.
-        about: One line for the start-up text.
+        balance: Balance that the key's account starts with, in the provider's currency.
+        requests_per_minute: Rate limit; None for no limit.
+        always: Kind of error that every request ends in (`unauthorized`, `forbidden`, `rate_limited`, `internal`); None
+            for a key that works.
+        about: One line for the text that `qwenmock serve` prints at start.
 
     """
 

@@ -130,10 +130,17 @@ def catalog_of(settings: Settings) -> Catalog:
 
 
 def create_double(settings: Settings | None = None, catalog: Catalog | None = None) -> Double:
-    """Return a double with everything at its beginning.
+    """Create a double. It does not listen on a port: see `create_app` and `running`.
+
+    Args:
+        settings: Settings of the double; by default `Settings()`.
+        catalog: A catalogue that is already loaded; by default the one that the settings name.
+
+    Returns:
+        The double. Its state is empty, or what `settings.state` holds.
 
     Raises:
-        SettingsError: The settings contradict the catalogue.
+        SettingsError: The settings contradict each other or the catalogue.
         StoreError: The state cannot be opened.
         CatalogError: The catalogue cannot be loaded.
 

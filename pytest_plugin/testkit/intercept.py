@@ -16,14 +16,15 @@ from qwenmock.pytest_plugin.testkit.mock import KEY, Mock
 
 
 class HostRefused(ConnectionError):  # noqa: N818, reads better where it is raised
-    """The code under test called a host that is neither a provider's nor allowed."""
+    """Raised when the code under test calls a host that is neither a provider's production host nor allowed."""
 
 
 class Interception:
-    """What is intercepted and what is let through.
+    """The object that the `qwenmock_intercept` fixture gives to a test.
 
     Attributes:
-        refused: Hosts that were called and refused.
+        address: Host and port of the double.
+        refused: Hosts that were called and refused, in order.
 
     """
 
@@ -34,14 +35,25 @@ class Interception:
         self.refused: list[str] = []
 
     def allow(self, *hosts: str) -> None:
-        """Let calls to some hosts through."""
+        """Let requests to some hosts through.
+
+        Args:
+            hosts: Host names or addresses, without a port.
+
+        """
         self._allowed.update(hosts)
 
     def is_taken(self, host: str) -> bool:
-        """Tell whether a call to a host lands on the double; False: it is let through.
+        """Return whether requests to a host are redirected to the double.
+
+        Args:
+            host: Host name or address.
+
+        Returns:
+            True if they are redirected, False if they are let through.
 
         Raises:
-            HostRefused: It is neither a provider's nor allowed.
+            HostRefused: The host is neither a provider's production host nor allowed.
 
         """
         host = host.strip("[]").lower()
@@ -57,9 +69,9 @@ class Interception:
 
 
 def without_real_key(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return headers in which a key that is none of the double's is one that works there.
+    """Return headers in which a key that the double does not know is replaced by one that it accepts.
 
-    So tests need not know where the code under test has its key from, and no real key gets into a journal.
+    Tests need not know where the code under test gets its key from, and no real key reaches the journal.
     """
     return [
         (name, f"Bearer {KEY}" if name.lower() == "authorization" and not _is_mock_key(value) else value)
