@@ -183,7 +183,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> "Generator[None, pytest.Test
     if report.when == "call" and report.failed and mock is not None:
         from qwenmock.pytest_plugin.testkit.mock import listed
 
-        report.sections.append(("qwenmock journal", listed(mock.exchanges) or "it was not called"))
+        report.sections.append(("qwenmock journal", listed(mock.exchanges) or "the double was not called"))
     return report
 
 
