@@ -177,11 +177,11 @@ def test_other_hosts_are_refused_with_what_to_do(qwenmock: Mock) -> None:
     with intercepting(qwenmock) as interception:
         with pytest.raises(HostRefused, match=r"qwenmock_intercept\.allow\('other\.example'\)"):
             httpx.get("https://other.example/")
-        with pytest.raises(requests.ConnectionError, match="no production host"):
+        with pytest.raises(requests.ConnectionError, match="not a production host"):
             requests.get("https://other.example/", timeout=1)
         assert interception.refused == ["other.example", "other.example"]
         interception.allow("other.example")
-        assert not interception.is_taken("other.example")
+        assert not interception.is_redirected("other.example")
 
 
 def test_nothing_stays_patched_even_after_a_failure(qwenmock: Mock) -> None:
