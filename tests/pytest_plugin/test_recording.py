@@ -245,7 +245,7 @@ def test_har_out_and_in_again(production: str, tmp_path: Path) -> None:
     har.write_text(json.dumps(document))
     assert "entry 0: ValueError" in run("har", "import", str(har), str(tmp_path / "again"), code=2)
     har.write_text("[]")
-    assert "it is no HAR file" in run("har", "import", str(har), str(tmp_path / "again"), code=2)
+    assert "not a HAR file" in run("har", "import", str(har), str(tmp_path / "again"), code=2)
 
 
 @pytest.mark.parametrize(
