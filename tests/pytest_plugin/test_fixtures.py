@@ -48,9 +48,7 @@ def test_everything_is_at_its_beginning_in_the_next_test(qwenmock: Mock) -> None
 
 def test_expectations_say_what_was_found(qwenmock: Mock) -> None:
     ask(qwenmock, {"model": "none"})
-    with pytest.raises(
-        AssertionError, match=r"expected 2 calls, got 1:\n  400 .*nebula/contents/model/enum$"
-    ):
+    with pytest.raises(AssertionError, match=r"expected 2 calls, got 1:\n  400 .*nebula/contents/model/enum$"):
         qwenmock.expect_calls(2)
     with pytest.raises(AssertionError, match=r"expected a charge of 0\.36, got nothing"):
         qwenmock.assert_billed("0.36")
