@@ -8,9 +8,12 @@ serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
 
 # Lint, types and the tests that need no socket and no process, in less than half a minute: for every commit.
-.PHONY: check
+.PHONY: check unit
 UNIT_TESTS := tests/schemas tests/mockserver/test_validation.py tests/test_habits.py contract_tests
-check: lint types
+check: .venv/test.stamp
+	@$(MAKE) --no-print-directory --jobs=3 lint types unit
+
+unit: .venv/test.stamp
 	$(BIN)/python -m pytest -q -n auto -rfE -p tests.no_sockets --contract-profile smoke $(UNIT_TESTS)
 
 test: lint types
