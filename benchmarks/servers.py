@@ -140,7 +140,7 @@ def wiremock(port: int, folder: Path) -> Spec:
         raise Missing("java is not installed")
     jar = next((PEERS / "wiremock" / "build").glob("*.jar"), None)
     if jar is None:
-        raise Missing("npm install in benchmarks/peers is due")
+        raise Missing("not installed: run `npm install` in benchmarks/peers")
     contents = standard(load()["nebula"].variants["contents"].request.schema)
     mappings = folder / "mappings"
     mappings.mkdir()
@@ -230,7 +230,7 @@ def _node(path: str) -> str:
     if shutil.which("node") is None:
         raise Missing("node is not installed")
     if not (PEERS / path).exists():
-        raise Missing("npm install in benchmarks/peers is due")
+        raise Missing("not installed: run `npm install` in benchmarks/peers")
     return str(PEERS / path)
 
 

@@ -1,4 +1,4 @@
-"""`qwenmock check-callback` against receivers that cope, and that do not."""
+"""`qwenmock check-callback` against correct and careless receivers."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The fixtures for users' own tests."""
+"""The fixtures for tests of code that calls the APIs."""
 
 import asyncio
 import threading

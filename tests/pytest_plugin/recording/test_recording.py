@@ -1,4 +1,4 @@
-"""Recording through the proxy and live runs, replaying, HAR, drift: a second double plays production."""
+"""Recording through the proxy and in live runs, replay, HAR and drift; a second double stands in for production."""
 
 import contextlib
 import json
@@ -140,7 +140,7 @@ def test_drift_names_what_production_changed(tampered: str, tmp_path: Path) -> N
     found = json.loads(reports[2].read_text("utf-8"))
     assert {each["place"] for each in found["undocumented"]} == {"trace_id", "data.metadata.usage.tier"}
     assert any("data/created/type" in rule for rule in found["broken"])
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     check = subprocess.run(
         ["git", "apply", "--check", str(patch)], cwd=root, capture_output=True, text=True, check=False
     )
