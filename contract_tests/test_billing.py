@@ -5,7 +5,7 @@ import pytest
 from qwenmock.pytest_plugin.examiner.checks.requests import bill_every_count, bill_nothing_for_refusals
 from qwenmock.pytest_plugin.examiner.checks.tasks import credits_follow
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.models import Variant
 
 
 @pytest.mark.contract_costly

@@ -4,7 +4,7 @@ import pytest
 
 from qwenmock.pytest_plugin.examiner.checks.requests import accept_undocumented, examine, examine_more
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Rule, Variant
+from qwenmock.schemas.models import Rule, Variant
 
 
 def test_rule_holds_on_both_sides(contract_examiner: Examiner, contract_variant: Variant, contract_rule: Rule) -> None:

@@ -6,7 +6,7 @@ from qwenmock.pytest_plugin.examiner.boundaries import Edit
 from qwenmock.pytest_plugin.examiner.checks.requests import accept, for_all, refuse_content, refuse_slips, reject
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.strategies import UNPARSABLE, bodies, mutants, unparsable
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.models import Variant
 from qwenmock.schemas.vocabulary import JSON
 
 

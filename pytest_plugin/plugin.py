@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qwenmock.pytest_plugin.examiner.report import Run
     from qwenmock.pytest_plugin.examiner.session import Examiner
     from qwenmock.pytest_plugin.testkit.offline import OfflineGuard
-    from qwenmock.schemas.catalog import Provider, Rule, Variant
+    from qwenmock.schemas.models import Provider, Rule, Variant
 
 __all__ = ["qwenmock", "qwenmock_intercept", "qwenmock_session", "qwenmock_settings"]
 OFFLINE: "pytest.StashKey[OfflineGuard]" = pytest.StashKey()

@@ -5,19 +5,17 @@ from urllib.parse import quote
 
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of, log_mistakes
 from qwenmock.pytest_plugin.examiner.invariants import (
-    OF_PICTURES,
     Success,
+    broken_invariants,
     broken_pictures,
-    broken_relations,
     image_counts,
-    relations,
     role_values,
 )
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner, shown
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
-from qwenmock.schemas.catalog import Document, ErrorKind, Rule
+from qwenmock.schemas.models import Document, ErrorKind, Rule
 from qwenmock.schemas.vocabulary import JSON
 
 
@@ -31,8 +29,8 @@ def success_mistakes(examiner: Examiner, success: Success, most: int | None) -> 
     broken = checked(examiner, success.variant.answer, success.body)
     if broken:
         return [f"{rule.id} is broken: {shown(success.reply)}" for rule in broken] + billing_mistakes(examiner, success)
-    known = relations(examiner.provider, success.variant)
-    found = dict(broken_relations(success)) | _repeated(examiner, success.variant.answer, success.body)
+    known = success.variant.invariants
+    found = dict(broken_invariants(success)) | _repeated(examiner, success.variant.answer, success.body)
     looked = most != 0
     try:
         found |= dict(broken_pictures(success, pictures(examiner, success, most))) if looked else {}
@@ -40,13 +38,13 @@ def success_mistakes(examiner: Examiner, success: Success, most: int | None) -> 
         if not examiner.is_answering(with_key=False):
             raise NotExaminable(f"no verdict on the pictures: {error}") from error
         found["picture-format"] = str(error)
-    for name, rule in known.items():
-        if looked or name not in OF_PICTURES:
-            examiner.tally(rule, "accept", held=name not in found, detail=found.get(name, ""))
+    for name, invariant in known.items():
+        if looked or not invariant.needs_images:
+            examiner.tally(invariant.rule, "accept", held=name not in found, detail=found.get(name, ""))
     told = [
-        f"{known[name].id} ({known[name].value}): {got}"
+        f"{known[name].rule.id} ({known[name].rule.value}): {got}"
         for name, got in found.items()
-        if name in known and examiner.asserted(known[name], "accept")
+        if name in known and examiner.asserted(known[name].rule, "accept")
     ]
     return told + billing_mistakes(examiner, success)
 
@@ -163,7 +161,7 @@ def billing_mistakes(examiner: Examiner, success: Success) -> list[str]:
     if charge.get("model", model) != model:
         mistakes.append(f"billed as {charge['model']}, not {model}")
     if provider.billing_log is not None:
-        mistakes += [f"{rule.id} is broken" for rule in checked(examiner, provider.billing_log, charge["log"])]
+        mistakes += [f"{rule.id} is broken" for rule in checked(examiner, provider.billing_log.document, charge["log"])]
         # The documents show one image and two; how a sum is rounded from three on, they leave open.
         mistakes += log_mistakes(provider, model, images, charge["log"], with_dollars=images < 3 or not examiner.live)
     return mistakes

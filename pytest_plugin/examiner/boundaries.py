@@ -14,7 +14,8 @@ from typing import TypeAlias, cast
 from qwenmock.pytest_plugin.examiner import sample_images
 from qwenmock.pytest_plugin.examiner.bodies import at, parts, put, smallest, take
 from qwenmock.pytest_plugin.examiner.results import Side
-from qwenmock.schemas.catalog import Provider, Rule, Variant, load
+from qwenmock.schemas.catalog import load
+from qwenmock.schemas.models import Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, Path, Schema, subschema
 
 FULL_WIDTH = str.maketrans("0123456789*x", "０１２３４５６７８９＊ｘ")

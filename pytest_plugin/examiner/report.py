@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qwenmock.pytest_plugin.examiner.invariants import relations
 from qwenmock.pytest_plugin.examiner.results import Tally
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Provider, Rule
+from qwenmock.schemas.models import Provider, Rule
 from qwenmock.schemas.vocabulary import JSON
 
 NEVER = "no request of this run touched it"
@@ -97,7 +96,7 @@ def begin(examiner: Examiner) -> Run:
 
 def rules_of(provider: Provider) -> list[Rule]:
     """Return every rule of a provider, those of its answers that no schema states among them."""
-    found = [rule for variant in provider.variants.values() for rule in relations(provider, variant).values()]
+    found = [each.rule for variant in provider.variants.values() for each in variant.invariants.values()]
     return [*provider.rules, *found]
 
 

@@ -21,7 +21,7 @@ from qwenmock.pytest_plugin.examiner.results import ContractViolation, CouldNotR
 from qwenmock.pytest_plugin.examiner.sample_images import HOSTED, SAMPLES
 from qwenmock.pytest_plugin.examiner.target import Reply, Target, TargetError
 from qwenmock.pytest_plugin.options import PICTURE, key_variable
-from qwenmock.schemas.catalog import Endpoint, Provider, Rule, Variant
+from qwenmock.schemas.models import Endpoint, Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 TRIES = 3
@@ -85,7 +85,7 @@ class Examiner:
     @property
     def create(self) -> Endpoint:
         """The endpoint that is called where no variant says which."""
-        return self.provider.endpoints["create"]
+        return self.provider.create_endpoint
 
     # Sending
 

@@ -13,7 +13,7 @@ from qwenmock.pytest_plugin.examiner.checks.tasks import query
 from qwenmock.pytest_plugin.examiner.expected_cost import charge_of
 from qwenmock.pytest_plugin.examiner.results import ContractViolation
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.models import Variant
 from qwenmock.schemas.vocabulary import JSON, subschema
 
 JSON_HEADERS = {"Content-Type": "application/json"}

@@ -15,7 +15,7 @@ from qwenmock.pytest_plugin.examiner import sample_images
 from qwenmock.pytest_plugin.examiner.bodies import CALLBACK, PROMPT
 from qwenmock.pytest_plugin.examiner.boundaries import Edit, describe, edits_of
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
-from qwenmock.schemas.catalog import Provider, Rule, Variant
+from qwenmock.schemas.models import Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, Schema
 
 LONGEST = 200

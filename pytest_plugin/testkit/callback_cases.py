@@ -11,7 +11,7 @@ import httpx
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.control.samples import ended_task, running_task
 from qwenmock.mockserver.net import webhook_signatures
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 HUGE_BYTES = 20 * 2**20
@@ -108,7 +108,7 @@ def examine(provider: Provider, url: str, secret: str | None, report: Callable[[
 
 def _bodies(provider: Provider) -> _Bodies:
     variants = [v for v in provider.variants.values() if ended_task(provider, v) is not None]
-    if "callbacks" not in provider.settings or not variants:
+    if provider.callbacks is None or not variants:
         raise ValueError(f"{provider.slug} makes no callbacks")
     variant = variants[0]
     ended, running = ended_task(provider, variant), running_task(provider, variant)

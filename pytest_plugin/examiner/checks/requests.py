@@ -22,7 +22,7 @@ from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import PROFILES, Examiner, shown
 from qwenmock.pytest_plugin.examiner.strategies import nearly_json
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
-from qwenmock.schemas.catalog import Document, Provider, Rule, Variant
+from qwenmock.schemas.models import Document, Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, select, subschema, walk
 
 UNDOCUMENTED = "undocumented"
@@ -219,14 +219,14 @@ def for_all(examiner: Examiner, strategy: SearchStrategy[Drawn], attempt: Callab
 
 def refuse_content(examiner: Examiner, content: bytes) -> None:
     """Send a body that is no JSON: it must get the documented refusal."""
-    rule = examiner.provider.rule(f"{examiner.provider.slug}/http/body/syntax")
+    rule = examiner.provider.http_rule("body/syntax")
     note = describe(content[:200].decode("latin-1"))
     _refused(examiner, rule, content, note, key=examiner.paying_key())
 
 
 def refuse_slips(examiner: Examiner) -> None:
     """Send valid bodies with a slip that makes them no JSON: each must get the documented refusal."""
-    rule = examiner.provider.rule(f"{examiner.provider.slug}/http/body/syntax")
+    rule = examiner.provider.http_rule("body/syntax")
     control, worst = _control(examiner)
     for content, passes in nearly_json(control):
         note = describe(content.decode("latin-1"))
@@ -242,7 +242,7 @@ def refuse_huge_body(examiner: Examiner) -> None:
     """
     if examiner.live:
         raise NotExaminable("how large a body may be no document says, and it is not tried on a live target")
-    rule = examiner.provider.rule(f"{examiner.provider.slug}/http/body/maxBytes")
+    rule = examiner.provider.http_rule("body/maxBytes")
     content = b" " * (examiner.provider.max_body_bytes + 1)
     _refused(examiner, rule, content, f"{len(content)} bytes", key=examiner.paying_key())
 
@@ -256,7 +256,7 @@ def accept_undocumented(examiner: Examiner, variant: Variant) -> None:
     """
     if examiner.live:
         raise NotExaminable("no document says that undocumented members are ignored: not tried on a live target")
-    rule = examiner.provider.rule(f"{examiner.provider.slug}/http/body/additionalProperties")
+    rule = examiner.provider.http_rule("body/additionalProperties")
     schema, base = variant.request.schema, example(variant)
     for path, owner in walk(schema):
         if "properties" in owner:
@@ -268,7 +268,7 @@ def accept_undocumented(examiner: Examiner, variant: Variant) -> None:
 
 def refuse_content_type(examiner: Examiner, content_type: str) -> None:
     """Send a valid body under another name: it must get the documented refusal."""
-    rule = examiner.provider.rule(f"{examiner.provider.slug}/http/content-type/const")
+    rule = examiner.provider.http_rule("content-type/const")
     content, worst = _control(examiner)
     headers = {"Authorization": f"Bearer {examiner.paying_key()}", "Content-Type": content_type}
     _refused(examiner, rule, content, content_type, headers=headers, worst=worst)
@@ -324,9 +324,25 @@ def refuse_key(examiner: Examiner, purpose: str, name: str, content: bytes | Non
     kind = examiner.provider.errors[name]
     reply = examiner.call(content or control, worst, key)
     mistakes = refusal_mistakes(examiner, kind, reply)
+    if name == "rate_limited" and not mistakes:
+        require_retry_after(examiner, reply, content or control)
     if mistakes and (not examiner.live or kind.certainty != "assumed"):
         promise = f"a {kind.status} for a key that is {purpose}"
         raise ContractViolation(examiner.report(None, mistakes, content or control, promise))
+
+
+def require_retry_after(examiner: Examiner, reply: Reply, content: bytes) -> None:
+    """Check that a refusal for too many requests says how long to wait.
+
+    Raises:
+        ContractViolation: It does not, and that counts.
+
+    """
+    rule = examiner.provider.http_rule("retry-after/required")
+    stated = reply.headers.get("retry-after", "")
+    mistakes = [] if stated else [f"a {reply.status} without the header Retry-After"]
+    edit = Edit(rule, "accept", "too many requests", lambda body: body)
+    examiner.conclude(edit, "accept", mistakes, content, "a Retry-After with the seconds to wait")
 
 
 def refuse_in_order(examiner: Examiner, purpose: str, name: str, content: bytes) -> None:

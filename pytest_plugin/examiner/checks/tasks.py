@@ -12,7 +12,7 @@ from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts, ro
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner, shown
 from qwenmock.pytest_plugin.examiner.target import Reply
-from qwenmock.schemas.catalog import Document, Variant
+from qwenmock.schemas.models import Document, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 TASK_STEP = 0.15
@@ -45,7 +45,9 @@ def completed(examiner: Examiner, created: Success) -> tuple[Success, list[str]]
 
 def query(examiner: Examiner, task_id: str, key: str | None = None) -> Reply:
     """Ask for a task; this costs nothing."""
-    path = examiner.provider.endpoints["task"].path.replace("{task_id}", task_id)
+    endpoint = examiner.provider.endpoint_for("task")
+    assert endpoint is not None, "the loader checks it: the provider creates tasks"
+    path = endpoint.path.replace("{task_id}", task_id)
     headers = {"Authorization": f"Bearer {key or examiner.paying_key()}"}
     return examiner.target.send("GET", examiner.target.base_url + path, headers)
 
@@ -204,7 +206,7 @@ def give_back_on_cancellation(examiner: Examiner, variant: Variant) -> None:
     before = examiner.balance()
     body = example(variant)
     task_id = create(examiner, variant, body)
-    own = examiner.provider.endpoints.get("cancel")
+    own = examiner.provider.endpoint_for("cancel")
     path = own.path.replace("{task_id}", task_id) if own else ""
     address = examiner.target.base_url + path if own else f"{examiner.control}/tasks/{task_id}/cancel"
     headers = {"Authorization": f"Bearer {examiner.paying_key()}", "Content-Type": "application/json"}
@@ -232,7 +234,7 @@ def credits_follow(examiner: Examiner, variant: Variant) -> None:
         NotExaminable: The provider does not tell.
 
     """
-    endpoint = examiner.provider.endpoints.get("credits")
+    endpoint = examiner.provider.endpoint_for("credits")
     if endpoint is None or endpoint.answer is None:
         raise NotExaminable("this provider does not tell what is left")
     document = endpoint.answer
