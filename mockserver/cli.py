@@ -14,7 +14,7 @@ import click
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.commands.base import COMPLETE_VARIABLE, PROGRAM, Group, describe
 from qwenmock.mockserver.errors import SettingsError, StoreError
-from qwenmock.schemas.errors import CatalogError
+from qwenmock.schemas.errors import DataError
 
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except click.ClickException as error:
         return _fail(describe(error))
-    except (SettingsError, CatalogError, StoreError) as error:
+    except (SettingsError, DataError, StoreError) as error:
         return _fail(str(error))
     except OSError as error:
         if error.filename is None:

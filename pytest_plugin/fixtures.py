@@ -1,7 +1,7 @@
 """The fixtures for tests of code that calls the APIs."""
 
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,7 +15,7 @@ JOURNAL_MAX = 10_000
 
 
 @pytest.fixture(scope="session")
-def qwenmock_settings() -> Mapping[str, Any]:
+def qwenmock_settings() -> Mapping[str, object]:
     """Settings of the double. Session scope. Override this fixture in a `conftest.py` to change them.
 
     Returns:
@@ -33,7 +33,7 @@ def qwenmock_settings() -> Mapping[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def qwenmock_session(qwenmock_settings: Mapping[str, Any]) -> "Generator[Mock]":
+def qwenmock_session(qwenmock_settings: Mapping[str, object]) -> "Generator[Mock]":
     """A running double that all tests of a process share. Session scope.
 
     Nothing resets it between tests. Use it for fixtures of session scope, and `qwenmock` in tests.
@@ -103,4 +103,4 @@ def qwenmock_intercept(qwenmock: "Mock") -> "Generator[Interception]":
 
     with intercepting(qwenmock) as interception:
         yield interception
-    assert not interception.refused, f"hosts were called that are not allowed here: {', '.join(interception.refused)}"
+    assert not interception.refused, f"the test called hosts that are not allowed: {', '.join(interception.refused)}"

@@ -20,11 +20,11 @@ from qwenmock.pytest_plugin.options import GivenOptions, OptionError, Options, a
 if TYPE_CHECKING:
     from qwenmock.pytest_plugin.examiner.report import Run
     from qwenmock.pytest_plugin.examiner.session import Examiner
-    from qwenmock.pytest_plugin.testkit.offline import Guard
+    from qwenmock.pytest_plugin.testkit.offline import OfflineGuard
     from qwenmock.schemas.models import Provider, Rule, Variant
 
 __all__ = ["qwenmock", "qwenmock_intercept", "qwenmock_session", "qwenmock_settings"]
-OFFLINE: "pytest.StashKey[Guard]" = pytest.StashKey()
+OFFLINE: "pytest.StashKey[OfflineGuard]" = pytest.StashKey()
 OPTIONS = pytest.StashKey[Options]()
 PROVIDERS = pytest.StashKey["list[Provider]"]()
 RUNS: "pytest.StashKey[dict[str, Run]]" = pytest.StashKey()
@@ -49,9 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     config.stash[RUNS] = {}
     if config.stash[OPTIONS].offline:
-        from qwenmock.pytest_plugin.testkit.offline import Guard
+        from qwenmock.pytest_plugin.testkit.offline import OfflineGuard
 
-        config.stash[OFFLINE] = Guard()
+        config.stash[OFFLINE] = OfflineGuard()
         config.stash[OFFLINE].start()
     if config.stash[OPTIONS].providers:
         _providers(config)
@@ -183,7 +183,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> "Generator[None, pytest.Test
     if report.when == "call" and report.failed and mock is not None:
         from qwenmock.pytest_plugin.testkit.mock import listed
 
-        report.sections.append(("qwenmock journal", listed(mock.exchanges) or "it was not called"))
+        report.sections.append(("qwenmock journal", listed(mock.exchanges) or "the double was not called"))
     return report
 
 

@@ -1,9 +1,17 @@
-"""What can be wrong with the catalogue."""
+"""Errors in files that the server and the examiner read."""
 
 from pathlib import Path
 
 
-class CatalogError(Exception):
+class DataError(Exception):
+    """A file is missing, unreadable or not valid; the message names it. The command line prints it and exits with 2."""
+
+
+class RecordingError(DataError):
+    """A recording or a folder of recordings cannot be read or written."""
+
+
+class CatalogError(DataError):
     """A file of the catalogue is not valid.
 
     Attributes:

@@ -31,7 +31,7 @@ class Replay:
         """Return the recordings of a folder.
 
         Raises:
-            SettingsError: A file is no recording.
+            RecordingError: The folder does not exist, or a file is not a valid recording.
 
         """
         return cls(load_recordings(folder))

@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from qwenmock.mockserver.http.server import RunningServer
+from qwenmock.pytest_plugin.testkit.entries import Fault, JournalEntry, Ledger, TaskEntry, Verdict
+from qwenmock.schemas.wording import counted
 
 KEY = "sk-mock"
-MOST = 1_000_000
+LEDGER_LIMIT = 1_000_000
+UNFINISHED = {"pending", "running"}
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,10 @@ class Exchange:
     provider: str
     path: str
     status: int
-    json: Any
+    json: Any  # not JSON: tests index it
     answer: Any
     rule: str
-    entry: Mapping[str, Any]
+    entry: JournalEntry
 
 
 class Mock:
@@ -101,9 +104,9 @@ class Mock:
             raise ValueError(content["error"])
         return content
 
-    # What happened
+    # Reading what happened
 
-    def journal(self) -> list[dict[str, Any]]:
+    def journal(self) -> list[JournalEntry]:
         """Return the journal: one entry for each request, the newest first.
 
         Returns:
@@ -112,14 +115,14 @@ class Mock:
         """
         return self.control("GET", "journal")
 
-    def ledger(self) -> dict[str, Any]:
+    def ledger(self) -> Ledger:
         """Return the ledger.
 
         Returns:
             `accounts` and `charges` as `GET /__mock__/ledger` gives them. Amounts are strings.
 
         """
-        return self.control("GET", f"ledger?limit={MOST}")
+        return self.control("GET", f"ledger?limit={LEDGER_LIMIT}")
 
     @property
     def exchanges(self) -> Sequence[Exchange]:
@@ -134,9 +137,9 @@ class Mock:
             AssertionError: The double received no request.
 
         """
-        found = self.exchanges
-        _demand(found, "the double was not called")
-        return found[-1]
+        exchanges = self.exchanges
+        _require(exchanges, "the double was not called")
+        return exchanges[-1]
 
     def spent(self, provider: str | None = None) -> Mapping[str, Decimal]:
         """Return the sum of all charges, over all keys.
@@ -154,7 +157,7 @@ class Mock:
                 sums[charge["currency"]] = sums.get(charge["currency"], Decimal(0)) + Decimal(charge["amount"])
         return sums
 
-    def verdict(self) -> dict[str, Any]:
+    def verdict(self) -> Verdict:
         """Return how well the code under test behaved as a client.
 
         Returns:
@@ -164,7 +167,7 @@ class Mock:
         """
         return self.control("GET", "verdict")
 
-    # What must have happened
+    # Assertions
 
     def expect_calls(self, number: int, provider: str | None = None) -> None:
         """Assert that the double received exactly this many requests.
@@ -178,7 +181,7 @@ class Mock:
 
         """
         calls = [each for each in self.exchanges if provider in {None, each.provider}]
-        _demand(len(calls) == number, f"{number} calls were expected, there were {len(calls)}:\n{listed(calls)}")
+        _require(len(calls) == number, f"expected {counted(number, 'call')}, got {len(calls)}:\n{listed(calls)}")
 
     def assert_billed(self, amount: str | Decimal, provider: str | None = None) -> None:
         """Assert that exactly this amount was charged, over all keys.
@@ -194,8 +197,8 @@ class Mock:
         sums = self.spent(provider)
         shown = ", ".join(f"{total:f} {currency}" for currency, total in sums.items()) or "nothing"
         billed = next(iter(sums.values()), Decimal(0))
-        _demand(len(sums) < 2, f"{amount} was expected, and several currencies were charged: {shown}")
-        _demand(billed == Decimal(amount), f"{amount} was expected to be charged, it was {shown}")
+        _require(len(sums) < 2, f"expected a charge of {amount}, got charges in several currencies: {shown}")
+        _require(billed == Decimal(amount), f"expected a charge of {amount}, got {shown}")
 
     def assert_well_behaved(self, allow: Iterable[str] = ()) -> None:
         """Assert that the verdict on the code under test has no finding of severity `error`.
@@ -209,12 +212,12 @@ class Mock:
 
         """
         allowed = set(allow)
-        found = [f for f in self.verdict()["findings"] if f["severity"] == "error" and f["kind"] not in allowed]
-        _demand(not found, "\n".join(f"{finding['kind']}: {finding['detail']}" for finding in found))
+        errors = [f for f in self.verdict()["findings"] if f["severity"] == "error" and f["kind"] not in allowed]
+        _require(not errors, "\n".join(f"{error['kind']}: {error['detail']}" for error in errors))
 
-    # What is to happen
+    # Control
 
-    def fail_next(self, status: int, times: int = 1, provider: str | None = None, **fault: Any) -> None:
+    def fail_next(self, status: int, times: int = 1, provider: str | None = None, **fault: object) -> None:
         """Answer the next valid requests with a documented error.
 
         Args:
@@ -233,8 +236,9 @@ class Mock:
             ```
 
         """
-        entry = {"status": status, "times": times, **({"provider": provider} if provider else {}), **fault}
-        self.control("PUT", "faults", [*self.control("GET", "faults"), entry])
+        plan: list[Fault] = self.control("GET", "faults")
+        added = {"status": status, "times": times, **({"provider": provider} if provider else {}), **fault}
+        self.control("PUT", "faults", [*plan, added])
 
     def advance(self, seconds: float) -> float:
         """Move the double's clock forward. Links expire, tasks finish and rate limits recover accordingly.
@@ -250,7 +254,8 @@ class Mock:
 
     def complete_tasks(self) -> None:
         """Move the clock forward until every unfinished task has finished."""
-        ends = [task["ends"] for task in self.control("GET", "tasks") if task["state"] in {"pending", "running"}]
+        tasks: list[TaskEntry] = self.control("GET", "tasks")
+        ends = [task["ends"] for task in tasks if task["state"] in UNFINISHED]
         if ends:
             now = self.control("GET", "health")["now"]
             self.advance(max(0.0, max(ends) - now) + 0.001)
@@ -288,15 +293,22 @@ class Mock:
         return parts.hostname or "", parts.port or 0
 
 
-def _demand(holds: object, text: str) -> None:
+def _require(condition: object, message: str) -> None:
     """Raise AssertionError unless the condition holds, without the values that pytest's assert rewriting would add."""
-    if not holds:
-        raise AssertionError(text)
+    if not condition:
+        raise AssertionError(message)
 
 
-def _exchange(entry: Mapping[str, Any]) -> Exchange:
-    rule = entry["rule"]["id"] if entry["rule"] else ""
-    return Exchange(entry["provider"], entry["path"], entry["status"], entry["request"], entry["answer"], rule, entry)
+def _exchange(entry: JournalEntry) -> Exchange:
+    return Exchange(
+        provider=entry["provider"],
+        path=entry["path"],
+        status=entry["status"],
+        json=entry["request"],
+        answer=entry["answer"],
+        rule=entry["rule"]["id"] if entry["rule"] else "",
+        entry=entry,
+    )
 
 
 def listed(calls: Iterable[Exchange]) -> str:

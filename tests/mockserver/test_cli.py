@@ -144,7 +144,7 @@ def test_listen_prints_and_verifies_callbacks() -> None:
         process.terminate()
         out = process.stdout.read()
     assert out.count("task-unified-1") == 3
-    assert "signature right, answered 200" in out
+    assert "signature valid, answered 200" in out
     assert "signature it is not signed, answered 401" in out
     done = subprocess.run([*command[:4], "--secret", "x"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
