@@ -16,7 +16,7 @@ from qwenmock.mockserver.accounts.keys import defaults_of, profile_of
 from qwenmock.mockserver.accounts.pricing import billing_log
 from qwenmock.mockserver.calls.client_behaviour import verdict
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.calls.faults import parse_fault
+from qwenmock.mockserver.calls.fault_schema import parse_fault_plan
 from qwenmock.mockserver.clock import FURTHEST
 from qwenmock.mockserver.control.openapi import openapi
 from qwenmock.mockserver.errors import StoreError
@@ -183,11 +183,8 @@ class ControlApi:
 
     async def set_faults(self, request: Request) -> JSON:
         """Replace the fault plan."""
-        entries = await _json(request)
-        if not isinstance(entries, list):
-            raise ControlError(400, "a list of faults is due")
         try:
-            plan = [parse_fault(entry, self.double.catalog.providers) for entry in cast(list[JSON], entries)]
+            plan = parse_fault_plan(await _json(request), self.double.catalog.providers)
         except ValueError as error:
             raise ControlError(400, str(error)) from error
         await self.double.plan.set(plan)
