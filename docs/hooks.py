@@ -8,7 +8,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 from qwenmock.mockserver.cli import parser as parser_of_the_command
-from qwenmock.mockserver.control.contract import contract
+from qwenmock.mockserver.control.contract import Contract, ContractRule, contract
 from qwenmock.schemas.catalog import load
 
 
@@ -33,7 +33,7 @@ def commands() -> str:
     return "\n".join(said)
 
 
-def provider_page(found: dict[str, Any]) -> str:
+def provider_page(found: Contract) -> str:
     """Return a provider's contract as a page."""
     said = [
         f"# {found['name']}",
@@ -58,7 +58,7 @@ def provider_page(found: dict[str, Any]) -> str:
     return "\n".join([*said, ""])
 
 
-def row(rule: dict[str, Any]) -> str:
+def row(rule: ContractRule) -> str:
     """Return a rule as a line of a table."""
     return (
         f"| `{rule['place'] or '–'}` | {rule['keyword']} | {cell(rule['value'])} | {rule['error']} "

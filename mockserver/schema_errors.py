@@ -10,6 +10,8 @@ from jsonschema.exceptions import ValidationError
 from qwenmock.schemas.vocabulary import JSON
 
 LONGEST_VALUE = 60
+LONGEST_NUMBER = 10**12
+"""Larger maxima are technical, and left out of messages."""
 TYPES = {
     "string": "a string",
     "integer": "an integer",
@@ -63,21 +65,24 @@ def _listed(values: Iterable[JSON]) -> str:
     return ", ".join(value if isinstance(value, str) else format_json(value) for value in values)
 
 
-def _expected_type(schema: Mapping[str, Any]) -> str:
-    names: str | list[str] = schema.get("type", "object")
-    return " or ".join(TYPES[name] for name in ([names] if isinstance(names, str) else names))
-
-
 def _type_or_limit(_limit: Any, value: JSON, schema: Mapping[str, Any]) -> str:
-    return f"expected {_range(schema)}, got {format_json(value)}"
+    return f"expected {_expected(schema)}, got {format_json(value)}"
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
+    """Return the types of a schema in words: `an integer from 0 to 10 or null`."""
+    names: str | list[str] = schema.get("type", [])
+    return " or ".join(
+        TYPES[name] + (_range(schema) if name in {"integer", "number"} else "")
+        for name in ([names] if isinstance(names, str) else names)
+    )
 
 
 def _range(schema: Mapping[str, Any]) -> str:
-    expected = _expected_type(schema)
     least, most = schema.get("minimum"), schema.get("maximum")
     if least is None:
-        return expected
-    return f"{expected} of at least {least:g}" if most is None or most > 10**9 else f"{expected} from {least} to {most}"
+        return ""
+    return f" of at least {least}" if most is None or most > LONGEST_NUMBER else f" from {least} to {most}"
 
 
 def _enum(accepted: list[JSON], value: JSON, _schema: Mapping[str, Any]) -> str:

@@ -161,6 +161,7 @@ class Endpoint:
         required_header: Name and value of the header it must be called with; None for one that must be called without.
         created_response: What the creation of a task answers; None where the answer holds the images.
         answer: What it answers where it takes no variant.
+        sdk: The client library that speaks it as it is, `openai` or `dashscope`; None for no known one.
 
     """
 
@@ -172,6 +173,7 @@ class Endpoint:
     required_header: tuple[str, str] | None = None
     created_response: Document | None = None
     answer: Document | None = None
+    sdk: str | None = None
 
     @cached_property
     def by_model(self) -> Mapping[str, tuple[Variant, ...]]:
@@ -560,6 +562,7 @@ class _Loader:
             required_header=(header.lower(), value) if header else None,
             created_response=self._shared(entry["created_response"]) if "created_response" in entry else None,
             answer=self._shared(entry["answer"]) if "answer" in entry else None,
+            sdk=entry.get("sdk"),
         )
 
     def _http_rules(self, errors: Mapping[str, ErrorKind], authentication: dict[str, str]) -> None:

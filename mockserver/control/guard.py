@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qwenmock.mockserver._version import __version__
-from qwenmock.mockserver.control.pages import COOKIE, session_of
+from qwenmock.mockserver.control.session import COOKIE, session_of
 from qwenmock.mockserver.settings import LOOPBACK, Settings
 
 SAFE = ("GET", "HEAD")
