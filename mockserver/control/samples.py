@@ -1,4 +1,4 @@
-"""Sample answers for documents that people and tools read: what the dialects write, with values that never change."""
+"""Sample answers for documents: what the dialects write, with constant values."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -19,7 +19,7 @@ SIDE = 1024
 
 
 def answer(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
-    """Return what a success answers; None where no document prints a request to answer."""
+    """Return the answer to a success; None where no document has an example request."""
     requests = exchanges(provider.slug, variant.name)
     if not requests:
         return None
@@ -32,7 +32,7 @@ def answer(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
 
 
 def ended_task(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
-    """Return what the query of a task that has succeeded answers, and what its callback carries."""
+    """Return the answer to a query of a succeeded task, which is also the body of its callback."""
     requests = exchanges(provider.slug, variant.name)
     if not requests or provider.endpoint_of(variant).created_response is None:
         return None
@@ -41,7 +41,7 @@ def ended_task(provider: Provider, variant: Variant) -> Mapping[str, JSON] | Non
 
 
 def refusal(provider: Provider, kind: ErrorKind) -> Mapping[str, JSON]:
-    """Return what a kind of refusal answers."""
+    """Return the answer to a kind of refusal."""
     model = next(iter(provider.models))
     message = kind.message.replace("{detail}", "prompt is required").replace("{model}", model)
     return dialect_of(provider).refusal(Refused(kind, message, REQUEST_ID, "prompt"))
