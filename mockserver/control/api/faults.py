@@ -9,6 +9,7 @@ from qwenmock.mockserver.calls.fault_schema import parse_fault_plan
 from qwenmock.mockserver.clock import FURTHEST
 from qwenmock.mockserver.control.api.requests import ControlError, read_json, read_object
 from qwenmock.mockserver.control.api.responses import ClockState, Reset
+from qwenmock.mockserver.schema_errors import format_json
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.vocabulary import JSON
@@ -70,7 +71,7 @@ async def reset_part(double: Double, request: Request) -> Reset:
     """Reset one part of the state."""
     part = request.path_params["part"]
     if part not in PARTS:
-        raise ControlError(404, f"expected one of {', '.join(PARTS)}, got {part[:100]!r}")
+        raise ControlError(404, f"expected one of {', '.join(PARTS)}, got {format_json(part)}")
     return await _reset(double, part)
 
 

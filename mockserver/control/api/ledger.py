@@ -15,6 +15,7 @@ from qwenmock.mockserver.control.api.requests import ControlError, provider_name
 from qwenmock.mockserver.control.api.responses import Accounts, AccountState, Ledger, LedgerCharge
 from qwenmock.mockserver.models import Account, Charge
 from qwenmock.mockserver.money import amount
+from qwenmock.mockserver.schema_errors import format_json
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.vocabulary import JSON
@@ -73,7 +74,7 @@ async def change_account(double: Double, request: Request) -> Accounts:
     key = request.path_params["key"]
     profile = profile_of(key, double.settings.keys)
     if profile is None:
-        raise ControlError(404, f"unknown key {key[:100]!r}")
+        raise ControlError(404, f"unknown key {format_json(key)}")
     body = await read_object(request, account_change_schema(double.catalog))
     slug = body.pop("provider", None)
     providers = list(double.catalog) if slug is None else [provider_named(double.catalog, slug)]

@@ -7,7 +7,7 @@ import orjson
 from starlette.requests import Request
 
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.schema_errors import first_error
+from qwenmock.mockserver.schema_errors import first_error, format_json
 from qwenmock.mockserver.store.protocols import Selection
 from qwenmock.schemas.catalog import Catalog, Provider
 from qwenmock.schemas.vocabulary import JSON
@@ -81,7 +81,7 @@ def provider_named(catalog: Catalog, slug: str) -> Provider:
 
     """
     if slug not in catalog.providers:
-        raise ControlError(404, f"unknown provider {slug[:100]!r}; expected one of {', '.join(catalog.providers)}")
+        raise ControlError(404, f"unknown provider {format_json(slug)}; expected one of {', '.join(catalog.providers)}")
     return catalog[slug]
 
 
@@ -109,5 +109,5 @@ def _integer(text: str | None, name: str) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal()) or len(text) > MAX_DIGITS:
-        raise ControlError(400, f"{name}: expected an integer of at least 0, got {text[:40]!r}")
+        raise ControlError(400, f"{name}: expected an integer of at least 0, got {format_json(text)}")
     return int(text)

@@ -9,6 +9,7 @@ from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.control.api.requests import ControlError, selection
 from qwenmock.mockserver.control.api.responses import Resent
 from qwenmock.mockserver.models import Task
+from qwenmock.mockserver.schema_errors import format_json
 from qwenmock.mockserver.tasks.lifecycle import cancel, settle_finished
 from qwenmock.mockserver.tasks.lifecycle import describe as describe_task
 from qwenmock.schemas.vocabulary import JSON
@@ -43,7 +44,7 @@ async def resend_callback(double: Double, request: Request) -> Resent:
     known = await double.store.deliveries(None)
     found = next((delivery for delivery in reversed(known) if asked in {delivery.id, delivery.task_id}), None)
     if found is None:
-        raise ControlError(404, f"no callback {asked[:100]!r}, and no task with one")
+        raise ControlError(404, f"no callback {format_json(asked)}, and no task with one")
     again = replace(found, id=double.new_id(), due=double.clock.now(), state="waiting", attempts=())
     await double.store.set_delivery(again)
     double.wake()
@@ -54,7 +55,7 @@ async def _task(double: Double, task_id: str) -> Task:
     await settle_finished(double)
     task = await double.store.task(task_id)
     if task is None:
-        raise ControlError(404, f"unknown task {task_id[:100]!r}")
+        raise ControlError(404, f"unknown task {format_json(task_id)}")
     return task
 
 
