@@ -13,6 +13,7 @@ from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.calls.fault_schema import fault_schema
 from qwenmock.mockserver.control.api.routes import CALLS
 from qwenmock.mockserver.control.api.typed_schema import SchemaWriter
+from qwenmock.mockserver.control.guard import OPEN
 from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
@@ -54,6 +55,12 @@ def test_every_operation_has_a_name_and_a_summary(document: dict[str, Any]) -> N
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(names) == len(set(names))
     assert all(operation["summary"] for _, _, operation in operations(document))
+
+
+def test_calls_without_security_are_those_that_the_guard_lets_pass(document: dict[str, Any]) -> None:
+    for _, path, operation in operations(document):
+        is_open = OPEN.fullmatch(f"/__mock__{path}") is not None
+        assert (operation.get("security") == []) == is_open, path
 
 
 def test_document_publishes_the_schema_of_the_fault_plan(document: dict[str, Any]) -> None:
