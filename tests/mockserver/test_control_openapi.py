@@ -21,7 +21,11 @@ from qwenmock.schemas.catalog import load
 
 PAGES = {"/", "/docs", "/docs/{provider}", "/static/{name:path}"}
 """What a browser opens; all else is a control call."""
-EDIT = {"model": "qwen-image-edit", "prompt": "a hat", "image_urls": ["https://example.com/a.png"]}
+EDIT = {
+    "model": "qwen-image-edit",
+    "prompt": "a hat [[qwenmock: wait=60]]",
+    "image_urls": ["https://example.com/a.png"],
+}
 BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
 
 
