@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.14 python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: serve test lint types sdks peers vendor screenshots docs lowest bench bench-growth bench-detection clean
+.PHONY: serve test lint lint-js format-js types sdks peers vendor screenshots docs lowest bench bench-growth bench-detection clean
 
 serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
@@ -22,6 +22,20 @@ test: lint types
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory lint-js
+
+# The scripts and style sheets of the pages; biome.json has the rules. Without npm they are not checked, except in CI.
+BIOME_VERSION := 2.6.8
+BIOME := build/biome-$(BIOME_VERSION)
+HAVE_BIOME = if ! test -x $(BIOME)/node_modules/.bin/biome && ! { command -v npm >/dev/null && npm install --silent \
+	--prefix $(BIOME) --no-audit --no-fund --no-package-lock @biomejs/biome@$(BIOME_VERSION) >/dev/null; }; then \
+	echo "JavaScript is not checked: npm is missing, or could not install biome" >&2; test -z "$$CI"; exit; fi
+
+lint-js:
+	@$(HAVE_BIOME); $(BIOME)/node_modules/.bin/biome check --error-on-warnings
+
+format-js:
+	@$(HAVE_BIOME); $(BIOME)/node_modules/.bin/biome check --write
 
 types: .venv/test.stamp
 	$(BIN)/pyright

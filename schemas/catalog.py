@@ -240,6 +240,7 @@ class _Loader:
             required_header=(header.lower(), value) if header else None,
             created_response=self.schemas.shared(entry["created_response"]) if "created_response" in entry else None,
             answer=self.schemas.shared(entry["answer"]) if "answer" in entry else None,
+            sdk=entry.get("sdk"),
         )
 
     def _check_models(self, provider: Provider) -> None:

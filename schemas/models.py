@@ -248,6 +248,7 @@ class Endpoint:
         required_header: Name and value of the header it must be called with; None for one that must be called without.
         created_response: What the creation of a task answers; None where the answer holds the images.
         answer: What it answers where it takes no variant.
+        sdk: The client library that speaks it as it is, `openai` or `dashscope`; None for no known one.
 
     """
 
@@ -259,6 +260,7 @@ class Endpoint:
     required_header: tuple[str, str] | None = None
     created_response: Document | None = None
     answer: Document | None = None
+    sdk: str | None = None
 
     @cached_property
     def by_model(self) -> Mapping[str, tuple[Variant, ...]]:

@@ -1,1 +1,5 @@
-"""The control API under `/__mock__/`: looking at the double, and moving it."""
+"""Everything under `/__mock__/`: the control API, the pages, and the documents that both show.
+
+`api` has the calls; `pages` serves `static`; `guard` decides who may call. May import every room of the
+server but `http`. Start with `api/routes.py`.
+"""

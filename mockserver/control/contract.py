@@ -1,68 +1,198 @@
-"""The contract of a provider as the pages show it: variants, rules with their sources, errors, prices, examples."""
+"""The contract of a provider as the pages show it: variants, rules with their sources, errors, prices, examples.
+
+The pages know no provider. What they need of a variant (where its prompt and its images stand, how many images it
+takes, where its answer has a task's id) is read from the catalogue here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 from qwenmock.fixtures import exchanges
 from qwenmock.mockserver.calls.validation import standard
-from qwenmock.schemas.models import Provider, Rule, Variant
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Price, Provider, Rule, Variant
+from qwenmock.schemas.vocabulary import Path
 
 
-def contract(provider: Provider) -> JSON:
+class ContractModel(TypedDict):
+    """A model, and what one image costs as a decimal; null where no document says so."""
+
+    name: str
+    price: str | None
+    source: str
+
+
+class ContractEndpoint(TypedDict):
+    """An endpoint, the name and value of the header that it needs, and the client library that speaks it."""
+
+    name: str
+    kind: str
+    method: str
+    path: str
+    required_header: Sequence[str] | None
+    sdk: str | None
+
+
+class ContractRule(TypedDict):
+    """A rule, where it was read, how certain it is, and the kind of error of a request that breaks it."""
+
+    id: str
+    place: str
+    keyword: str
+    value: object
+    source: str
+    certainty: str
+    error: str
+
+
+class ContractError(TypedDict):
+    """A kind of error."""
+
+    name: str
+    status: int
+    message: str
+    source: str
+    certainty: str
+
+
+class Example(TypedDict):
+    """A request that a document prints."""
+
+    source: str
+    request: object
+
+
+class InputImages(TypedDict):
+    """How many input images a variant takes, null for no maximum, and the limits on each."""
+
+    min: int
+    max: int | None
+    terms: Mapping[str, object]
+
+
+class ContractVariant(TypedDict):
+    """A form of a request. `roles` are paths by role; `task_id` is where the answer has a task's id, null for none."""
+
+    name: str
+    title: str
+    endpoint: str
+    method: str
+    path: str
+    required_header: Sequence[str] | None
+    task_id: Sequence[str] | None
+    models: Sequence[str]
+    schema: Mapping[str, object]
+    roles: Mapping[str, Sequence[Sequence[str]]]
+    images: InputImages | None
+    rules: Sequence[ContractRule]
+    answers: Sequence[ContractRule]
+    examples: Sequence[Example]
+
+
+class Contract(TypedDict):
+    """Everything that a provider promises."""
+
+    slug: str
+    name: str
+    base_url: str
+    currency: str
+    models: Sequence[ContractModel]
+    endpoints: Sequence[ContractEndpoint]
+    variants: Sequence[ContractVariant]
+    errors: Sequence[ContractError]
+    http: Sequence[ContractRule]
+    link_lifetime: int
+
+
+def contract(provider: Provider) -> Contract:
     """Return the contract, with a valid request for each variant."""
     return {
         "slug": provider.slug,
         "name": provider.name,
         "base_url": provider.base_url,
         "currency": provider.currency,
-        "models": [
-            {
-                "name": name,
-                "price": None if (price := provider.price_of(name)).amount is None else f"{price.amount:f}",
-                "source": price.source,
-            }
-            for name in provider.models
-        ],
-        "endpoints": [
-            {"name": e.name, "method": e.method, "path": e.path, "switch": e.required_header}
-            for e in provider.endpoints.values()
-        ],
+        "models": [_model(name, provider.price_of(name)) for name in provider.models],
+        "endpoints": [_endpoint(endpoint) for endpoint in provider.endpoints.values()],
         "variants": [_variant(provider, variant) for variant in provider.variants.values()],
-        "errors": [
-            {
-                "name": kind.name.replace("_", " "),
-                "status": kind.status,
-                "message": kind.message,
-                "source": kind.source,
-                "certainty": kind.certainty,
-            }
-            for kind in sorted(provider.errors.values(), key=lambda kind: kind.status)
-        ],
+        "errors": [_error(kind) for kind in sorted(provider.errors.values(), key=lambda kind: kind.status)],
         "http": [_rule(rule) for rule in provider.rules if rule.variant == "http"],
         "link_lifetime": provider.link_lifetime,
     }
 
 
-def _variant(provider: Provider, variant: Variant) -> JSON:
+def _model(name: str, price: Price) -> ContractModel:
+    return {
+        "name": name,
+        "price": None if price.amount is None else f"{price.amount:f}",
+        "source": price.source,
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> ContractEndpoint:
+    return {
+        "name": endpoint.name,
+        "kind": endpoint.kind,
+        "method": endpoint.method,
+        "path": endpoint.path,
+        "required_header": endpoint.required_header,
+        "sdk": endpoint.sdk,
+    }
+
+
+def _variant(provider: Provider, variant: Variant) -> ContractVariant:
     endpoint = provider.endpoint_of(variant)
-    examples = [{"source": e.source, "request": e.request} for e in exchanges(provider.slug, variant.name)]
+    created = endpoint.created_response
     return {
         "name": variant.name,
         "title": variant.title,
         "endpoint": endpoint.name,
         "method": endpoint.method,
         "path": endpoint.path,
-        "switch": endpoint.required_header,
-        "is_task": endpoint.created_response is not None,
-        "models": list(variant.models),
+        "required_header": endpoint.required_header,
+        "task_id": None if created is None else created.roles["task_id"][0],
+        "models": variant.models,
         "schema": standard(variant.request.schema),
-        "roles": {role: [list(path) for path in paths] for role, paths in variant.request.roles.items()},
-        "images": variant.request.image_terms[0] if "image" in variant.request.roles else None,
+        "roles": variant.request.roles,
+        "images": _input_images(variant.request) if "image" in variant.request.roles else None,
         "rules": [_rule(rule) for rule in variant.request.rules],
         "answers": [_rule(rule) for rule in variant.answer.rules],
-        "examples": examples,
+        "examples": [{"source": e.source, "request": e.request} for e in exchanges(provider.slug, variant.name)],
     }
 
 
-def _rule(rule: Rule) -> JSON:
+def _input_images(request: Document) -> InputImages:
+    """Return how many input images a request takes: by its rules, or one where the image is no item of a list."""
+    path = request.roles["image"][0]
+    # The limits stand at the list of images, or, where images are members of parts, at the list of parts.
+    if path[-1] == "*":
+        owner, keyword = path[:-1], "{}Items"
+    elif "*" in path:
+        owner, keyword = path[: len(path) - 1 - path[::-1].index("*")], path[-1] + ".{}Items"
+    else:
+        return {"min": 0, "max": 1, "terms": request.image_terms[0]}
+    least = _limit(request, owner, keyword.format("min"))
+    return {
+        "min": 0 if least is None else least,
+        "max": _limit(request, owner, keyword.format("max")),
+        "terms": request.image_terms[0],
+    }
+
+
+def _limit(request: Document, path: Path, keyword: str) -> int | None:
+    rule = request.rule_at.get((path, keyword))
+    return None if rule is None else rule.value
+
+
+def _error(kind: ErrorKind) -> ContractError:
+    return {
+        "name": kind.name.replace("_", " "),
+        "status": kind.status,
+        "message": kind.message,
+        "source": kind.source,
+        "certainty": kind.certainty,
+    }
+
+
+def _rule(rule: Rule) -> ContractRule:
     return {
         "id": rule.id,
         "place": ".".join(rule.path).replace(".*", "[]"),

@@ -1,7 +1,7 @@
 """Who may use the control API.
 
-On loopback anybody on the machine; with `--admin-token`, who has the token. A page in a browser is kept out either way:
-its requests come with a foreign Host (DNS rebinding) or without a JSON content type.
+On loopback every program on the machine; with `--admin-token`, only who sends the token. Web pages of other origins are
+refused either way: their requests have a foreign Host (DNS rebinding) or no JSON content type.
 """
 
 import hmac
@@ -14,16 +14,16 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qwenmock.mockserver._version import __version__
-from qwenmock.mockserver.control.pages import COOKIE, session_of
+from qwenmock.mockserver.control.session import COOKIE, session_of
 from qwenmock.mockserver.settings import LOOPBACK, Settings
 
 SAFE = ("GET", "HEAD")
 OPEN = re.compile(r"/__mock__/(health|session|docs(/[^/]*)?|static/.*)?")
-"""What holds nothing: the pages' shell and its files, and where the token is given."""
+"""Paths that need no token: the pages' shell and its files, health, and where the token is sent."""
 
 
 class Guard:
-    """Middleware that lets a control call through or says why not."""
+    """Middleware that passes a control call on, or refuses it with a reason."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -34,7 +34,7 @@ class Guard:
 
     @staticmethod
     def middleware(settings: Settings) -> Middleware:
-        """Return the entry for Starlette's list."""
+        """Return the middleware for Starlette."""
         return Middleware(Guard, settings=settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +58,7 @@ class Guard:
             ):
                 return 401, "send the admin token: Authorization: Bearer TOKEN"
         elif not self._is_own_host(request.url.hostname or ""):
-            return 403, f"the control API does not answer for host {request.url.hostname!r}"
+            return 403, f"the control API does not answer requests for host {request.url.hostname!r}"
         if request.method not in SAFE:
             content_type = request.headers.get("content-type", "").partition(";")[0].strip()
             if content_type != "application/json" and not content_type.startswith("image/"):
@@ -66,5 +66,5 @@ class Guard:
         return None
 
     def _is_own_host(self, host: str) -> bool:
-        # A name without a dot is none that a stranger can register and point to this machine.
+        # Nobody else can register a name without a dot and point it to this machine.
         return host in self.hosts or host.startswith("127.") or "." not in host

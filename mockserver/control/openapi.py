@@ -1,4 +1,4 @@
-"""The contract as OpenAPI 3.1, for tools that read that."""
+"""The contract of a provider as an OpenAPI 3.1 document."""
 
 from collections.abc import Iterable, Mapping
 from typing import cast
@@ -18,8 +18,8 @@ def openapi(provider: Provider, server: str | None = None) -> dict[str, JSON]:
     """Return the document.
 
     Args:
-        provider: Whose contract.
-        server: Where it is served; the production base URL by default.
+        provider: The provider.
+        server: The URL that paths are appended to; by default the provider's base URL.
 
     """
     paths: dict[str, dict[str, JSON]] = {}
@@ -30,8 +30,8 @@ def openapi(provider: Provider, server: str | None = None) -> dict[str, JSON]:
         "info": {
             "title": f"{provider.name} image API",
             "version": __version__,
-            "description": "Written from the contract catalogue of qwenmock; x-source and x-certainty say where each "
-            "limit was read, and how sure it is.",
+            "description": "Generated from the contract catalogue of qwenmock; x-source and x-certainty say where each "
+            "limit was read, and how certain it is.",
         },
         "servers": [{"url": server or provider.base_url}],
         "security": [{BEARER: []}],
@@ -87,7 +87,7 @@ def _callback(provider: Provider) -> dict[str, JSON]:
     content = _content(_any_of(provider.task_documents), _ended(provider))
     return {
         "requestBody": {"required": True, "content": content},
-        "responses": {"200": {"description": "taken; any other than 2xx is tried again"}},
+        "responses": {"200": {"description": "Accepted; after any status but 2xx the callback is made again."}},
     }
 
 
@@ -106,7 +106,7 @@ def _content(schema: JSON, samples: Mapping[str, Mapping[str, JSON]]) -> dict[st
 
 
 def _any_of(documents: Iterable[Document]) -> JSON:
-    """Return one schema for all, each once, with its sources kept."""
+    """Return one schema that accepts what any of the documents accepts, with their sources."""
     schemas: list[JSON] = []
     for document in documents:
         schema = _published(document.schema)
@@ -116,7 +116,7 @@ def _any_of(documents: Iterable[Document]) -> JSON:
 
 
 def _published(schema: dict[str, JSON]) -> dict[str, JSON]:
-    """Return the schema in plain JSON Schema beside the project's own keywords, which are extensions there."""
+    """Return the schema as plain JSON Schema, with the project's own keywords as extensions."""
     plain = standard(schema)
     plain |= {key: value for key, value in schema.items() if key.startswith("x-") and key != "x-rules"}
     for name, member in cast(dict[str, dict[str, JSON]], schema.get("properties", {})).items():

@@ -16,7 +16,7 @@ from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.pipeline import serve
-from qwenmock.mockserver.control.api import control_routes
+from qwenmock.mockserver.control.api.routes import control_routes
 from qwenmock.mockserver.control.guard import Guard
 from qwenmock.mockserver.control.pages import page_routes
 from qwenmock.mockserver.errors import Dropped, StoreError

@@ -78,6 +78,49 @@ def test_calls_that_cannot_be_done_say_why(control: httpx.Client) -> None:
         assert (answer.status_code, list(answer.json())) == (status, ["error"]), (method, path, body)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "message"),
+    [
+        ("PATCH", "/accounts/sk-mock", {"colour": "red"},
+         'unknown member "colour"; expected provider, balance, requests_per_minute'),
+        ("PATCH", "/accounts/sk-mock", {}, "expected at least one of balance, requests_per_minute"),
+        ("PATCH", "/accounts/sk-mock", {"requests_per_minute": "3"},
+         'requests_per_minute: expected an integer from 0 to 1000000 or null, got "3"'),
+        ("PATCH", "/accounts/sk-mock", {"balance": True}, "balance: expected a string or a number, got true"),
+        ("PATCH", "/accounts/nobody", {"balance": "1"}, 'unknown key "nobody"'),
+        ("POST", "/clock", {"advance_seconds": -1}, "advance_seconds: expected a number from 0 to 10000000000, got -1"),
+        ("POST", "/clock", {}, 'missing member "advance_seconds"'),
+        ("POST", "/clock", [], "expected an object, got []"),
+        ("POST", "/reset/everything", {},
+         "expected one of all, journal, ledger, tasks, faults, limits, clock, got \"everything\""),
+        ("PUT", "/faults", [{"status": 418}],
+         "status: expected one of 400, 401, 402, 403, 404, 429, 500, 503, got 418"),
+        ("GET", "/journal?limit=x", None, "limit: expected an integer of at least 0, got \"x\""),
+        ("GET", "/ledger?provider=acme", None,
+         "unknown provider \"acme\"; expected one of ai302, aigc, dashscope, evolink, nebula"),
+        ("GET", "/tasks/x", None, 'unknown task "x"'),
+        ("POST", "/callbacks/x/resend", {}, 'no callback "x", and no task with one'),
+        ("POST", "/images?suffix=../x", {}, "suffix: expected 1 to 9 letters or digits, got \"../x\""),
+    ],
+)  # fmt: skip
+def test_error_says_what_is_expected(control: httpx.Client, method: str, path: str, body: object, message: str) -> None:
+    assert control.request(method, path, json=body).json() == {"error": message}
+
+
+def test_body_that_is_not_json_is_refused(control: httpx.Client) -> None:
+    answer = control.put("/faults", content=b"{", headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("invalid JSON: ")
+
+
+def test_whole_numbers_may_be_written_with_a_point(control: httpx.Client) -> None:
+    body = {"requests_per_minute": 3.0, "provider": "nebula"}
+    [account] = control.patch("/accounts/sk-mock", json=body).json()["accounts"]
+    assert account["requests_per_minute"] == 3
+    [fault] = control.put("/faults", json=[{"status": 429.0, "times": 2.0}]).json()
+    assert (fault["status"], fault["times"]) == (429, 2)
+
+
 def test_mutation_without_a_json_content_type_is_refused(server: RunningServer) -> None:
     answer = httpx.post(f"{server.origin}/__mock__/reset", headers={"Content-Type": "text/plain"}, content=b"{}")
     assert answer.status_code == 415

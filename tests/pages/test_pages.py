@@ -1,5 +1,6 @@
 """The pages in a real browser: Debian's Chromium, driven by Playwright."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -189,7 +190,7 @@ def test_ledger_shows_accounts_and_charges_and_changes_a_balance(
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("balance")
     page.get_by_label("Balance").fill("0.05")
-    page.get_by_label("Requests a minute").fill("9")
+    page.get_by_label("Requests per minute").fill("9")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("cell", name="0.05 CNY")).to_be_visible()
     assert post(target).status_code == 403
@@ -209,25 +210,25 @@ def test_tasks_show_progress_and_are_cancelled(target: RunningServer, open_page:
     expect(page.get_by_text("cancelled")).to_be_visible()
 
 
-def test_a_fault_is_armed_hits_and_is_gone(target: RunningServer, open_page: Callable[..., Page]) -> None:
+def test_a_fault_is_added_applies_and_is_gone(target: RunningServer, open_page: Callable[..., Page]) -> None:
     page = open_page("#faults")
-    expect(page.get_by_text("No fault is armed.")).to_be_visible()
+    expect(page.get_by_text("No fault is set.")).to_be_visible()
     page.get_by_role("main").get_by_label("Status").fill("999")
-    page.get_by_role("button", name="Arm").click()
+    page.get_by_role("button", name="Add fault").click()
     expect(page.get_by_role("alert")).to_contain_text("999")
     page.get_by_role("main").get_by_label("Status").fill("429")
-    page.get_by_role("button", name="Arm").click()
+    page.get_by_role("button", name="Add fault").click()
     expect(page.get_by_text('"status":429')).to_be_visible()
     assert post(target).status_code == 429
-    expect(page.get_by_text("No fault is armed.")).to_be_visible()
+    expect(page.get_by_text("No fault is set.")).to_be_visible()
     assert post(target).status_code == 200
     # Both arrive, although the second click comes before the first one's fault is shown.
-    page.get_by_role("button", name="Arm").dblclick()
+    page.get_by_role("button", name="Add fault").dblclick()
     expect(page.get_by_text('"status":429')).to_have_count(2)
     page.get_by_role("button", name="Remove").first.click()
     expect(page.get_by_text('"status":429')).to_have_count(1)
     page.get_by_role("button", name="Clear all").click()
-    expect(page.get_by_text("No fault is armed.")).to_be_visible()
+    expect(page.get_by_text("No fault is set.")).to_be_visible()
 
 
 def wait_for_clock(page: Page, relation: str) -> None:
@@ -238,8 +239,8 @@ def wait_for_clock(page: Page, relation: str) -> None:
 def test_the_clock_moves_a_day_and_back(target: RunningServer, open_page: Callable[..., Page]) -> None:
     link = post(target).json()["data"]["data"][0]["url"]
     page = open_page("#clock")
-    page.get_by_role("button", name="A day on").click()
-    page.get_by_role("button", name="An hour on").click()
+    page.get_by_role("button", name="Forward one day").click()
+    page.get_by_role("button", name="Forward one hour").click()
     expect(page.locator("time")).not_to_have_text("…")
     wait_for_clock(page, "> 89000")
     assert httpx.get(link).status_code == 403
@@ -275,6 +276,34 @@ def test_every_variant_runs_in_the_playground(
     expect(page.locator("li.run")).to_have_count(1)
 
 
+def test_invented_provider_runs_in_the_playground(browser: Browser, tmp_path: Path) -> None:
+    """The provider of docs/adding-a-provider.md: its folder is all that there is of it."""
+    page_text = (Path(__file__).parents[2] / "docs" / "adding-a-provider.md").read_text("utf-8")
+    for name, content in re.findall(r"`(my-schemas/[^`]+)`:\n\n```(?:json|toml)\n(.*?)```", page_text, re.DOTALL):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, "utf-8")
+    with running(Settings(port=0, schemas=tmp_path / "my-schemas")) as server:
+        context = browser.new_context(base_url=server.origin, locale="en-US")
+        page = context.new_page()
+        page.goto("/__mock__/#playground")
+        expect(page.locator("select[name=model]")).to_have_value("acme-1")
+        page.locator("input[name=n]").fill("4")
+        expect(page.get_by_role("alert")).to_contain_text("maximum 3")
+        page.locator("input[name=n]").fill("2")
+        page.locator("textarea[name=prompt]").fill("A rocket")
+        page.get_by_role("button", name="Run").click()
+        run = page.locator("li.run").first
+        expect(run.locator(".badge")).to_have_text("200")
+        expect(run.get_by_role("img", name="A rocket")).to_have_count(2)
+        expect(run.get_by_text("0.1 USD")).to_be_visible()
+        page.goto("/__mock__/")
+        page.locator("button.entry").first.click()
+        expect(page.get_by_role("button", name="Copy as httpx")).to_be_visible()
+        page.goto("/__mock__/docs/acme")
+        expect(page.get_by_role("heading", name="Acme Pictures")).to_be_visible()
+        context.close()
+
+
 def test_playground_checks_limits_while_typing_and_shows_the_request(
     target: RunningServer, open_page: Callable[..., Page], tmp_path: Path
 ) -> None:
@@ -298,7 +327,7 @@ def test_playground_checks_limits_while_typing_and_shows_the_request(
         files.append(tmp_path / f"{number}.png")
         files[-1].write_bytes(fixtures.image("landscape.png"))
     page.locator("input[name=pictures]").set_input_files([wrong])
-    expect(page.get_by_role("alert")).to_contain_text("notes.txt is none of")
+    expect(page.get_by_role("alert")).to_contain_text("notes.txt: expected one of")
     page.locator("input[name=pictures]").set_input_files(files)
     expect(page.get_by_role("alert")).to_contain_text("At most 3")
     expect(page.get_by_role("button", name="Remove 0.png")).to_be_visible()

@@ -1,16 +1,24 @@
-// The shell: which view is shown, the language, and the token where one is due.
-import { api, chooseLanguage, html, language, render, t, Trouble, useEffect, useState } from "./lib.js";
+// The shell: which view is shown, the language, and the admin token where one is needed.
+
+import { Clock, Faults, Tasks } from "./controls.js";
 import { Journal, useJournal } from "./journal.js";
 import { Ledger } from "./ledger.js";
-import { Clock, Faults, Tasks } from "./controls.js";
-import { Playground, useRuns } from "./playground.js";
+import { api, chooseLanguage, html, language, render, Trouble, t, useEffect, useState } from "./lib.js";
+import { Playground } from "./playground.js";
 import { Reference } from "./reference.js";
+import { useRuns } from "./runs.js";
 
 const VIEWS = ["journal", "playground", "ledger", "tasks", "faults", "clock"];
 const DOCS = "/__mock__/docs";
+const LANGUAGES = { en: "English", zh: "中文" };
 
 function useView() {
-  const read = () => (location.pathname.startsWith(DOCS) ? "docs" : VIEWS.includes(location.hash.slice(1)) ? location.hash.slice(1) : "journal");
+  const read = () =>
+    location.pathname.startsWith(DOCS)
+      ? "docs"
+      : VIEWS.includes(location.hash.slice(1))
+        ? location.hash.slice(1)
+        : "journal";
   const [view, setView] = useState(read);
   useEffect(() => {
     const follow = () => setView(read());
@@ -25,7 +33,12 @@ function Page() {
   const [providers, setProviders] = useState(null);
   const [error, setError] = useState(null);
   const [needsToken, setNeedsToken] = useState(false);
-  const load = () => api("GET", "providers").then((found) => (setProviders(found), setNeedsToken(false), setError(null)), setError);
+  const show = (found) => {
+    setProviders(found);
+    setNeedsToken(false);
+    setError(null);
+  };
+  const load = () => api("GET", "providers").then(show, setError);
   useEffect(() => {
     const ask = () => setNeedsToken(true);
     addEventListener("qwenmock-token", ask);
@@ -37,18 +50,27 @@ function Page() {
   }, [view]);
   return html`
     <a class="skip" href="#main">${t("skip")}</a>
-    <header class="top">
-      <h1><a href="/__mock__/">qwenmock</a></h1>
-      <nav aria-label=${t("views")} class="tabs">
-        ${VIEWS.map((name) => html`<a href=${`/__mock__/#${name}`} aria-current=${view === name ? "page" : undefined}>${t(name)}</a>`)}
-        <a href=${`${DOCS}/${providers?.[0]?.slug ?? ""}`} aria-current=${view === "docs" ? "page" : undefined}>${t("docs")}</a>
-      </nav>
-      <button type="button" class="small" lang=${language === "zh" ? "en" : "zh"} onClick=${() => chooseLanguage(language === "zh" ? "en" : "zh")}>${language === "zh" ? "English" : "中文"}</button>
-    </header>
+    <${Header} view=${view} providers=${providers} />
     <main id="main" tabindex="-1">
       ${needsToken ? html`<${Token} done=${load} />` : html`<${Trouble} error=${error} />`}
       ${providers && !needsToken && html`<${Views} view=${view} providers=${providers} />`}
     </main>`;
+}
+
+function Header({ view, providers }) {
+  const other = language === "zh" ? "en" : "zh";
+  const current = (name) => (view === name ? "page" : undefined);
+  const docs = `${DOCS}/${providers?.[0]?.slug ?? ""}`;
+  return html`<header class="top">
+    <h1><a href="/__mock__/">qwenmock</a></h1>
+    <nav aria-label=${t("views")} class="tabs">
+      ${VIEWS.map((name) => html`<a href=${`/__mock__/#${name}`} aria-current=${current(name)}>${t(name)}</a>`)}
+      <a href=${docs} aria-current=${current("docs")}>${t("docs")}</a>
+    </nav>
+    <button type="button" class="small" lang=${other} onClick=${() => chooseLanguage(other)}>
+      ${LANGUAGES[other]}
+    </button>
+  </header>`;
 }
 
 function Views({ view, providers }) {
@@ -79,8 +101,11 @@ function Token({ done }) {
     }
   };
   return html`<form class="fields token" onSubmit=${send}>
-    <h2>${t("token-due")}</h2>
-    <label>${t("token")}<input name="token" type="password" required autocomplete="current-password" autofocus /></label>
+    <h2>${t("token-needed")}</h2>
+    <label>
+      ${t("token")}
+      <input name="token" type="password" required autocomplete="current-password" autofocus />
+    </label>
     <button class="primary">${t("open")}</button>
     <${Trouble} error=${error} />
   </form>`;

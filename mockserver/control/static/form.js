@@ -1,49 +1,83 @@
-// From a variant's JSON Schema to fields, and from what was typed to a request.
+// From a variant's JSON Schema to form fields, and from what was typed to a request.
+//
+// What a value is for says its role in the contract; no member of a provider's request is named here.
+
+const PROMPT_ROLES = ["prompt", "prompt_copy"];
+const FIRST_ROLES = ["model", ...PROMPT_ROLES];
+const TEXT_ROLES = [...PROMPT_ROLES, "negative_prompt"];
 
 const key = (path) => path.join("/");
+const place = (path) => path.join(".").replaceAll(".*", "[]");
 const isUnder = (path, prefix) => prefix.every((step, at) => path[at] === step);
+const pathsOf = (variant, roles) => roles.flatMap((role) => variant.roles[role] ?? []);
+const roleOf = (variant, path) =>
+  Object.keys(variant.roles).find((role) => variant.roles[role].some((each) => key(each) === key(path)));
+const rulesOf = (variant, path) => variant.rules.filter((rule) => rule.place === place(path));
+
+export const isPrompt = (field) => PROMPT_ROLES.includes(field.role);
+export const isLongText = (field) => TEXT_ROLES.includes(field.role);
 
 /** Yield every scalar of a schema with its path; `*` stands for the items of an array. */
 function* leaves(schema, path = [], required = false) {
   if (schema.properties)
-    for (const [name, member] of Object.entries(schema.properties)) yield* leaves(member, [...path, name], (schema.required ?? []).includes(name));
+    for (const [name, member] of Object.entries(schema.properties))
+      yield* leaves(member, [...path, name], (schema.required ?? []).includes(name));
   else if (schema.items) yield* leaves(schema.items, [...path, "*"], false);
-  else yield { path, schema, required };
+  else if (schema.not === undefined) yield { path, schema, required };
 }
 
-/** Return the fields that a person fills in: the scalars outside of arrays, the prompt once, pictures apart. */
+/** Return the fields that a person fills in: the scalars outside of arrays, and the prompt once. */
 export function fieldsOf(variant) {
-  const images = variant.roles.image ?? [];
-  const prompts = variant.roles.prompt ?? [];
-  const all = [...leaves(variant.schema)].filter(({ path }) => !images.some((image) => key(image) === key(path)));
+  const all = [...leaves(variant.schema)]
+    .map((leaf) => ({ ...leaf, role: roleOf(variant, leaf.path) }))
+    .filter(({ role }) => role !== "image");
   const fields = all.filter(({ path, schema }) => !path.includes("*") && schema.const === undefined);
-  if (!fields.some(({ path }) => roleOf(variant, path) === "prompt")) {
-    const leaf = all.find(({ path }) => prompts.some((prompt) => key(prompt) === key(path)));
-    if (leaf) fields.unshift({ ...leaf, required: true });
-  }
-  const order = ["model", "prompt"];
+  const prompt = all.find(isPrompt);
+  if (prompt && !fields.some(isPrompt)) fields.unshift({ ...prompt, required: true });
   return fields
-    .map((field) => ({ ...field, key: key(field.path), name: field.path.filter((step) => step !== "*").at(-1), role: roleOf(variant, field.path), rules: rulesOf(variant, field.path) }))
-    .sort((a, b) => (order.indexOf(a.name) + 99) % 99 - (order.indexOf(b.name) + 99) % 99);
+    .map((field) => ({
+      ...field,
+      key: key(field.path),
+      name: field.path.filter((step) => step !== "*").at(-1),
+      rules: rulesOf(variant, field.path),
+    }))
+    .sort((a, b) => rank(a) - rank(b));
 }
 
-/** Return what a place is for. A plain `prompt` beside the one in a message is the same text once more. */
-const roleOf = (variant, path) =>
-  Object.keys(variant.roles).find((role) => variant.roles[role].some((each) => key(each) === key(path))) ?? (key(path) === "prompt" ? "prompt" : undefined);
-const place = (path) => path.join(".").replaceAll(".*", "[]");
-export const rulesOf = (variant, path) => variant.rules.filter((rule) => rule.place === place(path));
+function rank(field) {
+  const at = FIRST_ROLES.indexOf(field.role);
+  return at < 0 ? FIRST_ROLES.length : at;
+}
 
 /** Return the limits on a field in words, from its rules. */
 export function limits(field) {
-  return field.rules.filter((rule) => !["type", "required", "const", "enum"].includes(rule.keyword))
-    .map((rule) => `${rule.keyword.replace("x-", "")} ${Array.isArray(rule.value) ? rule.value.join(", ") : rule.value}`);
+  return field.rules
+    .filter((rule) => !["type", "required", "const", "enum"].includes(rule.keyword))
+    .map((rule) => `${rule.keyword.replace("x-", "")} ${[rule.value].flat().join(", ")}`);
+}
+
+/** Return the first value at a path, which may lead through arrays; undefined for none. */
+export function valueAt(body, path) {
+  let values = [body];
+  for (const step of path) values = values.flatMap((value) => (step === "*" ? (value ?? []) : [value?.[step]]));
+  return values.find((value) => value !== undefined);
+}
+
+/** Return the prompt of a request; "" for none. */
+export function promptOf(variant, request) {
+  const values = pathsOf(variant, PROMPT_ROLES).map((path) => valueAt(request, path));
+  return values.find((value) => typeof value === "string") ?? "";
 }
 
 function put(target, path, value) {
   const [step, ...rest] = path;
   const name = step === "*" ? 0 : step;
-  if (rest.length === 0) target[name] = value;
-  else put((target[name] ??= rest[0] === "*" ? [] : {}), rest, value);
+  if (rest.length === 0) {
+    target[name] = value;
+    return;
+  }
+  target[name] ??= rest[0] === "*" ? [] : {};
+  put(target[name], rest, value);
 }
 
 /** Return the value that a text means for a schema; undefined for what is left out. */
@@ -54,48 +88,66 @@ function typed(schema, text) {
   return text;
 }
 
-/** Return the request for what was typed, with pictures as addresses. */
+/** Return the request for what was typed, with pictures as URLs. */
 export function assemble(variant, values, pictures) {
   const body = {};
   for (const field of fieldsOf(variant)) {
     const value = typed(field.schema, values[field.key]);
     if (value === undefined) continue;
-    const paths = field.role === "prompt" ? [field.path, ...variant.roles.prompt] : [field.path];
-    for (const path of paths) if (!path.includes("*")) put(body, path, value);
-    if (field.role === "prompt") for (const path of paths.filter((each) => each.includes("*"))) putParts(variant, body, path, value, pictures);
+    if (isPrompt(field)) putPrompt(variant, body, value, pictures);
+    else put(body, field.path, value);
   }
-  for (const path of variant.roles.image ?? []) {
-    const at = path.lastIndexOf("*");
-    if (pictures.length === 0) continue;
-    if (at < 0) put(body, path, pictures[0]);
-    else if (at === path.length - 1) put(body, path.slice(0, -1), pictures);
-    else if (!(variant.roles.prompt ?? []).some((prompt) => isUnder(prompt, path.slice(0, at + 1)))) put(body, path.slice(0, at), pictures.map((url) => ({ [path.at(-1)]: url })));
-  }
-  for (const { path, schema } of leaves(variant.schema)) {
-    const at = path.lastIndexOf("*");
-    const holder = at < 0 ? body : path.slice(0, at).reduce((value, step) => value?.[step === "*" ? 0 : step], body);
-    if (schema.const !== undefined && holder) put(body, path, schema.const);
-  }
-  // What must be there although nothing in it was typed.
-  for (const [name, member] of Object.entries(variant.schema.properties ?? {}))
-    if ((variant.schema.required ?? []).includes(name) && member.properties && body[name] === undefined) body[name] = {};
+  if (pictures.length > 0) for (const path of variant.roles.image ?? []) putPictures(variant, body, path, pictures);
+  putConstants(variant, body);
   return body;
+}
+
+function putPrompt(variant, body, text, pictures) {
+  for (const path of pathsOf(variant, PROMPT_ROLES))
+    if (path.includes("*")) putParts(variant, body, path, text, pictures);
+    else put(body, path, text);
 }
 
 /** Put the parts of a message: its pictures first, its text last. */
 function putParts(variant, body, path, text, pictures) {
   const at = path.lastIndexOf("*");
-  const image = (variant.roles.image ?? []).find((each) => isUnder(each, path.slice(0, at + 1)));
+  const image = pathsOf(variant, ["image"]).find((each) => isUnder(each, path.slice(0, at + 1)));
   const parts = image ? pictures.map((url) => ({ [image.at(-1)]: url })) : [];
   put(body, path.slice(0, at), [...parts, { [path.at(-1)]: text }]);
 }
 
-/** Return what is wrong with a field's text: the rule that it breaks, or null. */
+/** Put the pictures, unless they are parts of a message that has a prompt, which puts them. */
+function putPictures(variant, body, path, pictures) {
+  const at = path.lastIndexOf("*");
+  if (at < 0) put(body, path, pictures[0]);
+  else if (at === path.length - 1) put(body, path.slice(0, -1), pictures);
+  else if (!pathsOf(variant, PROMPT_ROLES).some((prompt) => isUnder(prompt, path.slice(0, at + 1)))) {
+    const parts = pictures.map((url) => ({ [path.at(-1)]: url }));
+    put(body, path.slice(0, at), parts);
+  }
+}
+
+/** Put what has one possible value, and the objects that are required although nothing in them was typed. */
+function putConstants(variant, body) {
+  for (const { path, schema } of leaves(variant.schema)) {
+    const at = path.lastIndexOf("*");
+    const holder = at < 0 ? body : valueAt(body, path.slice(0, at + 1));
+    if (schema.const !== undefined && holder) put(body, path, schema.const);
+  }
+  const required = variant.schema.required ?? [];
+  for (const [name, member] of Object.entries(variant.schema.properties ?? {}))
+    if (required.includes(name) && member.properties) body[name] ??= {};
+}
+
+/** Return the rule that a field's text breaks, "required" for a text that is missing, or null. */
 export function problem(field, text) {
   const value = typed(field.schema, text);
   if (value === undefined) return field.required ? "required" : null;
-  const broken = {
-    type: () => (field.schema.type === "integer" && !Number.isInteger(value)) || (field.schema.type === "number" && typeof value !== "number"),
+  const sides = String(value).split("*").map(Number);
+  const isBroken = {
+    type: () =>
+      (field.schema.type === "integer" && !Number.isInteger(value)) ||
+      (field.schema.type === "number" && typeof value !== "number"),
     enum: (limit) => !limit.includes(value),
     minimum: (limit) => value < limit,
     maximum: (limit) => value > limit,
@@ -103,20 +155,8 @@ export function problem(field, text) {
     maxLength: (limit) => [...value].length > limit,
     pattern: (limit) => !new RegExp(limit, "u").test(value),
     syntax: () => !/^[1-9]\d*\*[1-9]\d*$/.test(value),
-    minSide: (limit) => Math.min(...String(value).split("*").map(Number)) < limit,
-    maxSide: (limit) => Math.max(...String(value).split("*").map(Number)) > limit,
+    minSide: (limit) => Math.min(...sides) < limit,
+    maxSide: (limit) => Math.max(...sides) > limit,
   };
-  return field.rules.find((rule) => broken[rule.keyword]?.(rule.value)) ?? null;
-}
-
-/** Return how many pictures a variant takes. */
-export function pictureCounts(variant) {
-  const paths = variant.roles.image ?? [];
-  const found = { least: paths.length ? 1 : 0, most: paths.length ? (paths.some((path) => path.includes("*")) ? 3 : 1) : 0 };
-  for (const rule of variant.rules) {
-    const isOfImages = rule.keyword.startsWith("image.") || paths.some((path) => path.at(-1) === "*" && rule.place === place(path.slice(0, -1)));
-    if (isOfImages && rule.keyword.endsWith("minItems")) found.least = rule.value;
-    if (isOfImages && rule.keyword.endsWith("maxItems")) found.most = rule.value;
-  }
-  return found;
+  return field.rules.find((rule) => isBroken[rule.keyword]?.(rule.value)) ?? null;
 }

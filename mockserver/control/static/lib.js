@@ -1,8 +1,9 @@
 // What every view uses: rendering, the control API, texts, small pieces.
-import { h, render, Fragment } from "./vendor/preact.js";
+
+import { TEXTS } from "./texts.js";
 import { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
 import htm from "./vendor/htm.js";
-import { TEXTS } from "./texts.js";
+import { Fragment, h, render } from "./vendor/preact.js";
 
 export const html = htm.bind(h);
 export { Fragment, render, useCallback, useEffect, useMemo, useRef, useState };
@@ -59,7 +60,11 @@ export async function api(method, path, body) {
 export function useApi(path, seconds) {
   const [state, setState] = useState({ data: null, error: null });
   const read = useCallback(
-    () => api("GET", path).then((data) => setState({ data, error: null }), (error) => setState((s) => ({ ...s, error }))),
+    () =>
+      api("GET", path).then(
+        (data) => setState({ data, error: null }),
+        (error) => setState((s) => ({ ...s, error })),
+      ),
     [path],
   );
   useEffect(() => {
@@ -85,7 +90,9 @@ export function local(url) {
 export function pictures(value, found = []) {
   if (typeof value === "string") {
     if (value.includes("/__files__/") && !found.includes(local(value))) found.push(local(value));
-  } else if (value && typeof value === "object") Object.values(value).forEach((member) => pictures(member, found));
+  } else if (value && typeof value === "object") {
+    for (const member of Object.values(value)) pictures(member, found);
+  }
   return found;
 }
 

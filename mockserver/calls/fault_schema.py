@@ -1,0 +1,108 @@
+"""The JSON Schema of the fault plan, which validates it and is published in the control API's OpenAPI document."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from qwenmock.mockserver.calls.faults import Fault, kind_for
+from qwenmock.mockserver.schema_errors import first_error
+from qwenmock.schemas.models import Provider
+from qwenmock.schemas.vocabulary import JSON
+
+CALLBACK_FAULTS = ("duplicate", "late", "out-of-order", "lost")
+DROPS = ("before", "mid-body")
+MAX_INTEGER = 2**53 - 1
+"""The largest integer that every JSON parser keeps exactly."""
+INTEGERS = ("status", "times", "delay_ms", "fail_images")
+
+
+def fault_schema(providers: Mapping[str, Provider]) -> dict[str, JSON]:
+    """Return the schema of one fault, with the slugs and the statuses of the providers."""
+    count: dict[str, JSON] = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
+    return {
+        "title": "Fault",
+        "description": "Which requests a fault applies to, how often, and what then happens.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "provider": _text("Only requests to this provider.", enum=list(providers)),
+            "key": _text("Only requests with this API key."),
+            "model": _text("Only requests for this model."),
+            "status": {
+                "description": "The HTTP status that the request is refused with.",
+                "type": "integer",
+                "enum": _statuses(providers.values()),
+            },
+            "times": count | {"description": "How many more requests it applies to; every request where it is absent."},
+            "probability": {
+                "description": "The probability that it applies to a request that matches.",
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "default": 1,
+            },
+            "delay_ms": count | {"description": "By how many milliseconds the answer is delayed.", "default": 0},
+            "drop": _text("Where the connection is cut: before the answer, or in its body.", enum=list(DROPS)),
+            "fail_images": count | {"description": "How many images of the request fail.", "default": 0},
+            "fail_task": _text("The error code that the task fails with."),
+            "callback": _text("What goes wrong with the task's callback.", enum=list(CALLBACK_FAULTS)),
+        },
+        "anyOf": [
+            {"required": ["status"]},
+            {"required": ["drop"]},
+            {"required": ["delay_ms"], "properties": {"delay_ms": {"exclusiveMinimum": 0}}},
+            {"required": ["fail_images"], "properties": {"fail_images": {"exclusiveMinimum": 0}}},
+            {"required": ["fail_task"]},
+            {"required": ["callback"]},
+        ],
+    }
+
+
+def fault_plan_schema(providers: Mapping[str, Provider]) -> dict[str, JSON]:
+    """Return the schema of a fault plan: the faults in order, of which the first that matches a request applies."""
+    return {
+        "title": "FaultPlan",
+        "description": "The faults in order; the first that matches a request and has some `times` left applies.",
+        "type": "array",
+        "items": fault_schema(providers),
+    }
+
+
+def parse_fault_plan(value: JSON, providers: Mapping[str, Provider]) -> list[Fault]:
+    """Read a fault plan.
+
+    Raises:
+        ValueError: It does not match the schema, or names a status that its provider does not document. The message
+            says where and what is accepted; the index of the fault is left out where there is only one.
+
+    """
+    plan_schema = fault_plan_schema(providers)
+    is_single = isinstance(value, list) and len(cast(list[JSON], value)) == 1
+    message = first_error(plan_schema["items"], value[0]) if is_single else first_error(plan_schema, value)
+    if message is not None:
+        raise ValueError(message)
+    faults: list[Fault] = []
+    for index, entry in enumerate(cast(list[dict[str, Any]], value)):
+        message = _undocumented_status(entry, providers)
+        if message is not None:
+            raise ValueError(message if is_single else f"[{index}].{message}")
+        # JSON Schema takes 429.0 for an integer.
+        exact: dict[str, Any] = {name: int(entry[name]) for name in INTEGERS if name in entry}
+        faults.append(Fault(**(entry | exact)))
+    return faults
+
+
+def _text(description: str, **limits: JSON) -> dict[str, JSON]:
+    return {"description": description, "type": "string", **limits}
+
+
+def _statuses(providers: Iterable[Provider]) -> list[int]:
+    return sorted({status for provider in providers for status in provider.statuses} - {200})
+
+
+def _undocumented_status(entry: Mapping[str, Any], providers: Mapping[str, Provider]) -> str | None:
+    """Return a message for a status that another provider documents, but not the one that the fault names."""
+    slug, status = entry.get("provider"), entry.get("status")
+    if slug is None or status is None or kind_for(providers[slug], int(status)) is not None:
+        return None
+    known = ", ".join(map(str, _statuses([providers[slug]])))
+    return f"status: expected one of {known}, which {slug} documents, got {status}"

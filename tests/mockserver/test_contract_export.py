@@ -1,0 +1,41 @@
+"""What the pages learn of a provider from its contract."""
+
+import jsonschema
+import pytest
+
+from qwenmock.mockserver.control.contract import contract
+from qwenmock.schemas.catalog import load
+
+VARIANTS = [(provider, variant) for provider in load() for variant in provider.variants.values()]
+
+
+@pytest.mark.parametrize(("provider", "variant"), VARIANTS, ids=lambda each: getattr(each, "slug", None) or each.name)
+def test_variant_says_where_its_values_stand(provider, variant) -> None:
+    [shown] = [each for each in contract(provider)["variants"] if each["name"] == variant.name]
+    assert shown["roles"] == variant.request.roles
+    created = provider.endpoint_of(variant).created_response
+    assert (shown["task_id"] is None) == (created is None)
+    if shown["task_id"] is not None:
+        assert shown["task_id"][-1] in {"id", "task_id"}
+    for example in shown["examples"]:
+        jsonschema.Draft202012Validator(dict(shown["schema"])).validate(example["request"])
+
+
+@pytest.mark.parametrize(("provider", "variant"), VARIANTS, ids=lambda each: getattr(each, "slug", None) or each.name)
+def test_variant_says_how_many_images_it_takes(provider, variant) -> None:
+    """Every document names one to three."""
+    [shown] = [each for each in contract(provider)["variants"] if each["name"] == variant.name]
+    if "image" not in variant.request.roles:
+        assert shown["images"] is None
+    else:
+        assert shown["images"] is not None
+        assert (shown["images"]["min"], shown["images"]["max"]) == (1, 3)
+        assert "schemes" in shown["images"]["terms"]
+
+
+def test_endpoint_names_its_client_library_and_its_header() -> None:
+    endpoints = {each["name"]: each for each in contract(load()["dashscope"])["endpoints"]}
+    assert endpoints["synthesize"]["sdk"] == "dashscope"
+    assert endpoints["synthesize"]["required_header"] == ("x-dashscope-async", "enable")
+    assert (endpoints["task"]["sdk"], endpoints["task"]["required_header"]) == (None, None)
+    assert {each["sdk"] for each in contract(load()["nebula"])["endpoints"]} == {"openai"}
