@@ -1,6 +1,5 @@
 """Accounts, request limits, reservations and charges in SQLite."""
 
-import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from qwenmock.mockserver.store.protocols import (
     TooManyRequests,
 )
 from qwenmock.mockserver.store.records import MINUTE, ChargeRow, JournalEntry, charge_row, dump_entry, load_charge
-from qwenmock.mockserver.store.sqlite.database import Outcome, where
+from qwenmock.mockserver.store.sqlite.database import Outcome, Value, Waiter, where
 from qwenmock.mockserver.store.sqlite.journal import SqliteJournal
 from qwenmock.mockserver.store.sqlite.ledger import (
     CHARGE_COLUMNS,
@@ -31,6 +30,8 @@ from qwenmock.mockserver.store.sqlite.ledger import (
 
 Owner: TypeAlias = tuple[str, str]
 """Provider and key."""
+Sale: TypeAlias = tuple[Waiter, ChargeRow, bytes]
+"""A charge for which nothing is reserved, waiting for the next transaction: with its journal entry as JSON."""
 
 
 class AccountRow(NamedTuple):
@@ -52,14 +53,6 @@ class Limits(NamedTuple):
     per_minute: int | None
 
 
-class Sale(NamedTuple):
-    """A charge for which nothing is reserved, waiting for the next transaction."""
-
-    waiter: "asyncio.Future[None]"
-    row: ChargeRow
-    line: bytes
-
-
 COLUMNS = ", ".join(AccountRow._fields)
 
 
@@ -76,21 +69,24 @@ class SqliteAccounts(SqliteJournal):
         super()._before_steps(outcomes)
         if not self._sales:
             return
+        left: dict[Owner, int] = {}
         spent: dict[Owner, int] = {}
-        rows: list[ChargeRow] = []
+        rows: list[tuple[Value, ...]] = []
         for waiter, row, line in self._sales:
             if waiter.cancelled():
                 continue
             owner = (row.provider, row.key)
-            limits = self._limits_of(owner)
-            before = spent.setdefault(owner, 0)
-            if not covers((0 if limits is None else limits.balance) - before, row.amount):
-                outcomes.append(Outcome(waiter, refusal=InsufficientBalance()))
+            if owner not in left:
+                limits = self._limits_of(owner)
+                left[owner], spent[owner] = (0 if limits is None else limits.balance), 0
+            if not covers(left[owner], row.amount):
+                outcomes.append((waiter, None, InsufficientBalance()))
                 continue
-            spent[owner] = before + row.amount
-            rows.append(row)
+            left[owner] -= row.amount
+            spent[owner] += row.amount
+            rows.append(tuple(row))  # sqlite3 takes 4 us to bind a named tuple, 2 us for a plain one
             self._lines.append(line)
-            outcomes.append(Outcome(waiter))
+            outcomes.append((waiter, None, None))
         self._sales.clear()
         self._db.executemany(INSERT_CHARGE, rows)
         update = "UPDATE accounts SET balance = balance - ?1, spent = spent + ?1 WHERE provider = ?2 AND key = ?3"
@@ -193,7 +189,7 @@ class SqliteAccounts(SqliteJournal):
         row, line = charge_row(charge), dump_entry(entry, charge.key)
         if not is_held:
             waiter = self._join()
-            self._sales.append(Sale(waiter, row, line))
+            self._sales.append((waiter, row, line))
             await waiter
             return
 

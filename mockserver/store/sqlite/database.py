@@ -11,7 +11,7 @@ import sqlite3
 import tempfile
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.store.protocols import InsufficientBalance, Selection, TooManyRequests
@@ -31,14 +31,8 @@ Value: TypeAlias = str | bytes | int | float | None
 Waiter: TypeAlias = asyncio.Future[Any]
 """What a caller waits for; each write has its own type of result."""
 Step: TypeAlias = Callable[[sqlite3.Connection], object]
-
-
-class Outcome(NamedTuple):
-    """The result of one write of a transaction, delivered after the commit."""
-
-    waiter: Waiter
-    result: object = None
-    refusal: Exception | None = None
+Outcome: TypeAlias = tuple[Waiter, object, Exception | None]
+"""The result of one write, or why it was refused; delivered after the commit."""
 
 
 class Database:
@@ -155,18 +149,8 @@ class Database:
             else:
                 self._fail(error)
             return
-        outcomes: list[Outcome] = []
         try:
-            self._clear_cache_if_changed()
-            self._before_steps(outcomes)
-            for waiter, step in self._steps:
-                if waiter.cancelled():
-                    continue
-                try:
-                    outcomes.append(Outcome(waiter, step(self._db)))
-                except (InsufficientBalance, TooManyRequests, StoreError) as refusal:
-                    outcomes.append(Outcome(waiter, refusal=refusal))
-            self._after_steps()
+            outcomes = self._run_all()
             self._db.execute("COMMIT")
         except Exception as error:
             if self._db.in_transaction:
@@ -177,13 +161,28 @@ class Database:
             self._clear_cache()  # a step may have changed anything
         self._steps.clear()
         self._waiters.clear()
-        for outcome in outcomes:
-            if outcome.waiter.cancelled():
+        for waiter, result, refusal in outcomes:
+            if waiter.cancelled():
                 continue
-            if outcome.refusal is None:
-                outcome.waiter.set_result(outcome.result)
+            if refusal is None:
+                waiter.set_result(result)
             else:
-                outcome.waiter.set_exception(outcome.refusal)
+                waiter.set_exception(refusal)
+
+    def _run_all(self) -> list[Outcome]:
+        """Run the steps, between what subclasses do before and after them."""
+        outcomes: list[Outcome] = []
+        self._clear_cache_if_changed()
+        self._before_steps(outcomes)
+        for waiter, step in self._steps:
+            if waiter.cancelled():
+                continue
+            try:
+                outcomes.append((waiter, step(self._db), None))
+            except (InsufficientBalance, TooManyRequests, StoreError) as refusal:
+                outcomes.append((waiter, None, refusal))
+        self._after_steps()
+        return outcomes
 
     def _fail(self, error: Exception) -> None:
         """Tell all callers that nothing was written."""
