@@ -136,6 +136,6 @@ def test_drift_compares_with_the_provider_s_schemas(folder: Path) -> None:
 def test_playground_gets_the_contract(mock: Mock) -> None:
     contract = mock.control("GET", f"contract/{TASKS}")
     [variant] = contract["variants"]
-    assert (variant["endpoint"], variant["is_task"], variant["path"]) == ("paint", True, "/v2/paintings")
+    assert (variant["endpoint"], variant["task_id"], variant["path"]) == ("paint", ["id"], "/v2/paintings")
     assert variant["roles"]["prompt"] == [["prompt"]]
     assert {rule["id"] for rule in contract["http"]} >= {f"{TASKS}/http/retry-after/required"}

@@ -72,7 +72,7 @@ async def reset_all(double: Double, _request: Request) -> Reset:
 async def reset_part(double: Double, request: Request) -> Reset:
     """Reset one part of the state."""
     given = request.path_params["part"]
-    part = next((part for part in PARTS if part == given), None)
+    part: ResetScope | None = next((part for part in PARTS if part == given), None)
     if part is None:
         raise ControlError(404, f"expected one of {', '.join(PARTS)}, got {format_json(given)}")
     return await _reset(double, part)
