@@ -62,7 +62,7 @@ class Recording:
 
 
 def scrub_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return a text without what identifies an account or a person; pictures become their digests."""
+    """Return a text without what identifies an account or a person; images become their digests."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, REMOVED)
     text = DATA_URL.sub(lambda found: f"data:{found[1]};sha256={_digest(found[2])}", text)
@@ -86,7 +86,7 @@ def scrub(value: JSON, secrets: Iterable[str] = ()) -> JSON:
 
 
 def fingerprint(provider: str, path: str, request: JSON) -> str:
-    """Return what two requests share that mean the same: order and spacing do not count, pictures do."""
+    """Return a digest that is equal for requests with the same meaning; the order of members does not count."""
     text = orjson.dumps([provider, path, scrub(request)], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()
 

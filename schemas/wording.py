@@ -1,4 +1,4 @@
-"""How the double and the examiner say things."""
+"""Wording that the server and the examiner share."""
 
 
 def counted(number: int, thing: str) -> str:
