@@ -1,4 +1,4 @@
-# `make serve` and `make test` need Python 3.11 or later and nothing else; what they install stays in .venv.
+# `make serve` and `make test` need Python 3.11 or later and nothing else. Everything is installed into .venv.
 PYTHON ?= $(firstword $(foreach name,python3.14 python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
 BIN := .venv/bin
 
@@ -6,6 +6,15 @@ BIN := .venv/bin
 
 serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
+
+# Lint, types and the tests that need no socket and no process, in less than half a minute: for every commit.
+.PHONY: check unit
+UNIT_TESTS := tests/schemas tests/mockserver/test_validation.py tests/test_habits.py contract_tests
+check: .venv/test.stamp
+	@$(MAKE) --no-print-directory --jobs=3 lint types unit
+
+unit: .venv/test.stamp
+	$(BIN)/python -m pytest -q -n auto -rfE -p tests.no_sockets --contract-profile smoke $(UNIT_TESTS)
 
 test: lint types
 	$(BIN)/python -m pytest -n auto --dist loadgroup
@@ -17,11 +26,11 @@ lint: .venv/test.stamp
 types: .venv/test.stamp
 	$(BIN)/pyright
 
-# The npm clients that tests/sdks runs; without them those tests are skipped.
+# The npm clients for tests/sdks; without them those tests are skipped.
 sdks:
 	cd tests/sdks && npm install --no-audit --no-fund --no-package-lock
 
-# The oldest versions that pyproject.toml allows must do. Not every Python has wheels of them: the oldest one has.
+# The tests with the oldest versions that pyproject.toml allows. Only the oldest Python has wheels of all of them.
 lowest: .venv-lowest/stamp
 	.venv-lowest/bin/python -m pytest -n auto --dist loadgroup tests/mockserver tests/pytest_plugin tests/schemas \
 		tests/test_reliability.py tests/test_data_drives.py
@@ -34,7 +43,7 @@ lowest: .venv-lowest/stamp
 	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable . --group dev
 	@touch $@
 
-# The README's two pictures.
+# The two screenshots in the README.
 screenshots: .venv/test.stamp
 	$(BIN)/python docs/screenshots.py
 
@@ -43,11 +52,11 @@ docs: .venv/test.stamp
 	$(BIN)/python -m mkdocs build --strict --quiet --site-dir build/site
 	@echo "build/site/index.html"
 
-# Other people's tools, which tests and benchmarks hold ours against; what needs one that is missing is left out.
+# Other tools that tests and benchmarks compare with; what needs a missing one is skipped.
 peers: .venv-bench/bin/schemathesis
 	cd benchmarks/peers && npm install --no-audit --no-fund --no-package-lock
 
-# Beside the peers that npm and java allow; wrk is Debian's package of that name.
+# Compares with the peers that npm and Java can run; needs wrk (Debian package of the same name).
 bench: .venv/test.stamp
 	-$(MAKE) peers
 	$(BIN)/python -m benchmarks
@@ -68,7 +77,7 @@ bench-growth: .venv/test.stamp
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@ .venv/serve.stamp
 
-# Schemathesis has a virtual environment of its own: it is a peer, not a dependency.
+# Schemathesis has its own virtual environment: it is a peer, not a dependency.
 bench-detection: .venv/test.stamp .venv-bench/bin/schemathesis
 	$(BIN)/python -m benchmarks.detection
 
@@ -77,10 +86,16 @@ bench-detection: .venv/test.stamp .venv-bench/bin/schemathesis
 	.venv-bench/bin/pip install --quiet --editable . "schemathesis>=4.32" mockserver-client pytest-asyncio pytest-base-url \
 		pytest-playwright
 
+# The release: sdist and wheel.
+.PHONY: dist
+dist: .venv/test.stamp
+	rm -rf dist
+	$(BIN)/python -m build
+
 clean:
 	rm -rf .venv .venv-bench .venv-lowest build dist .pytest_cache .ruff_cache .hypothesis
 
-# The three files that the pages are built on, from their npm packages; see mockserver/control/static/vendor/README.md.
+# The three third-party files of the pages, from their npm packages; see mockserver/control/static/vendor/README.md.
 VENDOR := mockserver/control/static/vendor
 vendor:
 	mkdir -p build/vendor && cd build/vendor && npm pack --silent preact@10.29.8 htm@3.1.1

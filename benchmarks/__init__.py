@@ -1,1 +1,1 @@
-"""Figures, as ratios against a peer in the same run. Nothing here is a test: time is not asserted."""
+"""Benchmarks, as ratios to a peer in the same run. They are not tests: nothing asserts a time."""

@@ -1,9 +1,9 @@
-"""Requests a second and processor time a request, beside other servers in the same run; `make bench` runs it.
+"""`make bench`: requests per second and CPU time per request, compared with other servers in the same run.
 
-Every request of the double is validated, billed and journaled, and the ledger is counted afterwards. The load comes
-from `wrk` (Debian's package). Each server first gets rounds of its own until it is no longer getting faster; then
-rounds alternate between all. Peers come from npm (`npm install` in `benchmarks/peers`); one that cannot run is named
-and left out. A series that is still rising at its end is not counted.
+The double validates, bills and journals every request, and the ledger is checked afterwards. `wrk` (a Debian package)
+generates the load. Each server is warmed up until it no longer gets faster; then rounds alternate between all servers.
+The peers come from npm (`npm install` in `benchmarks/peers`); one that cannot run is named and left out. A server whose
+rate still rises at the end is left out of the ratios.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ PRICE = load()["nebula"].price_of(str(BODY["model"])).amount or Decimal(0)
 
 
 def specs(folder: Path) -> list[tuple[int, Callable[[], Spec]]]:
-    """Return the servers, each with its port."""
+    """Return port and specification of each server; a specification is made when it is called."""
     port = iter(range(FIRST_PORT, FIRST_PORT + 20))
     state = folder / "state"
     state.mkdir()
@@ -55,7 +55,7 @@ def specs(folder: Path) -> list[tuple[int, Callable[[], Spec]]]:
 
 
 def warm_up(server: Running, lua: Path) -> None:
-    """Load a server until it is no longer getting faster."""
+    """Load a server until it no longer gets faster."""
     began = time.monotonic()
     best, better = 0.0, True
     while time.monotonic() - began < server.spec.warm_up or (better and time.monotonic() - began < WARM_UP_LIMIT):
@@ -64,9 +64,9 @@ def warm_up(server: Running, lua: Path) -> None:
 
 
 def check_ledger(server: Running, answers_before: int) -> None:
-    """Hold the ledger to what was answered: one charge for each 200."""
+    """Exit unless the ledger has one charge for each answer with status 200."""
     control = server.url.partition("/nebula")[0] + "/__mock__"
-    time.sleep(0.5)  # wrk has left requests behind that are still being answered
+    time.sleep(0.5)  # the server still answers requests that wrk left behind
     (account,) = httpx.get(f"{control}/ledger", timeout=60).json()["accounts"]
     lines = httpx.get(f"{control}/metrics", timeout=60).text.splitlines()
     counted = [line for line in lines if line.startswith("qwenmock_requests_total") and 'status="200"' in line]
@@ -93,7 +93,7 @@ def report(found: dict[str, list[Round]], memory: dict[str, float]) -> None:
         rising = "  still rising: not counted" if is_rising(rates) else ""
         print(f"{name:22} {spread(rates)} {spread(cpu, '7.1f')} {p99:8.1f} {memory[name]:6.0f}{rising}")
     steady = {name: rounds for name, rounds in found.items() if not is_rising([r.rate for r in rounds])}
-    print("\nratios of medians: throughput, processor time a request, p99")
+    print("\nratios of medians: throughput, CPU time per request, p99")
     for own in (name for name in steady if name.startswith("qwenmock")):
         for other in (name for name in steady if name != own):
             mine, theirs = steady[own], steady[other]

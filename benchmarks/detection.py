@@ -1,7 +1,7 @@
-"""How many wrong servers the examiner finds, and how fast, beside the best general tool on our exported OpenAPI.
+"""`make bench-detection`: how many wrong servers the examiner finds, and how fast, compared with Schemathesis.
 
-`make bench-detection` runs it; `--sample N` takes every Nth of Nebula's wrong servers, `--schemathesis PATH` names the
-tool's executable. A server counts as found by the tool when its kinds of findings differ from those on the right one.
+Schemathesis tests the exported OpenAPI document. It counts as having found a server if the kinds of its findings differ
+from those on the correct server. `--sample N` takes every Nth wrong server of Nebula.
 """
 
 import argparse
@@ -27,7 +27,7 @@ PROVIDER = load()["nebula"]
 
 
 def ours(origin: str) -> str | None:
-    """Return the first check that fails; the ledger is read, as the tool could not."""
+    """Return the first check of the examiner that fails, with the ledger; None if all pass."""
     keys = {purpose: f"sk-mock-{purpose}" for purpose in PURPOSES}
     examiner = Examiner(
         PROVIDER,
@@ -46,12 +46,12 @@ def ours(origin: str) -> str | None:
 
 
 def examiner_offset(examiner: Examiner) -> float:
-    """Return how far the target's clock was moved."""
+    """Return by how many seconds the clock of the target was moved."""
     return examiner.target.send("GET", f"{examiner.control}/health", {}).json()["now"] - time.time()
 
 
 def theirs(origin: str, tool: str) -> frozenset[str]:
-    """Return the kinds of findings that the tool has."""
+    """Return the kinds of findings that Schemathesis reports."""
     command = [tool, "run", f"{origin}/__mock__/openapi/nebula.json", "--header", "Authorization: Bearer sk-mock"]
     done = subprocess.run(
         [*command, "--seed", "1", "--continue-on-failure", "--no-color"], capture_output=True, text=True, check=False
@@ -66,14 +66,14 @@ def main() -> None:
     options = parser.parse_args()
     tool = options.schemathesis if Path(options.schemathesis).exists() else None
     if tool is None:
-        print(f"Schemathesis is skipped: there is no {options.schemathesis}; `make bench-detection` installs it")
+        print(f"Schemathesis is left out: {options.schemathesis} not found; `make bench-detection` installs it")
     right = Fault("right", "nebula")
     with serving(right.server(PROVIDER)[0]) as port:
         origin = f"http://127.0.0.1:{port}"
-        print(f"right server: {ours(origin) or 'not accused'}")
+        print(f"correct server: {ours(origin) or 'no finding'}")
         baseline = theirs(origin, tool) if tool else frozenset()
         if tool:
-            print(f"right server, Schemathesis: {sorted(baseline) or 'not accused'}")
+            print(f"correct server, Schemathesis: {sorted(baseline) or 'no finding'}")
     faults = [*NEBULA, *changed_checks(PROVIDER)][:: options.sample]
     found = {"qwenmock": 0, "Schemathesis": 0}
     seconds = {"qwenmock": 0.0, "Schemathesis": 0.0}

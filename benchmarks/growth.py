@@ -1,6 +1,6 @@
-"""How the double's cost grows: with the body, the ledger, the connections; `make bench-growth` runs it.
+"""`make bench-growth`: how the cost of a request grows with the body, the ledger and the number of connections.
 
-Also what it needs before the first request, and what a picture takes.
+It also measures the start-up, an image, and the cost of an open dashboard.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ def line(name: str, result: Round, server: Running) -> None:
 
 
 def body_of(size: int) -> dict[str, object]:
-    """Return an edit request whose image, as a data URL, brings it to about a size in bytes."""
+    """Return an edit request of about a size in bytes, most of it an image as a data URL."""
     if size <= KB:
         return BODY
     url = data_url(picture_of_length((size - len(json.dumps(BODY))) * 3 // 4))
@@ -63,7 +63,7 @@ def body_of(size: int) -> dict[str, object]:
 def beginnings() -> None:
     began = time.perf_counter()
     with double() as server:
-        print(f"{'first answer':>16} {time.perf_counter() - began:9.2f} s after the command was typed")
+        print(f"{'first answer':>16} {time.perf_counter() - began:9.2f} s after the start of the command")
         print(f"{'idle':>16} {server.resident_mb():9.0f} MB")
         origin = server.url.partition("/nebula")[0]
         times: list[float] = []
@@ -79,7 +79,7 @@ def beginnings() -> None:
 
 
 def dashboards() -> None:
-    """Compare with and without a page that follows the journal and reads the ledger, in turns."""
+    """Compare the rate with and without an open dashboard, in alternating rounds."""
     print("\ndashboard")
     with double() as server, tempfile.TemporaryDirectory() as place:
         lua = script(Path(place), BODY)
@@ -101,7 +101,7 @@ def dashboards() -> None:
 
 
 def _watch(origin: str, stop: threading.Event) -> None:
-    """Ask what an open page asks for."""
+    """Send the requests that an open dashboard sends."""
     with httpx.Client(base_url=f"{origin}/__mock__", timeout=30) as client, client.stream("GET", "/events") as events:
         read = 0.0
         for _ in events.iter_lines():

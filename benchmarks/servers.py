@@ -1,4 +1,4 @@
-"""The servers of the comparison: how each is started, what it is asked, and which processes it consists of."""
+"""The compared servers: how each is started, the request that it gets, and its processes."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ BODY = {
     ],
     "parameters": {"n": 1, "watermark": False, "negative_prompt": "blurred, low quality, distorted", "seed": 42},
 }
-"""A nebula edit request, the same for every server."""
+"""An edit request of Nebula, the same for every server."""
 CANNED = {"created": 1, "data": [{"url": "https://example.com/a.png"}]}
 START_SECONDS = 60
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -50,20 +50,20 @@ uvicorn.run(app, port=int(sys.argv[1]), log_level="critical", access_log=False, 
 """
 
 
-class Missing(Exception):  # noqa: N818, a finding, no failure
-    """A server cannot be run here; the text says what it lacks."""
+class Missing(Exception):  # noqa: N818, not a failure
+    """A server cannot run on this machine; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A server of the comparison.
+    """A server to compare.
 
     Attributes:
-        name: What the table calls it.
-        command: Its command line.
-        path: Where its image endpoint is.
+        name: Name in the table.
+        command: Command line.
+        path: Path of its image endpoint.
         about: What it does with a request.
-        warm_up: Seconds that its own start-up needs before a series makes sense.
+        warm_up: Seconds to load it at least before the first round.
 
     """
 
@@ -76,10 +76,10 @@ class Spec:
 
 @dataclass
 class Running:
-    """A server that answers.
+    """A running server.
 
     Attributes:
-        pid: Of the process group's leader.
+        pid: Process id of the leader of its process group.
 
     """
 
@@ -92,7 +92,7 @@ class Running:
         return f"http://127.0.0.1:{self.port}{self.spec.path}"
 
     def processes(self) -> list[int]:
-        """Return the ids of the processes that the server consists of."""
+        """Return the ids of all processes of the server."""
         found: list[int] = []
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError):
@@ -101,7 +101,7 @@ class Running:
         return found
 
     def cpu_seconds(self) -> float:
-        """Return the processor time that they have taken so far."""
+        """Return the CPU time that they have used."""
         total = 0
         for pid in self.processes():
             with contextlib.suppress(OSError):
@@ -110,7 +110,7 @@ class Running:
         return total / TICKS
 
     def resident_mb(self) -> float:
-        """Return the memory that they hold, in MB; what they share counts for each."""
+        """Return their resident memory in MB; shared pages count once for each process."""
         total = 0
         for pid in self.processes():
             with contextlib.suppress(OSError):
@@ -140,7 +140,7 @@ def wiremock(port: int, folder: Path) -> Spec:
         raise Missing("java is not installed")
     jar = next((PEERS / "wiremock" / "build").glob("*.jar"), None)
     if jar is None:
-        raise Missing("npm install in benchmarks/peers is due")
+        raise Missing("not installed: run `npm install` in benchmarks/peers")
     contents = standard(load()["nebula"].variants["contents"].request.schema)
     mappings = folder / "mappings"
     mappings.mkdir()
@@ -230,16 +230,16 @@ def _node(path: str) -> str:
     if shutil.which("node") is None:
         raise Missing("node is not installed")
     if not (PEERS / path).exists():
-        raise Missing("npm install in benchmarks/peers is due")
+        raise Missing("not installed: run `npm install` in benchmarks/peers")
     return str(PEERS / path)
 
 
 @contextlib.contextmanager
 def run(spec: Spec, port: int) -> Iterator[Running]:
-    """Run a server in a process group of its own until the block ends.
+    """Run a server in a process group of its own until the `with` block ends.
 
     Raises:
-        Missing: It does not answer the request with 200.
+        Missing: It does not answer the request with status 200.
 
     """
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -260,7 +260,7 @@ def run(spec: Spec, port: int) -> Iterator[Running]:
 
 def _await_answer(running: Running, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    said = "nothing"
+    last = "no answer"
     while time.monotonic() < deadline and process.poll() is None:
         try:
             answer = httpx.post(running.url, json=BODY, headers={"Authorization": "Bearer sk-mock"})
@@ -269,6 +269,6 @@ def _await_answer(running: Running, process: subprocess.Popen[bytes]) -> None:
             continue
         if answer.status_code == 200:
             return
-        said = f"{answer.status_code} {answer.text[:300]}"
+        last = f"{answer.status_code} {answer.text[:300]}"
         time.sleep(0.2)
-    raise Missing(f"it does not answer the request: {said}")
+    raise Missing(f"expected status 200, got {last}")

@@ -1,13 +1,12 @@
 """What mkdocs adds to the pages that are written by hand: the commands' help, and each provider's contract."""
 
-import argparse
-import io
-from contextlib import redirect_stdout
+from collections.abc import Iterator
 from typing import Any
 
+import click
 from mkdocs.structure.files import File, Files
 
-from qwenmock.mockserver.cli import parser as parser_of_the_command
+from qwenmock.mockserver.cli import root
 from qwenmock.mockserver.control.contract import contract
 from qwenmock.schemas.catalog import load
 
@@ -20,17 +19,45 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
+COMPLETION = """## Shell completion
+
+`qwenmock completion SHELL` prints a script that completes commands, options, providers and choices. For bash, add this
+line to `~/.bashrc`:
+
+```sh
+eval "$(qwenmock completion bash)"
+```
+
+For zsh, add `eval "$(qwenmock completion zsh)"` to `~/.zshrc`. For fish, write the script to a file:
+
+```sh
+qwenmock completion fish > ~/.config/fish/completions/qwenmock.fish
+```
+"""
+
+
 def commands() -> str:
     """Return the help of every command."""
-    parser = parser_of_the_command()
-    action = next(each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
-    said = ["# Commands", ""]
-    for name, command in action.choices.items():
-        out = io.StringIO()
-        with redirect_stdout(out):
-            command.print_help()
-        said += [f"## qwenmock {name}", "", "```text", out.getvalue().strip(), "```", ""]
-    return "\n".join(said)
+    lines = ["# Commands", "", "```text", help_of(root, "qwenmock"), "```", "", COMPLETION]
+    for command, name in walk(root, "qwenmock"):
+        lines += [f"## {name}", "", "```text", help_of(command, name), "```", ""]
+    return "\n".join(lines)
+
+
+def help_of(command: click.Command, name: str) -> str:
+    """Return what `--help` prints."""
+    return command.get_help(click.Context(command, info_name=name, **command.context_settings)).strip()
+
+
+def walk(group: click.Group, name: str) -> Iterator[tuple[click.Command, str]]:
+    """Return all commands below a group, with their full names."""
+    ctx = click.Context(group)
+    for child in group.list_commands(ctx):
+        command = group.get_command(ctx, child)
+        assert command is not None
+        yield command, f"{name} {child}"
+        if isinstance(command, click.Group):
+            yield from walk(command, f"{name} {child}")
 
 
 def provider_page(found: dict[str, Any]) -> str:
@@ -38,7 +65,7 @@ def provider_page(found: dict[str, Any]) -> str:
     said = [
         f"# {found['name']}",
         "",
-        f"Stands for `{found['base_url']}`; amounts in {found['currency']}.",
+        f"Replaces `{found['base_url']}`. Amounts are in {found['currency']}.",
         "",
         "## Prices",
         "",

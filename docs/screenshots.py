@@ -1,4 +1,4 @@
-"""Takes the README's two pictures: a double that was just used, in Debian's Chromium. `make screenshots` runs it."""
+"""Take the two screenshots of README and docs, with Debian's Chromium. `make screenshots` runs this."""
 
 import shutil
 import sys

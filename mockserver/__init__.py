@@ -1,10 +1,10 @@
 """The offline double: a server that answers as the documented providers do.
 
-`running()` runs one in a thread; `create_app(create_double())` is one as an ASGI application.
+`running()` runs one in a thread. `create_app(create_double())` returns one as an ASGI application.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qwenmock.mockserver._version import __version__
 
@@ -24,8 +24,8 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is: most who import the package need one part of it."""
+def __getattr__(name: str) -> object:
+    """Import a public name when it is used: most programs need only one of them."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

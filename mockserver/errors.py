@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from qwenmock.schemas.errors import SettingsError as SettingsError
 from qwenmock.schemas.models import Rule
+
+
+class SettingsError(Exception):
+    """An option, an environment variable or a config file says something that cannot be done."""
 
 
 class StoreError(Exception):
@@ -24,7 +27,7 @@ class ApiError(Exception):
 
     kind: str
     detail: str = ""
-    rule: Rule | None = None
+    rule: "Rule | None" = None
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
     def __str__(self) -> str:

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from qwenmock.schemas.models import ErrorKind, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
+
+DeliveryState: TypeAlias = Literal["waiting", "held", "delivered", "failed", "lost"]
 
 
 class Input(NamedTuple):
@@ -129,6 +131,25 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """How a task looks at one moment.
+
+    Attributes:
+        state: `pending`, `running`, `succeeded`, `failed` or `cancelled`.
+        progress: 0 to 100, never falling.
+
+    """
+
+    state: str
+    progress: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state not in {"pending", "running"}
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """A callback to be made.
 
@@ -136,7 +157,7 @@ class Delivery:
         message_id: The same for each try, and for a duplicate.
         due: Unix seconds of the next try, on the double's clock.
         attempts: What was tried so far: `{attempt, at, status, error, milliseconds}`.
-        state: `waiting`, `held` (until another has gone out), `delivered`, `failed` or `lost`.
+        state: `held` until another has gone out.
 
     """
 
@@ -147,8 +168,29 @@ class Delivery:
     key: str
     url: str
     due: float
-    state: str
+    state: DeliveryState
     attempts: tuple[dict[str, JSON], ...] = ()
+
+
+class UploadPolicy(NamedTuple):
+    """Permission to upload a file.
+
+    Attributes:
+        text: The policy itself, in base64.
+        signature: Signature of the text.
+        folder: The first part of the uploaded file's key.
+        url: Where to send the file.
+        seconds: How long the policy is valid.
+        max_megabytes: Largest file.
+
+    """
+
+    text: str
+    signature: str
+    folder: str
+    url: str
+    seconds: int
+    max_megabytes: int
 
 
 class Charge(NamedTuple):

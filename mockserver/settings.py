@@ -1,39 +1,40 @@
-"""What a user can set: by option, by environment variable, in the config file, in this order of precedence."""
+"""The settings of the double. `commands.options` reads them from options, the environment and the config file."""
 
-import os
 import random
-import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
-from qwenmock.mockserver.accounts.keys import STARTING_BALANCE, Profile
+from qwenmock.mockserver.accounts.profiles import Profile
 from qwenmock.mockserver.errors import SettingsError
-from qwenmock.mockserver.money import amount
-from qwenmock.mockserver.net.webhook_signatures import key_of
-from qwenmock.schemas.catalog import Catalog
 
-ENVIRONMENT = "QWENMOCK_"
+if TYPE_CHECKING:  # the command line's help shows the defaults, and must not wait for the catalogue's imports
+    from qwenmock.schemas.catalog import Catalog
+
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-CURRENCY = re.compile(r"(?<=[0-9.]) *[A-Za-z]+$")
-"""What may stand behind a price."""
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long generating takes, in seconds: a number between the two, drawn from the seed."""
+    """How long generating takes: a random number of seconds between `minimum` and `maximum`.
 
-    least: float
-    most: float
+    Attributes:
+        minimum: Shortest time, in seconds.
+        maximum: Longest time, in seconds.
+        is_realistic: Whether tasks take about as long as in production.
+
+    """
+
+    minimum: float
+    maximum: float
     is_realistic: bool = False
 
     def draw(self, rng: random.Random) -> float:
         """Return one duration."""
-        return self.least if self.least == self.most else rng.uniform(self.least, self.most)
+        return self.minimum if self.minimum == self.maximum else rng.uniform(self.minimum, self.maximum)
 
 
 LATENCIES = {"instant": Latency(0.0, 0.0), "realistic": Latency(5.0, 15.0, is_realistic=True)}
@@ -41,28 +42,28 @@ LATENCIES = {"instant": Latency(0.0, 0.0), "realistic": Latency(5.0, 15.0, is_re
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set, with its default.
+    """All settings, with their defaults.
 
     Attributes:
         host: Address to listen on.
-        port: Port; 0 takes a free one.
-        provider: Slug of the provider that is mounted at the root too.
-        schemas: Folder of the catalogue; None for the one that ships.
+        port: Port; 0 selects a free one.
+        provider: Slug of the provider that is also served at the root.
+        schemas: Folder of the catalogue; None for the one in the package.
         latency: How long an image takes.
-        seed: Makes ids, images and faults reproducible.
-        public_url: What image URLs begin with; None for the address that the request came to.
-        strict: Refuse fields that no document names.
-        fetch_images: Fetch input images that are elsewhere, from public addresses only.
-        allow_local_callbacks: Let callbacks go to this machine, over http too.
-        callback_secret: Sign callbacks with it, as Standard Webhooks has it.
-        state: File or Redis that outlives the process; None for memory.
-        workers: Processes that serve.
-        replay: Folder of recordings that are answered as recorded.
-        prices: What one image costs, by slug, instead of the documents' price.
-        journal_max: Entries that the journal holds.
-        admin_token: What the control API demands; None for nothing.
+        seed: Seed that makes ids, images and faults reproducible.
+        public_url: Start of image URLs; None for the address that the request was sent to.
+        strict: Refuse fields that the documents do not name.
+        fetch_images: Fetch input images from URLs, from public addresses only.
+        allow_local_callbacks: Allow callbacks to this machine, over http too.
+        callback_secret: Secret that signs callbacks, as in Standard Webhooks.
+        state: File or Redis URL that keeps the state; None for memory.
+        workers: Number of processes.
+        replay: Folder of recordings to answer from.
+        prices: Price of one image by slug, instead of the documents' price.
+        journal_max: Maximum number of journal entries.
+        admin_token: Token that the control API requires; None for none.
         log_format: `text` or `json`.
-        keys: More keys, or other behaviour for the known ones.
+        keys: Additional keys, or other behaviour for the known ones.
 
     """
 
@@ -91,221 +92,39 @@ class Settings:
         """Whether only this machine can reach the server."""
         return self.host in LOOPBACK or self.host.startswith("127.")
 
-    def check(self, catalog: Catalog) -> None:
-        """Hold the settings to the catalogue and to each other.
+    def check(self, catalog: "Catalog") -> None:
+        """Check the settings against the catalogue and against each other.
 
         Raises:
             SettingsError: A slug is unknown, or the server would be open to others without a token.
 
         """
-        known = ", ".join(catalog.providers)
         for slug in (self.provider, *self.prices):
             if slug is not None and slug not in catalog.providers:
-                raise SettingsError(f"there is no provider {slug!r}; there are {known}")
+                raise SettingsError(unknown("provider", slug, catalog.providers))
         if not self.is_loopback and self.admin_token is None:
             raise SettingsError(
-                f"--host {self.host} lets others in: set --admin-token TOKEN, which the control API then demands"
+                f"--host {self.host} is reachable from other machines: "
+                "set --admin-token TOKEN, which the control API then requires"
             )
 
 
-def read(options: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings for some options; what is None among them was not given.
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message for an unknown name, with the closest accepted one and all of them.
 
-    Raises:
-        SettingsError: A value is not one that is accepted, or the config file cannot be read.
-
-    """
-    given = dict(os.environ if environment is None else environment)
-    known = {each.name: each.name.replace("_", "-") for each in fields(Settings)} | {"prices": "price"}
-    config_path = options.get("config") or given.get(f"{ENVIRONMENT}CONFIG")
-    table = _config_file(config_path, {*known.values(), "config"}) if config_path else {}
-    values: dict[str, Any] = {}
-    for name, option in known.items():
-        variable = f"{ENVIRONMENT}{option.replace('-', '_').upper()}"
-        for where, value in (
-            (f"--{option}", options.get(option.replace("-", "_"))),
-            (variable, given.get(variable) or None),
-            (f"{config_path}: {option}", table.get(option)),
-        ):
-            if value is not None:
-                values[name] = _converted(name, value, where)
-                break
-    return Settings(**values)
-
-
-def _config_file(path: str, known: set[str]) -> dict[str, Any]:
-    try:
-        table = tomllib.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"--config {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"--config {path}: {error}") from error
-    unknown = table.keys() - known
-    if unknown:
-        raise SettingsError(
-            f"--config {path}: {sorted(unknown)[0]!r} is no setting; there are {', '.join(sorted(known))}"
-        )
-    return table
-
-
-def _converted(name: str, value: Any, where: str) -> Any:
-    try:
-        return _CONVERTERS[name](value)
-    except (ValueError, TypeError) as error:
-        raise SettingsError(f"{where}: {error}") from error
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"a text is due, got {value!r}")
-    return value
-
-
-def _path(value: Any) -> Path:
-    return Path(_text(value))
-
-
-def _whole(least: int, most: int) -> Any:
-    def convert(value: Any) -> int:
-        try:
-            number = int(str(value))
-        except ValueError:
-            number = least - 1
-        if isinstance(value, bool) or not least <= number <= most:
-            raise ValueError(f"a whole number from {least} to {most} is due, got {value!r}")
-        return number
-
-    return convert
-
-
-def whole_number(option: str, value: Any, most: int) -> int:
-    """Read an option's whole number, from 0.
-
-    Raises:
-        SettingsError: It is none.
+    Args:
+        kind: What the name is for, as `setting`.
+        name: What was given.
+        known: The accepted names.
 
     """
-    try:
-        return _whole(0, most)(value)
-    except ValueError as error:
-        raise SettingsError(f"{option}: {error}") from error
+    names = list(known)
+    return f"unknown {kind} '{name}'{suggestion(name, names)}: expected one of {', '.join(names)}"
 
 
-def _flag(value: Any) -> bool:
-    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    found = value if isinstance(value, bool) else words.get(str(value).lower())
-    if found is None:
-        raise ValueError(f"true or false is due, got {value!r}")
-    return found
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean x?)` with the closest known name, or nothing where none is close."""
+    from difflib import get_close_matches
 
-
-def parse_latency(value: Any) -> Latency:
-    """Read `instant`, `realistic`, milliseconds, or a range of them as in `200-800`.
-
-    Raises:
-        ValueError: It is none of these.
-
-    """
-    text = str(value)
-    if text in LATENCIES:
-        return LATENCIES[text]
-    least, dash, most = text.partition("-")
-    try:
-        bounds = float(least), float(most if dash else least)
-    except ValueError:
-        bounds = (-1.0, -1.0)
-    if not 0 <= bounds[0] <= bounds[1] <= 3_600_000:
-        raise ValueError(f"instant, realistic, milliseconds or a range as in 200-800 is due, got {text!r}")
-    return Latency(bounds[0] / 1000, bounds[1] / 1000)
-
-
-def _url(value: Any) -> str:
-    text = _text(value).rstrip("/")
-    if not text.startswith(("http://", "https://")) or any(c.isspace() for c in text) or "?" in text or "#" in text:
-        raise ValueError(f"a URL as in https://mock.example.com is due, got {value!r}")
-    return text
-
-
-def _prices(value: Any) -> dict[str, Decimal]:
-    """Read `slug=amount`, a list of such, several with commas, or a table; a currency may follow the amount."""
-    if isinstance(value, dict):
-        pairs = [(slug, str(text)) for slug, text in cast(dict[str, Any], value).items()]
-    else:
-        texts = [str(item) for item in cast(list[Any], value)] if isinstance(value, list) else str(value).split(",")
-        pairs = [(slug.strip(), text) for slug, _, text in (item.partition("=") for item in texts)]
-    prices: dict[str, Decimal] = {}
-    for slug, text in pairs:
-        try:
-            prices[slug] = amount(CURRENCY.sub("", text.strip()))
-        except ValueError as error:
-            raise ValueError(f"SLUG=AMOUNT is due, as in nebula=0.20; {error}") from error
-    return prices
-
-
-def _keys(value: Any) -> dict[str, Profile]:
-    """Read `[keys."sk-mock-x"]` tables: `balance`, `requests_per_minute`, `always`."""
-    if not isinstance(value, dict):
-        raise TypeError('tables as in [keys."sk-mock-small"] are due')
-    found: dict[str, Profile] = {}
-    for key, table in cast(dict[str, Any], value).items():
-        if not isinstance(table, dict):
-            raise TypeError(f"{key!r} must be a table")
-        entry = cast(dict[str, Any], table)
-        unknown = entry.keys() - {"balance", "requests_per_minute", "always"}
-        if unknown:
-            raise ValueError(f"{key!r}: {sorted(unknown)[0]!r} is none of balance, requests_per_minute, always")
-        always = entry.get("always")
-        if always not in {None, "unauthorized", "forbidden", "rate_limited", "internal"}:
-            raise ValueError(
-                f"{key!r}: always is one of unauthorized, forbidden, rate_limited, internal, got {always!r}"
-            )
-        limit = entry.get("requests_per_minute")
-        found[key] = Profile(
-            balance=amount(entry.get("balance", STARTING_BALANCE)),
-            requests_per_minute=None if limit is None else _whole(0, 1_000_000)(limit),
-            always=always,
-            about="from the config file",
-        )
-    return found
-
-
-def _secret(value: Any) -> str:
-    key_of(_text(value))
-    return value
-
-
-def _state(value: Any) -> str:
-    """Read a path, as it is or as `sqlite:///path`, or the URL of a Redis."""
-    text = _text(value).removeprefix("sqlite:///")
-    if "://" in text and not text.startswith(REDIS_SCHEMES):
-        raise ValueError(f"a path, sqlite:///path or redis://host:port/number is due, got {value!r}")
-    return text
-
-
-def _log_format(value: Any) -> str:
-    if value not in {"text", "json"}:
-        raise ValueError(f"text or json is due, got {value!r}")
-    return value
-
-
-_CONVERTERS: dict[str, Any] = {
-    "host": _text,
-    "port": _whole(0, 65535),
-    "provider": _text,
-    "schemas": _path,
-    "latency": parse_latency,
-    "seed": _whole(0, 2**63 - 1),
-    "public_url": _url,
-    "strict": _flag,
-    "fetch_images": _flag,
-    "allow_local_callbacks": _flag,
-    "callback_secret": _secret,
-    "state": _state,
-    "workers": _whole(1, 64),
-    "replay": _path,
-    "prices": _prices,
-    "journal_max": _whole(1, 1_000_000),
-    "admin_token": _text,
-    "log_format": _log_format,
-    "keys": _keys,
-}
+    close = get_close_matches(name, list(known), 1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -2,19 +2,25 @@
 
 from collections.abc import Callable
 
-import pytest
-
 
 def autouse(*names: str) -> Callable[..., None]:
-    """Return a fixture that every test of a folder uses by itself, for its conftest.
-
-        from qwenmock.pytest_plugin import autouse
-        double = autouse("qwenmock_intercept")
+    """Return a fixture that makes every test of a folder use some fixtures. Assign it to a name in a `conftest.py`.
 
     Args:
-        names: Of the fixtures that every test is to use.
+        names: Names of the fixtures to use.
+
+    Returns:
+        An autouse fixture.
+
+    Example:
+        ```python
+        from qwenmock.pytest_plugin import autouse
+
+        double = autouse("qwenmock_intercept")
+        ```
 
     """
+    import pytest  # the command line imports this package, and its help must not wait for pytest
 
     @pytest.fixture(autouse=True)
     def use(request: pytest.FixtureRequest) -> None:

@@ -1,7 +1,7 @@
-"""The fixtures for users' own tests."""
+"""The fixtures for tests of code that calls the APIs."""
 
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,23 +15,39 @@ JOURNAL_MAX = 10_000
 
 
 @pytest.fixture(scope="session")
-def qwenmock_settings() -> Mapping[str, Any]:
-    """Return settings of the double; override it in a conftest: `{"latency": "200", "strict": True}`.
+def qwenmock_settings() -> Mapping[str, object]:
+    """Settings of the double. Session scope. Override this fixture in a `conftest.py` to change them.
 
-    The names are those of `qwenmock serve`'s options, with `_` for `-`.
+    Returns:
+        Options of `qwenmock serve` by name, with `_` for `-`. The default is empty.
+
+    Example:
+        ```python
+        @pytest.fixture(scope="session")
+        def qwenmock_settings():
+            return {"latency": "200", "strict": True}
+        ```
+
     """
     return {}
 
 
 @pytest.fixture(scope="session")
-def qwenmock_session(qwenmock_settings: Mapping[str, Any]) -> "Generator[Mock]":
-    """Return the double that all tests of a process share; not reset between them."""
+def qwenmock_session(qwenmock_settings: Mapping[str, object]) -> "Generator[Mock]":
+    """A running double that all tests of a process share. Session scope.
+
+    Nothing resets it between tests. Use it for fixtures of session scope, and `qwenmock` in tests.
+
+    Yields:
+        The double.
+
+    """
+    from qwenmock.mockserver.commands.options import read_settings
     from qwenmock.mockserver.http.server import running
-    from qwenmock.mockserver.settings import read
     from qwenmock.pytest_plugin.testkit.mock import Mock
 
     defaults = {"port": 0, "allow_local_callbacks": True, "journal_max": JOURNAL_MAX}
-    with running(read({**defaults, **qwenmock_settings}, environment={})) as server:
+    with running(read_settings({**defaults, **qwenmock_settings})) as server:
         mock = Mock(server)
         yield mock
         mock.close()
@@ -39,11 +55,20 @@ def qwenmock_session(qwenmock_settings: Mapping[str, Any]) -> "Generator[Mock]":
 
 @pytest.fixture
 def qwenmock(qwenmock_session: "Mock", request: pytest.FixtureRequest) -> "Generator[Mock]":
-    """Return a running double with everything at its beginning.
+    """A running double, reset before the test. Function scope.
 
-    `.url(slug)` stands in for a provider's production base URL, `.key` works there; `.journal()`, `.ledger()`,
-    `.last_request`, `.expect_calls(2)`, `.assert_billed("0.36")`, `.fail_next(429)`, `.advance(3600)`,
-    `.complete_tasks()`, `.assert_well_behaved()`.
+    The server is the same for all tests of a process; with pytest-xdist each process has its own.
+
+    Yields:
+        The double. Its `url(slug)` replaces a provider's production base URL.
+
+    Example:
+        ```python
+        def test_pays(qwenmock):
+            call_my_code(base_url=qwenmock.url("nebula"), api_key=qwenmock.key)
+            qwenmock.assert_billed("0.18")
+        ```
+
     """
     from qwenmock.pytest_plugin.testkit.usage import Usage, money
 
@@ -61,12 +86,21 @@ def qwenmock(qwenmock_session: "Mock", request: pytest.FixtureRequest) -> "Gener
 
 @pytest.fixture
 def qwenmock_intercept(qwenmock: "Mock") -> "Generator[Interception]":
-    """Let calls to the providers' production hosts land on the double, and refuse all other hosts.
+    """Redirect requests for the providers' production hosts to the double, and refuse all other hosts. Function scope.
 
-    httpx, requests and urllib3, aiohttp. `.allow("example.com")` lets a host through.
+    It works for httpx, requests, urllib3 and aiohttp, and so for the SDKs that use them. A key that the double does
+    not know is replaced by one that it accepts: no real key reaches the journal. Loopback addresses are let through.
+
+    Yields:
+        The interception. Its `allow("example.com")` lets requests to a host through.
+
+    Raises:
+        HostRefused: In the code under test, when it calls a host that is not allowed.
+        AssertionError: At the end of the test, if such a call was made.
+
     """
     from qwenmock.pytest_plugin.testkit.intercept import intercepting
 
     with intercepting(qwenmock) as interception:
         yield interception
-    assert not interception.refused, f"hosts were called that are not allowed here: {', '.join(interception.refused)}"
+    assert not interception.refused, f"the test called hosts that are not allowed: {', '.join(interception.refused)}"

@@ -1,11 +1,20 @@
-"""The plugin's options, and what follows from them."""
+"""The options of a contract run and of users' tests. pytest and `qwenmock check` declare them from the same table.
 
+pytest imports this module in every run where the plugin is installed: it must stay light.
+"""
+
+import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import argparse
+
+    import pytest
 
 PROFILES = ("smoke", "ci", "deep")
 REPORTS = (".json", ".html", ".md")
@@ -14,35 +23,35 @@ ALLOWED = ("rate-limit",)
 DEEP_SECONDS = "600"
 SCHEMAS = "QWENMOCK_SCHEMAS"
 PICTURE = "https://dashscope.oss-cn-beijing.aliyuncs.com/images/dog_and_girl.jpeg"
-"""A picture that providers can fetch: the one that seed 002 prints."""
+"""An image that providers can fetch: the one in seed 002."""
 PURPOSES = ("expired", "empty", "forbidden", "limited", "throttled", "broken", "other")
 
 
 class OptionError(Exception):
-    """Options that contradict each other, or say what cannot be done."""
+    """An option has a value that is not accepted, or contradicts another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a contract run is to do.
+    """The settings of a run.
 
     Attributes:
         providers: Slugs; empty for all.
-        url: What to examine; None for the double in this process, "" for each provider's production endpoint.
-        budget: What may be spent on a live target, in the provider's currency.
-        ledger: Where a live target's billing record of a request is, with `{request_id}` in it.
-        allow: What may be done that could disturb an account.
+        url: Target; None for the double in this process, "" for each provider's production endpoint.
+        budget: Maximum to spend on a live target, in the provider's currency.
+        ledger: URL of a live target's billing record of a request, with `{request_id}` in it.
+        allow: Checks to run although they may disturb an account.
         pace: Seconds between requests.
-        image: Address of a picture that a live target can fetch.
-        timeout: Seconds that an answer may take.
-        reports: Where to write reports, by their endings `.json`, `.html` or `.md`.
-        seconds: How long the run may take; None for as long as it needs.
-        profile: How much is tried.
-        schemas: Folder of the catalogue; None for the one that ships.
-        record: Where to keep a live target's exchanges; None for nowhere.
-        max_cost: What users' tests may cost in simulated money, in any one currency.
-        usage_reports: Where to write what they used, by their endings `.md` or `.json`.
-        offline: Whether no connection may leave this machine.
+        image: URL of an image that a live target can fetch.
+        timeout: Seconds to wait for an answer.
+        reports: Paths of reports, with the suffix `.json`, `.html` or `.md`.
+        seconds: Maximum duration of the run; None for no limit.
+        profile: One of `PROFILES`.
+        schemas: Folder of the catalogue; None for the one in the package.
+        record: Folder for a live target's exchanges; None to keep none.
+        max_cost: Maximum simulated cost of users' tests, in any one currency.
+        usage_reports: Paths of reports of what they used, with the suffix `.md` or `.json`.
+        offline: Refuse connections to other machines.
 
     """
 
@@ -65,124 +74,226 @@ class Options:
 
     @property
     def live(self) -> bool:
-        """Whether requests leave this process."""
+        """Whether the target is outside this process."""
         return self.url is not None
 
 
-def add_options(add: Any, *, with_url: bool = True) -> None:
-    """Declare the options with `add(name, **settings)`, which pytest's groups and argparse both have."""
-    add("--live", action="store_true", default=False, help="examine the provider's production endpoint")
-    if with_url:
-        add("--live-url", metavar="URL", default=None, help="examine this endpoint, which speaks --provider")
-    add("--provider", metavar="SLUG", action="append", default=None, help="examine this provider (repeatable)")
-    add(
-        "--live-budget",
-        metavar="AMOUNT",
-        default="0",
-        help="what may be spent, in the provider's currency (default 0: no request that could be billed is sent)",
-    )
-    add("--live-ledger", metavar="URL", default=None, help="where a request's billing record is; holds {request_id}")
-    add(
-        "--live-allow", action="append", choices=ALLOWED, default=None, help="what may be done that disturbs an account"
-    )
-    add("--live-image", metavar="URL", default=PICTURE, help="a picture that the provider can fetch")
-    add("--live-timeout", metavar="SECONDS", default="45", help="how long an answer may take (default 45)")
-    add("--live-pace", metavar="SECONDS", default="0", help="pause between requests")
-    add("--contract-profile", choices=PROFILES, default="ci", help="how much is tried (default ci)")
-    add("--contract-seconds", metavar="SECONDS", default=None, help="stop after this long (default 600 for deep)")
-    add(
-        "--contract-report",
-        metavar="PATH",
-        action="append",
-        default=None,
-        help="write a report; its ending decides: .json, .html or .md (repeatable)",
-    )
-    add("--record", metavar="DIR", default=None, help="keep a live target's exchanges here, scrubbed")
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """An option on a command line.
 
-
-def add_usage_options(add: Any) -> None:
-    """Declare the options for users' own tests against the double."""
-    add("--qwenmock-max-cost", metavar="AMOUNT", default=None, help="fail a run whose images would cost more")
-    add(
-        "--qwenmock-report",
-        metavar="PATH",
-        action="append",
-        default=None,
-        help="write what the tests used of the double: .md or .json (repeatable)",
-    )
-    add("--qwenmock-offline", action="store_true", default=False, help="refuse connections off this machine")
-
-
-def read_options(values: Mapping[str, Any]) -> Options:
-    """Return the options for some values, by their names with underscores.
-
-    Raises:
-        OptionError: They contradict each other, or one is no number.
+    Attributes:
+        name: As it is typed.
+        help: One line.
+        metavar: Stands for the value in the help; None for a flag.
+        default: None for none.
+        choices: Accepted values; empty for any.
+        is_repeatable: Whether the option can be given several times.
 
     """
-    url = values["live_url"] if values["live_url"] is not None else ("" if values["live"] else None)
-    providers = tuple(dict.fromkeys(values["provider"] or ()))
-    if values["live_url"] is not None:
-        _address("--live-url", values["live_url"], "http://127.0.0.1:4010/nebula")
+
+    name: str
+    help: str
+    metavar: str | None = None
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+    is_repeatable: bool = False
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether the option has no value."""
+        return self.metavar is None
+
+
+LIVE_URL = Declaration("--live-url", "Examine this endpoint, which has the API of --provider.", "URL")
+"""`qwenmock check` has the argument URL in its place."""
+CONTRACT_OPTIONS = (
+    Declaration("--live", "Examine the provider's production endpoint."),
+    Declaration("--provider", "Examine this provider (repeatable).", "SLUG", is_repeatable=True),
+    Declaration(
+        "--live-budget",
+        "Maximum to spend, in the provider's currency (default 0: no request that could be billed is sent).",
+        "AMOUNT",
+        default="0",
+    ),
+    Declaration("--live-ledger", "URL of a request's billing record; contains {request_id}.", "URL"),
+    Declaration(
+        "--live-allow",
+        "Run a check although it may disturb the account: rate-limit.",
+        "CHECK",
+        choices=ALLOWED,
+        is_repeatable=True,
+    ),
+    Declaration("--live-image", "URL of an image that the provider can fetch.", "URL", default=PICTURE),
+    Declaration("--live-timeout", "Seconds to wait for an answer (default 45).", "SECONDS", default="45"),
+    Declaration("--live-pace", "Seconds between requests (default 0).", "SECONDS", default="0"),
+    Declaration(
+        "--contract-profile",
+        "How much to try: smoke, ci or deep (default ci).",
+        "PROFILE",
+        default="ci",
+        choices=PROFILES,
+    ),
+    Declaration("--contract-seconds", "Stop after this time (default 600 for deep).", "SECONDS"),
+    Declaration("--contract-report", "Write a report: .json, .html or .md (repeatable).", "PATH", is_repeatable=True),
+    Declaration("--record", "Keep a live target's exchanges in this folder, scrubbed.", "DIR"),
+)
+USAGE_OPTIONS = (
+    Declaration("--qwenmock-max-cost", "Fail a run whose images would cost more.", "AMOUNT"),
+    Declaration(
+        "--qwenmock-report",
+        "Write what the tests used of the double: .md or .json (repeatable).",
+        "PATH",
+        is_repeatable=True,
+    ),
+    Declaration("--qwenmock-offline", "Refuse connections to other machines."),
+)
+
+
+def add_pytest_options(group: "pytest.OptionGroup") -> None:
+    """Declare all options in a group of pytest's."""
+    for each in (*CONTRACT_OPTIONS, LIVE_URL, *USAGE_OPTIONS):
+        if each.is_flag:
+            group.addoption(each.name, action="store_true", default=False, help=each.help)
+        else:
+            group.addoption(
+                each.name,
+                action="append" if each.is_repeatable else "store",
+                default=each.default,
+                choices=each.choices or None,
+                metavar=each.metavar,
+                help=each.help,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class GivenOptions:
+    """The values of the options as they were given; `read_options` checks them. The names are the options'."""
+
+    live: bool = False
+    live_url: str | None = None
+    provider: Sequence[str] | None = None
+    live_budget: str = "0"
+    live_ledger: str | None = None
+    live_allow: Sequence[str] | None = None
+    live_image: str = PICTURE
+    live_timeout: str = "45"
+    live_pace: str = "0"
+    contract_profile: str = "ci"
+    contract_seconds: str | None = None
+    contract_report: Sequence[str] | None = None
+    record: str | None = None
+    qwenmock_max_cost: str | None = None
+    qwenmock_report: Sequence[str] | None = None
+    qwenmock_offline: bool = False
+
+    @classmethod
+    def from_namespace(cls, namespace: "argparse.Namespace") -> Self:
+        """Return the values in pytest's `config.option`."""
+        values: dict[str, Any] = {each.name: getattr(namespace, each.name) for each in fields(cls)}
+        return cls(**values)
+
+
+def read_options(given: GivenOptions) -> Options:
+    """Return the settings for the options.
+
+    Raises:
+        OptionError: A value is not accepted, or two options contradict each other.
+
+    """
+    url = given.live_url if given.live_url is not None else ("" if given.live else None)
+    providers = tuple(dict.fromkeys(given.provider or ()))
+    if given.live_url is not None:
+        _address("--live-url", given.live_url, "http://127.0.0.1:4010/nebula")
         if len(providers) != 1:
-            raise OptionError("--live-url needs exactly one --provider: the contract that the endpoint is held to")
-    if values["live_ledger"] is not None and "{request_id}" not in values["live_ledger"]:
-        raise OptionError("--live-ledger must hold {request_id}")
-    if values["record"] is not None and url is None:
-        raise OptionError("--record needs --live or --live-url: only what a real endpoint answers is worth keeping")
-    max_cost = values.get("qwenmock_max_cost")
-    seconds = values["contract_seconds"] or (DEEP_SECONDS if values["contract_profile"] == "deep" else None)
+            raise OptionError("--live-url requires exactly one --provider: the contract to examine the endpoint for")
+    if given.live_ledger is not None and "{request_id}" not in given.live_ledger:
+        raise OptionError(
+            f"--live-ledger: expected a URL that contains {{request_id}}, got {_quoted(given.live_ledger)}"
+        )
+    if given.record is not None and url is None:
+        raise OptionError("--record needs --live or --live-url: the double's answers are not recorded")
+    seconds = given.contract_seconds or (DEEP_SECONDS if given.contract_profile == "deep" else None)
     schemas = os.environ.get(SCHEMAS)
     return Options(
         providers=providers,
         url=url,
-        budget=number("--live-budget", values["live_budget"]),
-        ledger=values["live_ledger"],
-        allow=frozenset(values["live_allow"] or ()),
-        pace=float(number("--live-pace", values["live_pace"])),
-        image=_address("--live-image", values["live_image"], PICTURE),
-        timeout=float(number("--live-timeout", values["live_timeout"])),
-        reports=_paths("--contract-report", values["contract_report"], REPORTS),
+        budget=number("--live-budget", given.live_budget),
+        ledger=given.live_ledger,
+        allow=frozenset(given.live_allow or ()),
+        pace=float(number("--live-pace", given.live_pace)),
+        image=_address("--live-image", given.live_image, PICTURE),
+        timeout=float(number("--live-timeout", given.live_timeout)),
+        reports=_paths("--contract-report", given.contract_report, REPORTS),
         seconds=None if seconds is None else float(number("--contract-seconds", seconds)),
-        profile=values["contract_profile"],
+        profile=given.contract_profile,
         schemas=Path(schemas) if schemas else None,
-        record=None if values["record"] is None else Path(values["record"]),
-        max_cost=None if max_cost is None else number("--qwenmock-max-cost", max_cost),
-        usage_reports=_paths("--qwenmock-report", values.get("qwenmock_report"), USAGE_REPORTS),
-        offline=bool(values.get("qwenmock_offline")),
+        record=None if given.record is None else Path(given.record),
+        max_cost=None if given.qwenmock_max_cost is None else number("--qwenmock-max-cost", given.qwenmock_max_cost),
+        usage_reports=_paths("--qwenmock-report", given.qwenmock_report, USAGE_REPORTS),
+        offline=given.qwenmock_offline,
     )
 
 
-def _address(option: str, text: str, like: str) -> str:
+def _address(option: str, text: str, example: str) -> str:
     if not text.startswith(("http://", "https://")):
-        raise OptionError(f"{option}: a URL as in {like} is due, got {text!r}")
+        raise OptionError(f"{option}: expected a URL such as {example}, got {_quoted(text)}")
     return text
 
 
-def _paths(option: str, texts: Sequence[str] | None, endings: tuple[str, ...]) -> tuple[Path, ...]:
-    paths = tuple(Path(text) for text in texts or ())
-    for path in paths:
-        if path.suffix not in endings:
-            raise OptionError(f"{option}: {path} must end in {', '.join(endings)}")
+def _paths(option: str, texts: Sequence[str] | None, suffixes: tuple[str, ...]) -> tuple[Path, ...]:
+    try:
+        return tuple(map(parse_report(suffixes), texts or ()))
+    except ValueError as error:
+        raise OptionError(f"{option}: {error}") from error
+
+
+def parse_report(suffixes: tuple[str, ...]) -> Callable[[object], Path]:
+    """Return a function that reads the path of a report, and raises ValueError where none can be written."""
+
+    def parse(value: object) -> Path:
+        path = Path(str(value))
+        if path.suffix not in suffixes:
+            endings = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+            raise ValueError(f"expected a path that ends in {endings}, got {_quoted(value)}")
         if not path.absolute().parent.is_dir():
-            raise OptionError(f"{option}: there is no folder {path.absolute().parent}")
-    return paths
+            raise ValueError(f"no folder {path.absolute().parent}")
+        return path
+
+    return parse
 
 
 def number(option: str, text: str) -> Decimal:
-    """Read an option's number, from 0.
+    """Read the number of an option.
 
     Raises:
-        OptionError: It is none.
+        OptionError: It is not a number of at least 0.
 
     """
     try:
-        value = Decimal(text)
+        return parse_number(text)
+    except ValueError as error:
+        raise OptionError(f"{option}: {error}") from error
+
+
+def parse_number(text: object) -> Decimal:
+    """Read a number.
+
+    Raises:
+        ValueError: It is not a number of at least 0.
+
+    """
+    try:
+        value = Decimal(str(text))
     except InvalidOperation:
         value = Decimal(-1)
     if not value.is_finite() or value < 0:
-        raise OptionError(f"{option}: a number of at least 0 is due, got {text!r}")
+        raise ValueError(f"expected a number of at least 0, got {_quoted(text)}")
     return value
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def key_variable(slug: str, purpose: str = "") -> str:

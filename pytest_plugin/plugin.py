@@ -15,16 +15,16 @@ from qwenmock.pytest_plugin.fixtures import (
     qwenmock_session,
     qwenmock_settings,
 )
-from qwenmock.pytest_plugin.options import OptionError, Options, add_options, add_usage_options, read_options
+from qwenmock.pytest_plugin.options import GivenOptions, OptionError, Options, add_pytest_options, read_options
 
 if TYPE_CHECKING:
     from qwenmock.pytest_plugin.examiner.report import Run
     from qwenmock.pytest_plugin.examiner.session import Examiner
-    from qwenmock.pytest_plugin.testkit.offline import Guard
+    from qwenmock.pytest_plugin.testkit.offline import OfflineGuard
     from qwenmock.schemas.models import Provider, Rule, Variant
 
 __all__ = ["qwenmock", "qwenmock_intercept", "qwenmock_session", "qwenmock_settings"]
-OFFLINE: "pytest.StashKey[Guard]" = pytest.StashKey()
+OFFLINE: "pytest.StashKey[OfflineGuard]" = pytest.StashKey()
 OPTIONS = pytest.StashKey[Options]()
 PROVIDERS = pytest.StashKey["list[Provider]"]()
 RUNS: "pytest.StashKey[dict[str, Run]]" = pytest.StashKey()
@@ -34,9 +34,9 @@ ARGUMENTS = ("contract_provider", "contract_variant", "contract_rule")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
-    group = parser.getgroup("qwenmock", "contract tests of the Qwen image APIs, and tests against their double")
-    add_options(group.addoption)
-    add_usage_options(group.addoption)
+    add_pytest_options(
+        parser.getgroup("qwenmock", "contract tests of the Qwen image APIs, and tests against their double")
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,14 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in ("contract_tasks: for providers and variants with tasks", "contract_costly: run after the others"):
         config.addinivalue_line("markers", marker)
     try:
-        config.stash[OPTIONS] = read_options(vars(config.option))
+        config.stash[OPTIONS] = read_options(GivenOptions.from_namespace(config.option))
     except OptionError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[RUNS] = {}
     if config.stash[OPTIONS].offline:
-        from qwenmock.pytest_plugin.testkit.offline import Guard
+        from qwenmock.pytest_plugin.testkit.offline import OfflineGuard
 
-        config.stash[OFFLINE] = Guard()
+        config.stash[OFFLINE] = OfflineGuard()
         config.stash[OFFLINE].start()
     if config.stash[OPTIONS].providers:
         _providers(config)
@@ -59,11 +59,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _providers(config: pytest.Config) -> "list[Provider]":
     if PROVIDERS not in config.stash:
-        from qwenmock.pytest_plugin.setup import chosen
+        from qwenmock.pytest_plugin.examiner_factory import choose_providers
         from qwenmock.schemas.errors import CatalogError
 
         try:
-            config.stash[PROVIDERS] = chosen(config.stash[OPTIONS])
+            config.stash[PROVIDERS] = choose_providers(config.stash[OPTIONS])
         except (OptionError, CatalogError) as error:
             raise pytest.UsageError(str(error)) from error
     return config.stash[PROVIDERS]
@@ -126,7 +126,7 @@ def contract_examiners(pytestconfig: pytest.Config) -> "Generator[dict[str, Exam
     """
     from qwenmock.pytest_plugin.examiner import report
     from qwenmock.pytest_plugin.examiner.results import CouldNotRun
-    from qwenmock.pytest_plugin.setup import create_examiner
+    from qwenmock.pytest_plugin.examiner_factory import create_examiner
 
     options = pytestconfig.stash[OPTIONS]
     shared = getattr(pytestconfig, "workerinput", {}).get("qwenmock_budget")
@@ -183,7 +183,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> "Generator[None, pytest.Test
     if report.when == "call" and report.failed and mock is not None:
         from qwenmock.pytest_plugin.testkit.mock import listed
 
-        report.sections.append(("qwenmock journal", listed(mock.exchanges) or "it was not called"))
+        report.sections.append(("qwenmock journal", listed(mock.exchanges) or "the double was not called"))
     return report
 
 

@@ -1,13 +1,17 @@
-"""What can be wrong with files and settings that users write."""
+"""Errors in files that the server and the examiner read."""
 
 from pathlib import Path
 
 
-class SettingsError(Exception):
-    """An option, an environment variable, or a file that one of them names cannot be used as it is."""
+class DataError(Exception):
+    """A file is missing, unreadable or not valid; the message names it. The command line prints it and exits with 2."""
 
 
-class CatalogError(Exception):
+class RecordingError(DataError):
+    """A recording or a folder of recordings cannot be read or written."""
+
+
+class CatalogError(DataError):
     """A file of the catalogue is not valid.
 
     Attributes:

@@ -1,24 +1,26 @@
-"""Exchanges with a real endpoint on disk: one readable JSON file each, without a secret and without a picture.
+"""Recorded exchanges with a real endpoint: one readable JSON file each, without secrets and without image data.
 
-What is kept is scrubbed before it is written: keys, signatures of links, cookies, addresses of people; pictures are
-named by their digest. A file in which a known secret is still found is not written at all.
+Every recording is scrubbed before it is written: keys, signatures in links, cookies, e-mail addresses and phone
+numbers are removed, and images are replaced by their digests. A file in which part of a known secret remains is not
+written. `recording.schema.json` describes the file format.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import NotRequired, TypedDict, cast
 
 import jsonschema
 import orjson
 
-from qwenmock.schemas.errors import SettingsError
+from qwenmock.schemas.errors import RecordingError
 from qwenmock.schemas.vocabulary import JSON
 
 SCHEMA = Path(__file__).with_name("recording.schema.json")
+FORMAT_VERSION = 1
 KEPT_HEADERS = {"content-type", "retry-after", "x-request-id", "x-dashscope-async", "prefer"}
 SECRET_PARAMETER = re.compile(
     r"(?i)((?:signature|x-(?:oss|amz)-[a-z-]+|security-token|osaccesskeyid|ossaccesskeyid|accesskeyid|token|api[-_]?key"
@@ -30,21 +32,41 @@ MAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 PHONE = re.compile(r"(?<![\d.*x])(?:\+\d{1,3}[ -]?)?1[3-9]\d{9}(?![\d.*x])")
 DATA_URL = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,([A-Za-z0-9+/=_-]*)", re.IGNORECASE)
 REMOVED = "removed"
-PART = 8
-"""Characters of a secret that must not be found in a file, in a row."""
+LEAK_LENGTH = 8
+"""Number of consecutive characters of a secret that must not appear in a file."""
+
+
+class RecordingFile(TypedDict):
+    """The content of a recording's file. See `Recording` for the members."""
+
+    version: int
+    provider: str
+    method: str
+    path: str
+    request: JSON
+    status: int
+    answer: JSON
+    headers: NotRequired[dict[str, str]]
+    seconds: NotRequired[float]
+    violations: NotRequired[list[str]]
+    at: NotRequired[float]
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One exchange.
+    """One recorded exchange.
 
     Attributes:
-        request: The body, scrubbed.
-        answer: The answer's body, scrubbed.
-        headers: Of the answer, the few that mean something.
-        seconds: From request to answer.
-        violations: What the exchange broke of the contract, each as `rule: what`.
-        at: When it was, in unix seconds; 0 where that is not known.
+        provider: The provider's slug.
+        method: HTTP method.
+        path: Path below the provider's base URL.
+        request: Request body, scrubbed; None if there was none.
+        status: HTTP status of the answer.
+        answer: Response body, scrubbed.
+        headers: The response headers in `KEPT_HEADERS`.
+        seconds: Time from request to answer.
+        violations: Contract violations of the exchange, each as `rule: description`.
+        at: Unix time in seconds; 0 if unknown.
 
     """
 
@@ -58,14 +80,13 @@ class Recording:
     seconds: float = 0.0
     violations: tuple[str, ...] = ()
     at: float = 0.0
-    version: int = 1
 
 
 def scrub_text(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return a text without what identifies an account or a person; images become their digests."""
+    """Remove everything from a text that identifies an account or a person; replace images by their digests."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, REMOVED)
-    text = DATA_URL.sub(lambda found: f"data:{found[1]};sha256={_digest(found[2])}", text)
+    text = DATA_URL.sub(lambda match: f"data:{match[1]};sha256={_digest(match[2])}", text)
     text = BEARER.sub(rf"\1{REMOVED}", text)
     text = KEY_LIKE.sub(REMOVED, text)
     text = SECRET_PARAMETER.sub(rf"\1{REMOVED}", text)
@@ -74,7 +95,7 @@ def scrub_text(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def scrub(value: JSON, secrets: Iterable[str] = ()) -> JSON:
-    """Return a value with every text in it scrubbed, names of members too."""
+    """Scrub every text in a JSON value, including member names."""
     if isinstance(value, str):
         return scrub_text(value, secrets)
     if isinstance(value, dict):
@@ -86,69 +107,93 @@ def scrub(value: JSON, secrets: Iterable[str] = ()) -> JSON:
 
 
 def fingerprint(provider: str, path: str, request: JSON) -> str:
-    """Return a digest that is equal for requests with the same meaning; the order of members does not count."""
+    """Return a digest that is equal for equivalent requests: member order and spacing do not matter, images do."""
     text = orjson.dumps([provider, path, scrub(request)], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()
 
 
 def save(folder: Path, recording: Recording, secrets: Iterable[str] = ()) -> Path:
-    """Write an exchange and return its file.
+    """Scrub a recording, write it to a file and return the file's path.
 
     Raises:
-        SettingsError: The folder cannot be written, or a secret is still in what would be written.
+        RecordingError: The folder is not writable, or the scrubbed text still contains part of a secret.
 
     """
     known = [secret for secret in secrets if secret]
-    values = asdict(recording)
-    values |= {
-        "request": scrub(recording.request, known),
-        "answer": scrub(recording.answer, known),
-        "path": scrub_text(recording.path, known),
-        "headers": {
-            name: scrub_text(value, known) for name, value in recording.headers.items() if name.lower() in KEPT_HEADERS
-        },
-        "violations": [scrub_text(text, known) for text in recording.violations],
-    }
-    text = json.dumps(values, ensure_ascii=False, indent=2) + "\n"
-    left = next((secret for secret in known if _is_leaked(secret, text)), None)
-    if left is not None:
-        raise SettingsError("an exchange still holds a part of the key after scrubbing, and was not written")
-    request = fingerprint(recording.provider, recording.path, values["request"])[:12]
-    answer = _digest(json.dumps(values["answer"], sort_keys=True))[:6]  # a task is asked for more than once
+    content = _scrubbed(recording, known)
+    text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    if any(_is_leaked(secret, text) for secret in known):
+        raise RecordingError("an exchange still contains part of the key after scrubbing, and was not written")
+    request = fingerprint(recording.provider, recording.path, content["request"])[:12]
+    # The answer is part of the name because a task is queried several times with the same request.
+    answer = _digest(json.dumps(content["answer"], sort_keys=True))[:6]
     path = folder / f"{recording.provider}-{recording.status}-{request}-{answer}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from error
+        raise RecordingError(f"{path}: {error.strerror}") from error
     return path
 
 
+def _scrubbed(recording: Recording, secrets: list[str]) -> RecordingFile:
+    headers = {
+        name: scrub_text(value, secrets) for name, value in recording.headers.items() if name.lower() in KEPT_HEADERS
+    }
+    return RecordingFile(
+        provider=recording.provider,
+        method=recording.method,
+        path=scrub_text(recording.path, secrets),
+        request=scrub(recording.request, secrets),
+        status=recording.status,
+        answer=scrub(recording.answer, secrets),
+        headers=headers,
+        seconds=recording.seconds,
+        violations=[scrub_text(text, secrets) for text in recording.violations],
+        at=recording.at,
+        version=FORMAT_VERSION,
+    )
+
+
 def load_recordings(folder: Path, provider: str | None = None) -> list[Recording]:
-    """Return the exchanges in a folder, of one provider or all, the oldest first.
+    """Load the recordings in a folder, oldest first.
+
+    Args:
+        folder: Folder of `*.json` files.
+        provider: Slug to select by; None for all providers.
 
     Raises:
-        SettingsError: There is no such folder, or a file is no recording.
+        RecordingError: The folder does not exist, or a file is not a valid recording.
 
     """
     if not folder.is_dir():
-        raise SettingsError(f"{folder}: there is no such folder")
+        raise RecordingError(f"{folder}: folder not found")
     schema = json.loads(SCHEMA.read_text("utf-8"))
-    found: list[Recording] = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            values: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            jsonschema.validate(values, schema)
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{path}: {error}") from error
-        except jsonschema.ValidationError as error:
-            raise SettingsError(f"{path}: {error.json_path}: {error.message[:300]}") from error
-        values.pop("$schema", None)
-        values["violations"] = tuple(values.get("violations", ()))
-        recording = Recording(**values)
-        if provider in {None, recording.provider}:
-            found.append(recording)
-    return sorted(found, key=lambda recording: recording.at)
+    recordings = [_load(path, schema) for path in sorted(folder.glob("*.json"))]
+    selected = [recording for recording in recordings if provider in {None, recording.provider}]
+    return sorted(selected, key=lambda recording: recording.at)
+
+
+def _load(path: Path, schema: Mapping[str, JSON]) -> Recording:
+    try:
+        content: RecordingFile = json.loads(path.read_text("utf-8"))
+        jsonschema.validate(content, schema)
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path}: {error}") from error
+    except jsonschema.ValidationError as error:
+        raise RecordingError(f"{path}: {error.json_path}: {error.message[:300]}") from error
+    return Recording(
+        provider=content["provider"],
+        method=content["method"],
+        path=content["path"],
+        request=content["request"],
+        status=content["status"],
+        answer=content["answer"],
+        headers=content.get("headers", {}),
+        seconds=content.get("seconds", 0.0),
+        violations=tuple(content.get("violations", ())),
+        at=content.get("at", 0.0),
+    )
 
 
 def _digest(data: str) -> str:
@@ -156,7 +201,7 @@ def _digest(data: str) -> str:
 
 
 def _is_leaked(secret: str, text: str) -> bool:
-    """Tell whether any part of a secret is in a text; what all keys begin with does not count."""
+    """Check whether any part of a secret is in a text; the common prefix of all keys does not count."""
     body = secret.removeprefix("sk-")
-    parts = [body[at : at + PART] for at in range(len(body) - PART + 1)] or [secret]
+    parts = [body[at : at + LEAK_LENGTH] for at in range(len(body) - LEAK_LENGTH + 1)] or [secret]
     return any(part in text for part in parts)

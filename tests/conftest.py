@@ -1,4 +1,4 @@
-"""A real double on a loopback port, and clients for it."""
+"""A real server on a loopback port, and clients for it."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture(scope="session", params=["memory", "file", "redis"])
 def state(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str | None:
-    """What `--state` names: every test of a shared server is run on each kind."""
+    """The value of `--state`: each test of a shared server runs on each kind of store."""
     if request.param == "redis":
         return request.getfixturevalue("redis_server").url
     return str(tmp_path_factory.mktemp("state") / "state.db") if request.param == "file" else None

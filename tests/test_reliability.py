@@ -135,8 +135,8 @@ def test_what_a_dead_process_held_is_given_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "redis"])
-def test_two_workers_never_overdraw_a_balance(kind: str, tmp_path: Path, redis_server: RedisServer) -> None:
-    state = str(tmp_path / "qm.db") if kind == "file" else redis_server.url
+def test_two_workers_never_overdraw_a_balance(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    state = str(tmp_path / "qm.db") if kind == "file" else request.getfixturevalue("redis_server").url
     with serving("--state", state, "--port", "0", "--workers", "2") as (_, origin), ThreadPoolExecutor(16) as pool:
         control = {"Content-Type": "application/json"}
         httpx.post(f"{origin}/__mock__/reset", headers=control).raise_for_status()

@@ -5,7 +5,7 @@ Calls with the same key, provider, path and body are tries of one request.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -14,6 +14,7 @@ from typing import cast
 import orjson
 
 from qwenmock.mockserver.store.protocols import Fetch
+from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.models import ENDED_STATES
 from qwenmock.schemas.vocabulary import JSON
@@ -30,7 +31,7 @@ POLLS = 3
 TOLERANCE = 0.05
 """Seconds that a client may come early: clocks differ."""
 
-Entry = Mapping[str, JSON]
+Entry = JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +104,13 @@ def _repeated(same: Sequence[Entry]) -> Iterator[Finding]:
 
 
 def _charged_again(same: Sequence[Entry]) -> Iterator[Finding]:
-    charged = [entry for entry in same if entry["charge"]]
+    charged = [(entry, entry["charge"]) for entry in same if entry["charge"] is not None]
     if len(charged) < 2:
         return
-    lost = sum((Decimal(entry["charge"]["amount"]) for entry in charged[1:]), Decimal(0))
-    currency = charged[0]["charge"]["currency"]
+    lost = sum((Decimal(charge["amount"]) for _, charge in charged[1:]), Decimal(0))
+    currency = charged[0][1]["currency"]
     detail = f"one request was charged {len(charged)} times; the repetitions cost {lost:f} {currency}"
-    yield Finding("charge_repeated", "note", detail, _ids(charged), f"{lost:f} {currency}")
+    yield Finding("charge_repeated", "note", detail, _ids([entry for entry, _ in charged]), f"{lost:f} {currency}")
 
 
 def _early(group: Sequence[Entry]) -> Iterator[Finding]:

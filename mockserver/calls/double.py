@@ -1,7 +1,7 @@
 """The double: the catalogue, the settings and the state that its calls share."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
@@ -13,12 +13,14 @@ from qwenmock.mockserver.calls.faults import Plan
 from qwenmock.mockserver.calls.replay import Replay
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.clock import Clock
-from qwenmock.mockserver.dialects import Dialect, dialect_of
+from qwenmock.mockserver.dialects import dialects_of
+from qwenmock.mockserver.dialects.base import Dialect
 from qwenmock.mockserver.images.links import Links
 from qwenmock.mockserver.metrics import Metrics
 from qwenmock.mockserver.models import Job
 from qwenmock.mockserver.settings import REDIS_SCHEMES, Settings
 from qwenmock.mockserver.store.protocols import Store
+from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.mockserver.store.sqlite.store import SqliteStore
 from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.vocabulary import JSON
@@ -58,14 +60,14 @@ class Double:
     links: Links
     plan: Plan
     wake: Callable[[], None] = lambda: None
-    log: Callable[[Mapping[str, JSON]], None] = lambda _entry: None
+    log: Callable[[JournalEntry], None] = lambda _entry: None
     is_stopping: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
         self._is_fresh = False
         self.replay = None if self.settings.replay is None else Replay.of(self.settings.replay)
         self.metrics = Metrics()
-        self.dialects: dict[str, Dialect] = {provider.slug: dialect_of(provider) for provider in self.catalog}
+        self.dialects: dict[str, Dialect] = dialects_of(self.catalog)
         variants = [(provider, variant) for provider in self.catalog for variant in provider.variants.values()]
         is_local_right = self.settings.allow_local_callbacks
         self.handlers = {
@@ -126,14 +128,22 @@ def catalog_of(settings: Settings) -> Catalog:
     """
     catalog = load() if settings.schemas is None else load(settings.schemas)
     settings.check(catalog)
+    dialects_of(catalog)  # several workers load the catalogue each: find a wrong dialect before they start
     return catalog
 
 
 def create_double(settings: Settings | None = None, catalog: Catalog | None = None) -> Double:
-    """Return a double with everything at its beginning.
+    """Create a double. It does not listen on a port: see `create_app` and `running`.
+
+    Args:
+        settings: Settings of the double; by default `Settings()`.
+        catalog: A catalogue that is already loaded; by default the one that the settings name.
+
+    Returns:
+        The double. Its state is empty, or what `settings.state` holds.
 
     Raises:
-        SettingsError: The settings contradict the catalogue.
+        SettingsError: The settings contradict each other or the catalogue.
         StoreError: The state cannot be opened.
         CatalogError: The catalogue cannot be loaded.
 

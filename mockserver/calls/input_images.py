@@ -20,8 +20,6 @@ from qwenmock.schemas.models import Provider, Rule
 from qwenmock.schemas.vocabulary import JSON
 
 FETCH_SECONDS = 10.0
-RESOLVE = "x-dashscope-ossresourceresolve"
-"""The header that Model Studio demands beside an `oss://` address."""
 
 
 async def inspect(double: Double, call: Call, job: Job, trace: Trace) -> tuple[Input, ...]:
@@ -98,8 +96,9 @@ async def _bytes_of(
 
 async def _uploaded(double: Double, call: Call, url: str, longest: int, rules: Mapping[str, Rule]) -> bytes:
     data = await double.store.kept(url)
-    if data is None or call.header(RESOLVE).lower() != "enable":
-        reason = "nothing was uploaded there" if data is None else f"the header {RESOLVE}: enable is due"
+    header = double.dialects[call.provider.slug].resolve_header
+    if data is None or (header is not None and call.header(header).lower() != "enable"):
+        reason = "nothing was uploaded there" if data is None else f"expected the header {header}: enable"
         raise _bad(rules["schemes"], f"image cannot be downloaded: {reason}")
     if len(data) > longest:
         raise _too_large(rules)

@@ -8,6 +8,7 @@ import orjson
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.calls.call import Answer, Call, Trace
 from qwenmock.mockserver.errors import ApiError
+from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.vocabulary import JSON
 
 LONGEST_TEXT = 4000
@@ -49,7 +50,7 @@ def brief(value: JSON, depth: int = 0) -> JSON:
     return value
 
 
-def entry(call: Call, trace: Trace, answer: Answer, error: ApiError | None, now: float) -> dict[str, JSON]:
+def entry(call: Call, trace: Trace, answer: Answer, error: ApiError | None, now: float) -> JournalEntry:
     """Return the journal's entry for a call. Bodies stand in it as pieces of JSON, which need not be written again.
 
     Args:

@@ -32,6 +32,7 @@ from qwenmock.mockserver.errors import ApiError, Dropped, StoreError
 from qwenmock.mockserver.images.links import Recipe, recipe_of
 from qwenmock.mockserver.models import Charge, Input, Job, Refused, Result, Task
 from qwenmock.mockserver.store.protocols import InsufficientBalance, TooManyRequests
+from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.mockserver.tasks.lifecycle import new_id as new_task_id
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.mockserver.tasks.lifecycle import times as task_times
@@ -120,7 +121,7 @@ def replay(double: Double, call: Call, path: str, body: JSON) -> None:
             raise Replayed(recording)
 
 
-async def replayed(double: Double, call: Call, trace: Trace, recording: Recording) -> tuple[Answer, dict[str, JSON]]:
+async def replayed(double: Double, call: Call, trace: Trace, recording: Recording) -> tuple[Answer, JournalEntry]:
     """Answer as was recorded. Links that have ended become new ones to drawn pictures; nothing is billed."""
     trace.enter("replay")
     now = double.clock.now()
@@ -409,7 +410,7 @@ def _size(area: int, ratio: float, multiple: int) -> tuple[int, int]:
     return width, height
 
 
-async def record(double: Double, entry: dict[str, JSON], key: str) -> None:
+async def record(double: Double, entry: JournalEntry, key: str) -> None:
     """Put an entry into the journal. A journal that fails must not fail an answer that is right."""
     try:
         await double.store.record(entry, key)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from qwenmock.mockserver.accounts.keys import Caller
 from qwenmock.mockserver.calls.call import Call, Trace
 from qwenmock.mockserver.calls.double import Double
+from qwenmock.mockserver.dialects.base import TaskPage
 from qwenmock.mockserver.errors import ApiError
 from qwenmock.mockserver.images import uploads
 from qwenmock.mockserver.models import Task
@@ -66,28 +67,21 @@ async def _cancel(double: Double, call: Call, trace: Trace, _caller: Caller) -> 
 
 async def _tasks(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
     """List the key's tasks, a page at a time."""
-    page, size = (_whole(call.query.get(name), default) for name, default in (("page_no", 1), ("page_size", 10)))
-    asked = {name: call.query[name] for name in ("model_name", "status") if name in call.query}
-    dialect, now = double.dialects[call.provider.slug], double.clock.now()
-    listed: list[JSON] = []
-    for task in await double.store.tasks(Selection(call.provider.slug, trace.key)):
-        output = dialect.task(call.provider, task, view(task, now), task.request_id)["output"]
-        if (
-            asked.get("model_name", task.model) == task.model
-            and asked.get("status", output["task_status"]) == output["task_status"]
-        ):
-            listed.append({"model_name": task.model, "request_id": task.request_id, **output})
-    shown = listed[(page - 1) * size : page * size]
-    pages = -(-len(listed) // size)
-    return {
-        "request_id": trace.request_id,
-        "page_no": page,
-        "page_size": size,
-        "total_page": pages,
-        "total": len(listed),
-        "data": shown,
-        "tasks": shown,
-    }
+    provider, dialect, now = call.provider, double.dialects[call.provider.slug], double.clock.now()
+    names = dialect.list_parameters
+    assert names is not None, "checked when the dialect was loaded"
+    assert provider.tasks is not None, "a provider that lists tasks describes them"
+    number, size = _whole(call.query.get(names.page), 1), _whole(call.query.get(names.size), 10)
+    model, status = call.query.get(names.model), call.query.get(names.status)
+    found = [
+        (task, seen)
+        for task in await double.store.tasks(Selection(provider.slug, trace.key))
+        if model in {None, task.model}
+        for seen in (view(task, now),)
+        if status in {None, provider.tasks.states[seen.state].name}
+    ]
+    tasks = tuple(found[(number - 1) * size : number * size])
+    return dialect.task_list(provider, TaskPage(number, size, len(found), tasks), trace.request_id)
 
 
 def _whole(text: str | None, default: int) -> int:

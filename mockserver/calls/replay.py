@@ -1,4 +1,4 @@
-"""Recorded answers for recorded requests; other requests are answered by the contract."""
+"""Answers as they were recorded, for requests that were recorded; the contract answers the rest."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class _Turns:
 
 
 class Replay:
-    """The recordings of a folder by request. Several answers to one request follow each other; the last one stays."""
+    """The recordings of a folder, by what was asked. Several of one request take turns, and the last stays."""
 
     def __init__(self, recordings: Sequence[Recording]) -> None:
         self._found: dict[str, _Turns] = defaultdict(lambda: _Turns([]))
@@ -31,7 +31,7 @@ class Replay:
         """Return the recordings of a folder.
 
         Raises:
-            SettingsError: A file is not a recording.
+            RecordingError: The folder does not exist, or a file is not a valid recording.
 
         """
         return cls(load_recordings(folder))

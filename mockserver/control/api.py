@@ -25,7 +25,7 @@ from qwenmock.mockserver.images.headers import NotAnImage
 from qwenmock.mockserver.metrics import CONTENT_TYPE as METRICS_TYPE
 from qwenmock.mockserver.models import Account, Charge, Task
 from qwenmock.mockserver.money import amount
-from qwenmock.mockserver.store.protocols import Selection
+from qwenmock.mockserver.store.protocols import AccountChanges, Selection
 from qwenmock.mockserver.tasks.lifecycle import cancel, settle_finished, view
 from qwenmock.mockserver.tasks.lifecycle import describe as describe_task
 from qwenmock.schemas.vocabulary import JSON
@@ -218,12 +218,9 @@ class ControlApi:
         what = request.path_params.get("what", "all")
         if what not in RESETS:
             raise ControlError(404, f"{what!r} is none of {', '.join(RESETS)}")
-        if what in {"all", "faults"}:
-            await self.double.plan.set([])
-        if what in {"all", "clock"}:
-            self.double.clock.offset = await self.double.store.move_clock(None)
-        if what in {"all", "journal", "ledger", "tasks", "limits"}:
-            await self.double.store.reset(what)
+        await self.double.store.reset(what)
+        self.double.clock.offset = (await self.double.store.shared()).offset
+        await self.double.plan.load()
         return {"reset": what}
 
     async def upload(self, request: Request) -> JSON:
@@ -316,8 +313,8 @@ def _whole(text: str | None, name: str, default: int | None) -> int | None:
     return int(text)
 
 
-def _changes(body: dict[str, JSON]) -> dict[str, JSON]:
-    changes: dict[str, JSON] = {}
+def _changes(body: dict[str, JSON]) -> AccountChanges:
+    changes: AccountChanges = {}
     if "balance" in body:
         try:
             changes["balance"] = amount(body["balance"])

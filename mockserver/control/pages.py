@@ -7,7 +7,7 @@ build step: the files that ship are the files that are written.
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +21,7 @@ from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.control.contract import contract
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.store.protocols import Selection
+from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.vocabulary import JSON
 
 STATIC = Path(__file__).parent / "static"
@@ -120,7 +121,7 @@ class Pages:
             try:
                 entries = await self.double.store.journal(Selection(limit=MOST_AT_ONCE))
             except StoreError:
-                entries = list[Mapping[str, JSON]]()
+                entries = list[JournalEntry]()
             ids = [f"{entry['id']}/{entry['at']}" for entry in entries]
             new = entries[: ids.index(last)] if last in ids else entries
             if new or is_first:

@@ -31,13 +31,33 @@ def answer(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
     return dialect.success(Result(job, REQUEST_ID, CREATED, links, SIDE, SIDE))
 
 
-def ended_task(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
-    """Return what the query of a task that has succeeded answers, and what its callback carries."""
+def ended_task(provider: Provider, variant: Variant, seed: int = 0) -> Mapping[str, JSON] | None:
+    """Return what the query of a task that has succeeded answers, and what its callback carries.
+
+    Args:
+        provider: The provider.
+        variant: The variant of the request that created the task.
+        seed: Each seed is another task, with an id of its own.
+
+    Returns:
+        The answer; None if the variant makes no tasks, or no document prints a request.
+
+    """
+    task = _sample_task(provider, variant, seed)
+    return None if task is None else dialect_of(provider).task(provider, task, view(task, task.ends), REQUEST_ID)
+
+
+def running_task(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
+    """Return what the query of the same task answered while it was running."""
+    task = _sample_task(provider, variant)
+    return None if task is None else dialect_of(provider).task(provider, task, view(task, task.starts), REQUEST_ID)
+
+
+def _sample_task(provider: Provider, variant: Variant, seed: int = 0) -> Task | None:
     requests = exchanges(provider.slug, variant.name)
     if not requests or provider.endpoint_of(variant).created_response is None:
         return None
-    task = _task(provider, _job(provider, variant, requests[0].request))
-    return dialect_of(provider).task(provider, task, view(task, task.ends), REQUEST_ID)
+    return _task(provider, _job(provider, variant, requests[0].request), seed)
 
 
 def refusal(provider: Provider, kind: ErrorKind) -> Mapping[str, JSON]:
@@ -51,9 +71,9 @@ def _job(provider: Provider, variant: Variant, request: dict[str, JSON]) -> Job:
     return extractor(provider, variant)(request)
 
 
-def _task(provider: Provider, job: Job) -> Task:
+def _task(provider: Provider, job: Job, seed: int = 0) -> Task:
     return Task(
-        id=new_id(provider, CREATED, Random(0)),
+        id=new_id(provider, CREATED, Random(seed)),
         provider=provider.slug,
         endpoint=provider.endpoint_of(job.variant).name,
         variant=job.variant.name,

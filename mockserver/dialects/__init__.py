@@ -1,55 +1,90 @@
-"""How each provider writes its answers: one small module a provider, found by its name. No rule stands in them."""
+"""How each provider writes its answers: one module a provider, found by name. Rules stand in the catalogue, not here.
+
+May import `models`. Start reading in `base`; `dialect_of` finds a provider's dialect and checks that it is complete.
+"""
 
 import importlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, cast
+from collections.abc import Iterator
+from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
 
-from qwenmock.mockserver.models import Account, Refused, Result, Task
-from qwenmock.schemas.models import Provider
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.mockserver.dialects.base import Dialect
+from qwenmock.schemas.catalog import Catalog
+from qwenmock.schemas.errors import CatalogError
+from qwenmock.schemas.models import Endpoint, Provider
 
-if TYPE_CHECKING:
-    from qwenmock.mockserver.tasks.lifecycle import TaskStatus
+_NO_DIALECTS = frozenset({"base", "upstream"})
+"""Modules of this package that dialects are built from."""
 
 
-class Dialect(Protocol):
-    """What a dialect's module offers."""
+def dialects_of(catalog: Catalog) -> dict[str, Dialect]:
+    """Return every provider's dialect by slug.
 
-    def success(self, result: Result) -> Mapping[str, JSON]:
-        """Return the body that answers a synchronous request."""
-        ...
+    Raises:
+        CatalogError: As `dialect_of`.
 
-    def refusal(self, refused: Refused) -> Mapping[str, JSON]:
-        """Return the body of a refusal or failure."""
-        ...
-
-    def created(self, provider: Provider, task: Task) -> Mapping[str, JSON]:
-        """Return the body that answers the creation of a task. Only for providers with tasks, as all below."""
-        ...
-
-    def task(self, provider: Provider, task: Task, seen: "TaskStatus", request_id: str) -> Mapping[str, JSON]:
-        """Return the body that answers the query of a task."""
-        ...
-
-    def unknown_task(self, task_id: str, request_id: str) -> Mapping[str, JSON]:
-        """Return the body for a task that is not there, where that is no error."""
-        ...
-
-    def cancelled(self, request_id: str) -> Mapping[str, JSON]:
-        """Return the body that answers a cancellation."""
-        ...
-
-    def remaining(self, account: Account, used: float) -> Mapping[str, JSON]:
-        """Return the body that tells what is left."""
-        ...
+    """
+    return {provider.slug: dialect_of(provider) for provider in catalog}
 
 
 def dialect_of(provider: Provider) -> Dialect:
-    """Return the module that speaks for a provider.
+    """Return the dialect that a provider names.
 
     Raises:
-        ModuleNotFoundError: There is none for it.
+        CatalogError: The module does not exist, does not define exactly one subclass of `Dialect`, or its class lacks
+            a method that the provider's endpoints need.
 
     """
-    name = f"{__name__}.{provider.dialect.replace('-', '_')}"
-    return cast(Dialect, importlib.import_module(name))
+    module = _module_of(provider)
+    classes = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Dialect) and value.__module__ == module.__name__
+    ]
+    if len(classes) != 1:
+        raise _error(provider, f"expected one subclass of Dialect, got {len(classes)}, in {module.__file__}")
+    dialect = classes[0]
+    for name, reason in _needed(provider):
+        if getattr(dialect, name) is getattr(Dialect, name):
+            raise _error(provider, f"{dialect.__name__}.{name} is missing, needed for {reason}, in {module.__file__}")
+    return dialect()
+
+
+def _module_of(provider: Provider) -> ModuleType:
+    stem = provider.dialect.replace("-", "_")
+    name = f"{__name__}.{stem}"
+    known = [each.name for each in iter_modules(__path__) if each.name not in _NO_DIALECTS]
+    if stem not in known:
+        file = Path(__path__[0]) / f"{stem}.py"
+        raise _error(provider, f"unknown dialect {provider.dialect!r}, expected one of {', '.join(known)} or a {file}")
+    return importlib.import_module(name)
+
+
+def _needed(provider: Provider) -> Iterator[tuple[str, str]]:
+    """Return the methods and attributes that a provider's answers need, each with what needs it."""
+    yield "refusal", "every refusal"
+    for endpoint in provider.endpoints.values():
+        for name in _needed_by(provider, endpoint):
+            yield name, f"endpoint {endpoint.name!r}"
+
+
+def _needed_by(provider: Provider, endpoint: Endpoint) -> tuple[str, ...]:
+    match endpoint.kind:
+        case "create":
+            return ("success",) if endpoint.created_response is None else ("created", "task")
+        case "task":
+            has_errors = {"task_not_found", "task_forbidden"} <= provider.errors.keys()
+            return ("task",) if has_errors else ("task", "unknown_task")
+        case "list":
+            return "list_parameters", "task_list"
+        case "cancel":
+            return ("cancelled",)
+        case "credits":
+            return ("remaining",)
+        case "upload":
+            return "upload_folder", "upload_policy"
+
+
+def _error(provider: Provider, reason: str) -> CatalogError:
+    return CatalogError(Path(provider.slug) / "provider.toml", "/dialect", f"provider {provider.slug!r}: {reason}")

@@ -1,4 +1,4 @@
-"""The body that Model Studio answers with, which its resellers pass on or wrap."""
+"""The bodies of Model Studio's synchronous answers, which its resellers pass on or wrap."""
 
 from qwenmock.mockserver.models import Refused, Result
 from qwenmock.schemas.vocabulary import JSON
@@ -6,8 +6,7 @@ from qwenmock.schemas.vocabulary import JSON
 
 def body(result: Result) -> dict[str, JSON]:
     """Return `output`, `usage` and `request_id` for a result; text to image also counts its sub-tasks."""
-    format_value = {"role": "assistant", "content": [{"image": url} for url in result.urls]}
-    output: dict[str, JSON] = {"choices": [{"finish_reason": "stop", "message": format_value}]}
+    output: dict[str, JSON] = {"choices": choices(result.urls)}
     if not result.job.images:
         succeeded = len(result.urls)
         total = succeeded + result.failed
@@ -19,7 +18,12 @@ def body(result: Result) -> dict[str, JSON]:
     }
 
 
-def data(result: Result) -> list[dict[str, JSON]]:
+def choices(urls: tuple[str, ...]) -> list[JSON]:
+    """Return the images as the one message of an assistant."""
+    return [{"finish_reason": "stop", "message": {"role": "assistant", "content": [{"image": url} for url in urls]}}]
+
+
+def data(result: Result) -> list[JSON]:
     """Return the list of images in the form that OpenAI-like gateways use."""
     return [{"url": url, "b64_json": "", "revised_prompt": ""} for url in result.urls]
 

@@ -257,7 +257,20 @@ def create_app(double: Double, *, calls_out: bool = True) -> Application:
     """Return the ASGI application for a double.
 
     Args:
-        calls_out: Whether it makes the callbacks that it is asked for. In an examination nobody receives them.
+        double: The double that answers.
+        calls_out: Whether to send the callbacks that requests ask for. The examiner switches this off.
+
+    Returns:
+        An application for any ASGI server, or for `httpx.ASGITransport`, which needs no socket.
+
+    Example:
+        ```python
+        import httpx
+        from qwenmock.mockserver import Settings, create_app, create_double
+
+        app = create_app(create_double(Settings(seed=1)))
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://double/nebula")
+        ```
 
     """
     return Application(double, calls_out=calls_out)

@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import TextIO
 
 import orjson
 from rich.console import Console
 from rich.text import Text
 
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.mockserver.store.records import JournalEntry
 
 FLUSH_SECONDS = 0.05
 COLOURED_AT_ONCE = 100
@@ -43,10 +42,10 @@ class RequestLog:
         self._write = as_json if form == "json" else as_text
         self._stream = stream
         self._lines: list[str] = []
-        self._entries: list[Mapping[str, JSON]] = []
+        self._entries: list[JournalEntry] = []
         self._console = Console(file=stream, highlight=False) if form == "text" and stream.isatty() else None
 
-    def __call__(self, entry: Mapping[str, JSON]) -> None:
+    def __call__(self, entry: JournalEntry) -> None:
         """Log one entry."""
         if not self._entries and not self._lines:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
@@ -70,12 +69,12 @@ class RequestLog:
             self._stream.flush()
 
 
-def as_json(entry: Mapping[str, JSON]) -> str:
+def as_json(entry: JournalEntry) -> str:
     """Return an entry as a line of JSON."""
     return orjson.dumps({name: entry[name] for name in SHOWN}).decode()
 
 
-def as_text(entry: Mapping[str, JSON]) -> str:
+def as_text(entry: JournalEntry) -> str:
     """Return an entry as a line to read."""
     return (
         f"{entry['method']} {entry['path']} {entry['status']} {entry['milliseconds']:.1f} ms "
@@ -83,7 +82,7 @@ def as_text(entry: Mapping[str, JSON]) -> str:
     )
 
 
-def as_line(entry: Mapping[str, JSON]) -> Text:
+def as_line(entry: JournalEntry) -> Text:
     """Return an entry as a line for a terminal: what matters first, the rest cut where the screen ends."""
     status: int = entry["status"]
     colour = "red" if status >= 500 or status == 0 else "yellow" if status >= 400 else "green"
@@ -99,7 +98,7 @@ def as_line(entry: Mapping[str, JSON]) -> Text:
     )
 
 
-def _end(entry: Mapping[str, JSON]) -> str:
+def _end(entry: JournalEntry) -> str:
     charge, refusal = entry["charge"], entry["refusal"]
     if refusal is not None:
         return as_printable(refusal["detail"])[:200]

@@ -53,7 +53,7 @@ def settle_memory() -> None:
 
 def stop_seconds(settings: Settings) -> int:
     """Return how long what was begun may take to end: an image that is being made is still answered."""
-    return math.ceil(settings.latency.most) + STOP_SECONDS
+    return math.ceil(settings.latency.maximum) + STOP_SECONDS
 
 
 def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Server:
@@ -101,11 +101,11 @@ def stop_on_signals(server: uvicorn.Server) -> None:
 
 
 class RunningServer:
-    """A double that answers on a port of this machine.
+    """A double that listens on a port of this machine.
 
     Attributes:
-        double: The double itself.
-        port: Its port.
+        double: The double.
+        port: The port that it listens on.
 
     """
 
@@ -115,11 +115,22 @@ class RunningServer:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port."""
+        """Scheme, host and port, for example `http://127.0.0.1:40123`."""
         return f"http://{self.double.settings.host}:{self.port}"
 
     def url(self, slug: str) -> str:
-        """Return what stands in for the provider's production base URL."""
+        """Return the URL that replaces a provider's production base URL.
+
+        Args:
+            slug: The provider, for example `nebula`.
+
+        Returns:
+            The URL, without a slash at the end.
+
+        Raises:
+            KeyError: The catalogue has no such provider.
+
+        """
         return f"{self.origin}/{self.double.catalog[slug].slug}"
 
 
@@ -146,10 +157,27 @@ def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, settings: Sett
 
 @contextmanager
 def running(settings: Settings | None = None) -> Generator[RunningServer]:
-    """Run a double in a thread, on a free port unless the settings name one, until the block ends.
+    """Run a double in a thread until the `with` block ends.
+
+    Args:
+        settings: Settings of the double; by default `Settings(port=0)`, which takes a free port. `workers` is ignored:
+            the double runs in this process.
+
+    Yields:
+        The running double.
 
     Raises:
-        SettingsError: The settings are not right, or the port is taken.
+        SettingsError: The settings contradict each other or the catalogue, or the port is in use.
+        StoreError: The state cannot be opened.
+        CatalogError: The catalogue cannot be loaded.
+
+    Example:
+        ```python
+        from qwenmock.mockserver import Settings, running
+
+        with running(Settings(port=0, strict=True)) as server:
+            call_my_code(base_url=server.url("nebula"), api_key="sk-mock")
+        ```
 
     """
     double = create_double(settings or Settings(port=0))

@@ -13,11 +13,11 @@ from starlette.requests import ClientDisconnect, Request
 
 from qwenmock.mockserver.calls.call import Call
 from qwenmock.mockserver.calls.double import Double
+from qwenmock.mockserver.models import UploadPolicy
 from qwenmock.schemas.vocabulary import JSON
 
 UPLOAD_PATH = "/__upload__"
 SCHEME = "oss://"
-ACCESS_KEY_ID = "qwenmock"
 POLICY_SECONDS = 300
 FILE_MEGABYTES = 100
 MAX_BYTES = FILE_MEGABYTES * 2**20
@@ -25,24 +25,19 @@ MAX_BYTES = FILE_MEGABYTES * 2**20
 
 def policy(double: Double, call: Call, request_id: str) -> JSON:
     """Return the certificate that an upload needs."""
-    folder = f"dashscope-instant/{double.new_id().replace('-', '')}"
+    dialect = double.dialects[call.provider.slug]
+    folder = f"{dialect.upload_folder}/{double.new_id().replace('-', '')}"
     expires = int(double.clock.now()) + POLICY_SECONDS
     text = base64.b64encode(orjson.dumps({"dir": folder, "expires": expires})).decode()
-    return {
-        "request_id": request_id,
-        "data": {
-            "policy": text,
-            "signature": double.links.sign("upload", text),
-            "upload_dir": folder,
-            "upload_host": call.base_url + UPLOAD_PATH,
-            "expire_in_seconds": POLICY_SECONDS,
-            "max_file_size_mb": FILE_MEGABYTES,
-            "capacity_limit_mb": 999999999,
-            "oss_access_key_id": ACCESS_KEY_ID,
-            "x_oss_object_acl": "private",
-            "x_oss_forbid_overwrite": "true",
-        },
-    }
+    granted = UploadPolicy(
+        text=text,
+        signature=double.links.sign("upload", text),
+        folder=folder,
+        url=call.base_url + UPLOAD_PATH,
+        seconds=POLICY_SECONDS,
+        max_megabytes=FILE_MEGABYTES,
+    )
+    return dialect.upload_policy(granted, request_id)
 
 
 async def store_upload(double: Double, request: Request) -> tuple[int, str]:

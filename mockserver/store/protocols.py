@@ -1,17 +1,30 @@
-"""Where the double keeps what it must not forget: accounts, charges, limits, the journal, pictures that were sent."""
+"""The interface of the stores: five small protocols, and `Store`, which has them all.
+
+Each method is one atomic step. When it returns, its effect is committed. Times are unix seconds on the double's clock
+unless a method says otherwise. Every method raises `StoreError` if the database fails; nothing was changed then.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias, TypedDict
 
 from qwenmock.mockserver.models import Account, Charge, Delivery, Task
+from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.vocabulary import JSON
 from qwenmock.schemas.wording import counted
 
+ResetScope: TypeAlias = Literal["all", "journal", "ledger", "tasks", "faults", "limits", "clock"]
+"""What a reset deletes."""
+
 
 class AccountDefaults(NamedTuple):
-    """How an account begins when its key is first used."""
+    """The first state of an account; it is opened when its key is first used.
+
+    Attributes:
+        requests_per_minute: None for no limit.
+
+    """
 
     provider: str
     key: str
@@ -20,12 +33,21 @@ class AccountDefaults(NamedTuple):
     requests_per_minute: int | None
 
 
+class AccountChanges(TypedDict, total=False):
+    """New values for an account."""
+
+    balance: Decimal
+    requests_per_minute: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which entries are asked for; None leaves a field open.
+    """A filter for stored entries; a field that is None matches everything.
 
     Attributes:
-        limit: How many at the most.
+        status: HTTP status. Only for the journal.
+        request_id: Only for charges.
+        limit: Largest number of entries to return.
 
     """
 
@@ -35,8 +57,8 @@ class Selection:
     request_id: str | None = None
     limit: int = 1000
 
-    def fits(self, key: str, entry: Mapping[str, JSON]) -> bool:
-        """Tell whether a journal entry, written for a key, is among those asked for."""
+    def matches(self, key: str, entry: JournalEntry) -> bool:
+        """Tell whether a journal entry, recorded for a key, passes the filter."""
         return (
             self.key in {None, key}
             and self.provider in {None, entry["provider"]}
@@ -46,11 +68,11 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What every process that shares the state must know before it acts.
+    """State that any process may change, and that all must follow.
 
     Attributes:
         offset: Seconds that the clock was moved by.
-        plan: Number of the fault plan; a new one for each change.
+        plan: Number of the fault plan; each change makes a new number.
 
     """
 
@@ -58,16 +80,16 @@ class Shared:
     plan: int
 
 
-class InsufficientBalance(Exception):  # noqa: N818, an answer of the store, no failure
-    """The account does not hold what the request may cost."""
+class InsufficientBalance(Exception):  # noqa: N818, an answer of the store, not a failure
+    """The balance is smaller than the amount."""
 
 
-class TooManyRequests(Exception):  # noqa: N818, an answer of the store, no failure
-    """The key has used up its requests of this minute.
+class TooManyRequests(Exception):  # noqa: N818, an answer of the store, not a failure
+    """The key has reached its limit of requests a minute.
 
     Attributes:
-        per_minute: How many it has.
-        wait: Seconds until the next would be admitted.
+        per_minute: The limit.
+        wait: Seconds until a request would be accepted.
 
     """
 
@@ -78,11 +100,11 @@ class TooManyRequests(Exception):  # noqa: N818, an answer of the store, no fail
 
 
 class Fetch(NamedTuple):
-    """A picture that was asked for.
+    """A request for an image.
 
     Attributes:
-        path: Of its link, without the query.
-        is_expired: Whether its link had ended.
+        path: Path of its link, without the query.
+        is_expired: Whether the link had expired.
 
     """
 
@@ -90,33 +112,178 @@ class Fetch(NamedTuple):
     is_expired: bool
 
 
-class Store(Protocol):
-    """What every store does. Each method is one atomic step; when it returns, it is done and kept.
+class AccountStore(Protocol):
+    """Accounts, request limits, reservations and charges."""
+
+    async def account(self, defaults: AccountDefaults) -> Account:
+        """Return an account; open it if it does not exist."""
+        ...
+
+    async def accounts(self, selection: Selection) -> Sequence[Account]:
+        """Return the accounts, oldest first; the selection's limit is not used."""
+        ...
+
+    async def change_account(self, defaults: AccountDefaults, changes: AccountChanges) -> Account:
+        """Change an account and return it; open it if it does not exist."""
+        ...
+
+    async def admit(self, defaults: AccountDefaults, now: float) -> Decimal:
+        """Count a request against its key's limit and return the balance; open the account if it does not exist.
+
+        Raises:
+            TooManyRequests: The limit of the last minute is reached.
+
+        """
+        ...
+
+    async def reserve(self, defaults: AccountDefaults, request_id: str, amount: Decimal, until: float | None) -> None:
+        """Move an amount from the balance to a reservation for a request; open the account if it does not exist.
+
+        Args:
+            until: Real unix seconds after which `release_expired` releases it, since the process of the request must
+                have died; None for a reservation that does not expire.
+
+        Raises:
+            InsufficientBalance: The balance is smaller, or 0; nothing was changed.
+
+        """
+        ...
+
+    async def release(self, provider: str, key: str, request_id: str) -> None:
+        """Move the reservation of a request back to the balance, if there is one."""
+        ...
+
+    async def release_expired(self) -> None:
+        """Release the reservations of requests whose process has died."""
+        ...
+
+    async def charge(self, charge: Charge, entry: JournalEntry, *, is_held: bool) -> None:
+        """Book a charge, and record the journal entry of its request.
+
+        Args:
+            charge: On an account that exists.
+            entry: The journal entry.
+            is_held: Whether the amount was reserved; the rest of the reservation is released. If not, the amount is
+                taken from the balance now.
+
+        Raises:
+            InsufficientBalance: Nothing was reserved, and the balance is smaller, or 0; nothing was changed.
+            StoreError: `is_held`, but there is no reservation for the request; nothing was changed.
+
+        """
+        ...
+
+    async def charges(self, selection: Selection) -> Sequence[Charge]:
+        """Return the charges, newest first."""
+        ...
+
+
+class TaskStore(Protocol):
+    """Tasks and their callbacks."""
+
+    async def add_task(self, task: Task) -> None:
+        """Add a new task."""
+        ...
+
+    async def task(self, task_id: str) -> Task | None:
+        """Return a task, or None if it does not exist."""
+        ...
+
+    async def tasks(self, selection: Selection) -> Sequence[Task]:
+        """Return the tasks, newest first."""
+        ...
+
+    async def finished_tasks(self, now: float) -> Sequence[Task]:
+        """Return the tasks that have ended and are not settled."""
+        ...
+
+    async def finish_task(self, task: Task, charge: Charge | None, deliveries: Sequence[Delivery]) -> bool:
+        """Settle a task once: book its charge or release its reservation, and add its callbacks.
+
+        Returns False if it was settled before; nothing was changed then.
+        """
+        ...
+
+    async def claim_delivery(self, now: float, lease: float) -> Delivery | None:
+        """Return a callback whose time has come; no other process gets it until the lease (real unix seconds) ends."""
+        ...
+
+    async def set_delivery(self, delivery: Delivery) -> None:
+        """Add a callback, or store its new state and end the claim to it."""
+        ...
+
+    async def deliveries(self, task_id: str | None) -> Sequence[Delivery]:
+        """Return the callbacks of a task, oldest first; None for those of all tasks."""
+        ...
+
+    async def release_held(self, key: str, now: float) -> None:
+        """Make the held callbacks of a key ready for delivery."""
+        ...
+
+    async def has_work(self) -> bool:
+        """Tell whether a task is not settled, or a callback not delivered yet."""
+        ...
+
+
+class JournalStore(Protocol):
+    """The journal of requests, and which images were fetched."""
+
+    async def record(self, entry: JournalEntry, key: str) -> None:
+        """Add an entry to the journal; the oldest entries are dropped when it is full."""
+        ...
+
+    async def journal(self, selection: Selection) -> Sequence[JournalEntry]:
+        """Return the journal entries, newest first."""
+        ...
+
+    async def fetched(self, fetch: Fetch) -> None:
+        """Record that an image was fetched; a repeated fetch is recorded once. The oldest are dropped."""
+        ...
+
+    async def fetches(self) -> Sequence[Fetch]:
+        """Return the recorded fetches, oldest first."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Input images, uploads and long prompts, by their digest or address."""
+
+    async def keep(self, digest: str, data: bytes) -> None:
+        """Store some bytes; the least recently used are dropped when there is no room."""
+        ...
+
+    async def kept(self, digest: str) -> bytes | None:
+        """Return the stored bytes, or None."""
+        ...
+
+
+class ControlStore(Protocol):
+    """What all processes on the same state share: settings, the clock's offset and the fault plan.
 
     Attributes:
-        is_shared: Whether other processes may work on the same state.
+        is_shared: Whether other processes may use the same state.
 
     """
 
     is_shared: bool
 
     def setting(self, name: str, default: str) -> str:
-        """Return a value that all workers share, and that restarts keep; the default is kept where there is none.
+        """Return a value that all processes share and restarts keep; store the default if there is none.
 
-        For start-up, before anything is served.
+        Blocks: only for start-up.
         """
         ...
 
     def register(self) -> int:
-        """Return a number that no other process has had on this state. For start-up."""
+        """Return the number of this process, unique on this state, from 0. Blocks: only for start-up."""
         ...
 
     async def shared(self) -> Shared:
-        """Return what may have been changed by another process."""
+        """Return the present offset and plan number."""
         ...
 
     async def move_clock(self, seconds: float | None) -> float:
-        """Add to the clock's offset, or with None set it to 0, and return it."""
+        """Add to the clock's offset and return it; None resets it to 0."""
         ...
 
     async def set_faults(self, faults: Sequence[Mapping[str, JSON]]) -> None:
@@ -124,144 +291,27 @@ class Store(Protocol):
         ...
 
     async def faults(self) -> Mapping[str, Mapping[str, JSON]]:
-        """Return the faults by id, in order, each with the `times` that are left."""
+        """Return the remaining faults by id, in order, each with the `times` that are left."""
         ...
 
     async def use_fault(self, fault_id: str) -> bool:
-        """Count down a fault that has `times`. Returns False where none is left."""
+        """Count down a fault that has `times`. Returns False if none are left."""
         ...
 
-    async def account(self, defaults: AccountDefaults) -> Account:
-        """Return the account, defaults it where there is none yet."""
-        ...
 
-    async def change_account(self, defaults: AccountDefaults, changes: Mapping[str, JSON]) -> Account:
-        """Set `balance` (Decimal) or `requests_per_minute` (int or None) and return the account."""
-        ...
+class Store(AccountStore, TaskStore, JournalStore, BlobStore, ControlStore, Protocol):
+    """Everything that a double stores."""
 
-    async def admit(self, defaults: AccountDefaults, now: float) -> Decimal:
-        """Count a request against its key's limit, defaults the account where there is none. Returns the balance.
-
-        Raises:
-            TooManyRequests: The limit is used up.
-
-        """
-        ...
-
-    async def reserve(self, defaults: AccountDefaults, request_id: str, amount: Decimal, until: float | None) -> None:
-        """Take the amount off the balance and hold it for the request.
+    async def reset(self, what: ResetScope) -> None:
+        """Delete state.
 
         Args:
-            until: Real unix seconds after which the hold is given up, as its process must have died; None: never.
-
-        Raises:
-            InsufficientBalance: The balance is smaller; nothing was changed.
+            what: `journal` (with the fetches), `ledger` (accounts open anew), `tasks` (with their callbacks),
+                `limits`, `clock` (offset 0), `faults` (an empty plan), or `all` of these.
 
         """
-        ...
-
-    async def release(self, provider: str, key: str, request_id: str) -> None:
-        """Give back what is held for the request, if anything is."""
-        ...
-
-    async def release_expired(self) -> None:
-        """Give back what requests hold whose process has died."""
-        ...
-
-    async def charge(self, charge: Charge, entry: Mapping[str, JSON], *, is_held: bool) -> None:
-        """Book the charge, and put what the journal says of its request beside it.
-
-        Args:
-            charge: For a request of an account that is open.
-            entry: The journal's entry.
-            is_held: Whether the amount was reserved before; what is left of it goes back. Else it comes off the
-                balance now.
-
-        Raises:
-            InsufficientBalance: Nothing was reserved, and the balance is smaller; nothing was changed.
-
-        """
-        ...
-
-    async def add_task(self, task: Task) -> None:
-        """Keep a new task."""
-        ...
-
-    async def task(self, task_id: str) -> Task | None:
-        """Return a task."""
-        ...
-
-    async def tasks(self, selection: Selection) -> Sequence[Task]:
-        """Return tasks, newest first."""
-        ...
-
-    async def finished_tasks(self, now: float) -> Sequence[Task]:
-        """Return the tasks that have ended and were not settled."""
-        ...
-
-    async def finish_task(self, task: Task, charge: Charge | None, deliveries: Sequence[Delivery]) -> bool:
-        """Settle a task, once: book its charge or give back what is held, and set its callbacks up.
-
-        Returns False, having changed nothing, where somebody else has settled it already.
-        """
-        ...
-
-    async def claim_delivery(self, now: float, lease: float) -> Delivery | None:
-        """Return a callback that is due, and keep others from it until the lease (real unix seconds) ends."""
-        ...
-
-    async def set_delivery(self, delivery: Delivery) -> None:
-        """Keep a callback's new state, and end the claim to it."""
-        ...
-
-    async def deliveries(self, task_id: str | None) -> Sequence[Delivery]:
-        """Return the callbacks of a task, or all, oldest first."""
-        ...
-
-    async def release_held(self, key: str, now: float) -> None:
-        """Let the callbacks of a key go that were held until another had gone out."""
-        ...
-
-    async def has_work(self) -> bool:
-        """Tell whether a task or a callback is still under way."""
-        ...
-
-    async def accounts(self, selection: Selection) -> Sequence[Account]:
-        """Return the accounts, oldest first."""
-        ...
-
-    async def charges(self, selection: Selection) -> Sequence[Charge]:
-        """Return the charges, newest first."""
-        ...
-
-    async def record(self, entry: Mapping[str, JSON], key: str) -> None:
-        """Put an entry into the journal; the oldest leave when it is full."""
-        ...
-
-    async def journal(self, selection: Selection) -> Sequence[Mapping[str, JSON]]:
-        """Return journal entries, newest first."""
-        ...
-
-    async def fetched(self, fetch: Fetch) -> None:
-        """Note that a picture was asked for, once however often; the oldest such notes leave when they are many."""
-        ...
-
-    async def fetches(self) -> Sequence[Fetch]:
-        """Return which pictures were asked for, the oldest first."""
-        ...
-
-    async def keep(self, digest: str, data: bytes) -> None:
-        """Keep some bytes under their digest; the longest unused leave when there is no room."""
-        ...
-
-    async def kept(self, digest: str) -> bytes | None:
-        """Return what is kept under the digest."""
-        ...
-
-    async def reset(self, what: str) -> None:
-        """Forget `journal` (fetches too), `ledger` (accounts begin anew), `tasks`, `limits` or `all`."""
         ...
 
     async def close(self) -> None:
-        """Let go of what the store holds."""
+        """Close the connections."""
         ...

@@ -1,40 +1,108 @@
-"""How the stores write down what they keep: JSON for what is only handed back, columns for what is searched.
+"""How the stores write their records: JSON for what is only returned, columns for what is searched.
 
 Amounts are whole billionths, so that sums are exact.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
-from typing import TypeAlias
+from typing import NamedTuple, NotRequired, TypedDict
 
 import orjson
 
-from qwenmock.mockserver.models import Charge, Delivery, Task
+from qwenmock.mockserver.models import Charge, Delivery, DeliveryState, Task
 from qwenmock.mockserver.money import from_units, to_units
-from qwenmock.schemas.vocabulary import JSON
 
 MINUTE = 60.0
-"""The window of a limit, in seconds."""
+"""Window of a request limit, in seconds."""
 JOURNAL_BYTES = 32 * 2**20
-"""What the journal holds at the most, whatever its number of entries."""
+"""Largest journal, whatever its number of entries."""
 KEPT_BYTES = 64 * 2**20
-"""What is kept of pictures and long prompts at the most."""
+"""Room for input images, uploads and long prompts."""
 FETCHES = 10_000
-"""Of how many pictures it is known that they were asked for."""
-CHARGE_COLUMNS = (
-    "id",
-    "request_id",
-    "provider",
-    "model",
-    "key",
-    "images",
-    "unit_price",
-    "currency",
-    "amount",
-    "created",
-)
+"""Number of image fetches that are remembered."""
 
-ChargeRow: TypeAlias = tuple[str, str, str, str, str, int, int | None, str, int, float]
+
+class JournalRefusal(TypedDict):
+    """Why a request was refused: a kind of error of its provider, and what exactly was wrong."""
+
+    kind: str
+    detail: str
+
+
+class JournalRule(TypedDict):
+    """The rule that a request broke, where it was read, and how certain it is."""
+
+    id: str
+    source: str
+    certainty: str
+
+
+class JournalCharge(TypedDict):
+    """What a request cost; the amount is a decimal as text."""
+
+    id: str
+    images: int
+    amount: str
+    currency: str
+
+
+class JournalEntry(TypedDict):
+    """A request and its answer, or an attempt of a callback (`endpoint` is then `callback`).
+
+    Keys are masked; long texts and images are cut. `request` and `answer` are JSON; an entry that is about to be
+    written may hold them as `orjson.Fragment`.
+    """
+
+    id: str
+    at: float
+    provider: str
+    endpoint: str
+    method: str
+    path: str
+    key: str
+    status: int
+    milliseconds: float
+    microseconds: NotRequired[Mapping[str, int]]
+    variant: str
+    model: str
+    task: str
+    effective_prompt: NotRequired[str]
+    effective_negative_prompt: NotRequired[str]
+    request: object
+    answer: object
+    retry_after: NotRequired[str | None]
+    refusal: JournalRefusal | None
+    rule: JournalRule | None
+    advisories: list[str]
+    charge: JournalCharge | None
+    attempt: NotRequired[int]
+    state: NotRequired[DeliveryState]
+
+
+class ChargeRow(NamedTuple):
+    """A charge as it is stored; its fields are the columns. Amounts are billionths."""
+
+    id: str
+    request_id: str
+    provider: str
+    model: str
+    key: str
+    images: int
+    unit_price: int | None
+    currency: str
+    amount: int
+    created: float
+
+
+def dump_entry(entry: JournalEntry, key: str) -> bytes:
+    """Return a journal entry, with the key it was recorded for, as JSON."""
+    return orjson.dumps([key, entry])
+
+
+def load_entries(lines: bytes) -> Sequence[tuple[str, JournalEntry]]:
+    """Return the keys and entries in a JSON array of what `dump_entry` wrote."""
+    return orjson.loads(lines)
 
 
 def dump(value: Task | Delivery) -> bytes:
@@ -44,36 +112,43 @@ def dump(value: Task | Delivery) -> bytes:
 
 def load_task(data: bytes) -> Task:
     """Return the task that `dump` wrote."""
-    values: dict[str, JSON] = orjson.loads(data)
-    values |= {"urls": tuple(values["urls"]), "reserved": Decimal(values["reserved"])}
-    return Task(**values)
+    values = orjson.loads(data)
+    return Task(**values | {"urls": tuple(values["urls"]), "reserved": Decimal(values["reserved"])})
 
 
 def load_delivery(data: bytes) -> Delivery:
     """Return the callback that `dump` wrote."""
-    values: dict[str, JSON] = orjson.loads(data)
-    values["attempts"] = tuple(values["attempts"])
-    return Delivery(**values)
+    values = orjson.loads(data)
+    return Delivery(**values | {"attempts": tuple(values["attempts"])})
 
 
 def charge_row(charge: Charge) -> ChargeRow:
-    """Return a charge's values in the order of `CHARGE_COLUMNS`."""
-    return (
-        charge.id,
-        charge.request_id,
-        charge.provider,
-        charge.model,
-        charge.key,
-        charge.images,
-        None if charge.unit_price is None else to_units(charge.unit_price),
-        charge.currency,
-        to_units(charge.amount),
-        charge.created,
+    """Return a charge as it is stored."""
+    return ChargeRow(
+        id=charge.id,
+        request_id=charge.request_id,
+        provider=charge.provider,
+        model=charge.model,
+        key=charge.key,
+        images=charge.images,
+        unit_price=None if charge.unit_price is None else to_units(charge.unit_price),
+        currency=charge.currency,
+        amount=to_units(charge.amount),
+        created=charge.created,
     )
 
 
 def load_charge(row: ChargeRow) -> Charge:
     """Return the charge of a row."""
-    id_, request_id, provider, model, key, images, unit_price, currency, amount, created = row
-    price = None if unit_price is None else from_units(unit_price)
-    return Charge(id_, request_id, provider, model, key, images, price, currency, from_units(amount), created)
+    return Charge(
+        id=row.id,
+        request_id=row.request_id,
+        provider=row.provider,
+        model=row.model,
+        key=row.key,
+        images=row.images,
+        unit_price=None if row.unit_price is None else from_units(row.unit_price),
+        currency=row.currency,
+        amount=from_units(row.amount),
+        created=row.created,
+    )

@@ -17,6 +17,7 @@ from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import Delivery
 from qwenmock.mockserver.net import webhook_signatures
 from qwenmock.mockserver.net.guarded_client import Outbound, OutboundError
+from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.mockserver.tasks.lifecycle import settle_finished, view
 from qwenmock.schemas.vocabulary import JSON
 
@@ -129,7 +130,7 @@ class CallbackWorker:
 
     async def _tell(self, delivery: Delivery, attempt: dict[str, JSON], content: JSON) -> None:
         """Put an attempt into the journal."""
-        entry: dict[str, JSON] = {
+        entry: JournalEntry = {
             "id": delivery.id,
             "at": attempt["at"],
             "provider": delivery.provider,

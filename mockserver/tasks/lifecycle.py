@@ -5,12 +5,12 @@ ends (billing, then callbacks) happens once, when anybody next looks or when the
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.models import Charge, Delivery, Task
+from qwenmock.mockserver.models import Charge, Delivery, Task, TaskStatus
 from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
@@ -22,25 +22,6 @@ PENDING_PART = 0.2
 LATE_SECONDS = 60.0
 HELD_SECONDS = 10.0
 ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskStatus:
-    """How a task looks at one moment.
-
-    Attributes:
-        state: `pending`, `running`, `succeeded`, `failed` or `cancelled`.
-        progress: 0 to 100, never falling.
-
-    """
-
-    state: str
-    progress: int
-
-    @property
-    def ended(self) -> bool:
-        """Whether it will not change any more."""
-        return self.state not in {"pending", "running"}
 
 
 def view(task: Task, now: float) -> TaskStatus:
@@ -69,7 +50,7 @@ def new_id(provider: Provider, created: float, rng: Random) -> str:
 def times(double: Double, created: float, wait: float) -> tuple[float, float]:
     """Return when a task that is created now starts, and when it ends."""
     latency = double.settings.latency
-    if latency.most == 0:
+    if latency.maximum == 0:
         return created + INSTANT[0] + wait, created + INSTANT[1] + wait
     takes = REALISTIC if latency.is_realistic else latency.draw(double.rng)
     return created + takes * PENDING_PART + wait, created + takes + wait

@@ -1,4 +1,5 @@
-"""The commands of the examiner and the recorder. The server's command line loads them by name.
+"""The commands of the examiner and the recorder, one module each. The server's command line loads them by name.
 
-May import every room of the plugin and the server. Start reading in `declarations`.
+May import every room of the plugin and the server, and import them when they run: help and completion are fast. Start
+reading in `check`.
 """

@@ -1,115 +1,59 @@
-"""`qwenmock check`: an examination without pytest, for people."""
+"""`qwenmock check`: examine a server without pytest."""
 
-import os
-import sys
-from typing import Any
+import click
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-
-from qwenmock.pytest_plugin.examiner import report
-from qwenmock.pytest_plugin.examiner.results import CouldNotRun
-from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
-from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.pytest_plugin.options import OptionError, Options, key_variable, keys_of, read_options
-from qwenmock.pytest_plugin.setup import chosen, create_examiner
-from qwenmock.schemas.models import Provider
-from qwenmock.schemas.vocabulary import JSON
-
-CONFORMS, VIOLATIONS, COULD_NOT_RUN = 0, 1, 2
-SHOWN_FAILURES = 5
+from qwenmock.mockserver.commands import parameters as types
+from qwenmock.mockserver.commands.base import Command
+from qwenmock.mockserver.errors import SettingsError
+from qwenmock.pytest_plugin.options import CONTRACT_OPTIONS, Declaration, GivenOptions, OptionError
 
 
-def check(values: dict[str, Any]) -> int:
-    """Examine what the options name, and say what came out.
+def check(given: GivenOptions) -> int:
+    """Examine what the options name."""
+    from qwenmock.pytest_plugin.commands.examination import examine
+    from qwenmock.pytest_plugin.examiner.results import CouldNotRun
 
-    Raises:
-        OptionError: The options are not right.
-        CouldNotRun: Nothing can be examined.
-
-    """
-    values = {**values, "live_url": values.pop("url")}
-    options = read_options(values)
-    if options.live and not options.providers:
-        raise OptionError("--provider SLUG is due: the contract that the endpoint is held to")
-    providers = chosen(options)
-    for provider in providers if options.live else ():
-        if keys_of(provider.slug, os.environ)[0] is None:
-            variable = key_variable(provider.slug)
-            raise CouldNotRun(f"nothing can be examined without a key: set {variable}")
-    console = Console(highlight=False, soft_wrap=True)
-    reports = [_examine(provider, options) for provider in providers]
-    _summary(console, reports)
-    for path in options.reports:
-        report.write(path, reports)
-        console.print(f"report: {path}", markup=False)
-    if any(not each["summary"]["conforms"] for each in reports):
-        return VIOLATIONS
-    if not any(each["summary"]["pass"] for each in reports):
-        raise CouldNotRun("nothing could be examined")
-    return CONFORMS
-
-
-def _examine(provider: Provider, options: Options) -> dict[str, JSON]:
-    examiner = create_examiner(provider, options)
     try:
-        examiner.preflight()
-        return report.as_json(_run(examiner), provider)
-    finally:
-        examiner.target.close()
+        return examine(given)
+    except (OptionError, CouldNotRun) as error:
+        raise SettingsError(str(error)) from error
 
 
-def _run(examiner: Examiner) -> report.Run:
-    run = report.begin(examiner)
-    checks = checks_of(examiner.provider)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    errors = Console(stderr=True)
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        bar = progress.add_task(examiner.provider.slug, total=len(checks))
-        for outcome in run_checks(examiner, checks):
-            run.count(outcome.check.name, outcome.result, outcome.text)
-            progress.advance(bar)
-    run.finish(examiner)
-    return run
+def to_option(declaration: Declaration) -> click.Option:
+    """Return click's option for an option that pytest has too. Its value is a string, which `read_options` reads."""
+    if declaration.is_flag:
+        return click.Option([declaration.name], is_flag=True, type=types.FLAG, help=declaration.help)
+    return click.Option(
+        [declaration.name],
+        type=_type_of(declaration),
+        metavar=declaration.metavar,
+        default=declaration.default,
+        multiple=declaration.is_repeatable,
+        help=declaration.help,
+    )
 
 
-def _summary(console: Console, reports: list[dict[str, JSON]]) -> None:
-    for each in reports:
-        for failure in each["failures"][:SHOWN_FAILURES]:
-            console.rule(failure["check"], align="left")
-            console.print(failure["text"], markup=False)
-        more = len(each["failures"]) - SHOWN_FAILURES
-        if more > 0:
-            console.print(f"… and {more} more", markup=False)
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("provider")
-    # What is not a terminal counts as 80 columns wide: every heading must stay whole there.
-    for heading in ("holds", "violated", "observed", "not examined", "requests", "seconds"):
-        table.add_column(heading, justify="right", min_width=max(len(word) for word in heading.split()))
-    table.add_column("verdict", no_wrap=True)
-    console.print(f"target: {reports[0]['target']}", markup=False)
-    for each in reports:
-        summary = each["summary"]
-        numbers = (summary[name] for name in ("pass", "fail", "observed", "skipped"))
-        verdict = "[green]conforms" if summary["conforms"] else f"[red]{summary['violations']} failed"
-        table.add_row(
-            each["provider"],
-            *(str(number) for number in numbers),
-            str(each["requests"]),
-            f"{each['seconds']:.1f}",
-            verdict,
-        )
-    console.print(table)
-    for each in reports:
-        for reason, count in sorted(each["skipped"].items(), key=lambda item: -item[1])[:10]:
-            console.print(f"{each['provider']}: not examined, {count} x: {reason}", markup=False)
-        if each["budget"]:
-            console.print(report.budget_line(each), markup=False)
+def _type_of(declaration: Declaration) -> types.Parsed:
+    if declaration.choices:
+        return types.Parsed("choice", types.one_of(*declaration.choices), declaration.choices)
+    if declaration.metavar == "SLUG":
+        return types.SLUG
+    files = {"PATH": "file", "DIR": "dir"}.get(declaration.metavar or "")
+    return types.Parsed("text", types.parse_text, files=files)
 
 
-def fail(text: str) -> int:
-    """Say in one line why nothing came out."""
-    print(f"qwenmock: {' '.join(text.split())}", file=sys.stderr)
-    return COULD_NOT_RUN
+command = Command(
+    "check",
+    check,
+    GivenOptions,
+    params=[
+        click.Argument(["live_url"], required=False, type=types.TEXT, metavar="[URL]"),
+        *map(to_option, CONTRACT_OPTIONS),
+    ],
+    help="""Examine whether a server keeps its provider's contract: the server at URL, the production endpoint with
+    --live, or else the double in this process. URL stands for the provider's base URL.
+
+    Exit code 0: it does; 1: it does not; 2: nothing could be examined.
+    """,
+    example="qwenmock check --provider nebula --contract-report report.html",
+)

@@ -1,4 +1,5 @@
-"""Exchanges with a live endpoint: recorded, proxied, converted to HAR, compared with the schemas.
+"""Exchanges with a live endpoint: recording, forwarding proxy, conversion to HAR, comparison with the schemas.
 
-May import the examiner. Start reading in `recorder`.
+May import the examiner, `qwenmock.schemas` and the version. The file format is in `qwenmock.schemas.recordings`.
+Start reading in `recorder`.
 """

@@ -1,4 +1,4 @@
-"""Keeps what passes between a client and a live endpoint, held to the contract as it passes."""
+"""Recording of exchanges with a live endpoint, together with the contract violations in them."""
 
 import time
 from collections.abc import Mapping
@@ -16,10 +16,13 @@ from qwenmock.schemas.vocabulary import JSON
 
 
 class Recorder:
-    """A target that passes everything on to another and keeps the exchanges in a folder.
+    """A target that forwards requests to another target and records the exchanges in a folder.
 
     Args:
-        secrets: What must never be written.
+        target: The target to forward to.
+        provider: The provider whose API the target speaks.
+        folder: Where to write the recordings.
+        secrets: Texts that must never be written.
 
     """
 
@@ -32,7 +35,12 @@ class Recorder:
         self._secrets = secrets
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
-        """Send one request and keep it, if it went to the provider's API."""
+        """Send a request, and record the exchange if the request is one of the provider's API.
+
+        Raises:
+            RecordingError: The exchange cannot be written.
+
+        """
         reply = self._target.send(method, url, headers, content)
         path = urlsplit(url).path.removeprefix(urlsplit(self.base_url).path)
         endpoint = endpoint_at(self._provider, method, path)
@@ -41,28 +49,38 @@ class Recorder:
         return reply
 
     def close(self) -> None:
-        """Let go of the target."""
+        """Close the target."""
         self._target.close()
 
 
 def endpoint_at(provider: Provider, method: str, path: str) -> Endpoint | None:
-    """Return the provider's endpoint for a method and a path."""
+    """Return the provider's endpoint for a method and a path; None if there is none."""
     for endpoint in provider.endpoints.values():
-        pattern = endpoint.path.split("{task_id}")
-        is_there = path == endpoint.path or (
-            len(pattern) == 2
-            and path.startswith(pattern[0])
-            and path.endswith(pattern[1])
-            and "/" not in path[len(pattern[0]) : len(path) - len(pattern[1])]
-        )
-        if endpoint.method == method and is_there:
+        if endpoint.method == method and _is_path_of(endpoint, path):
             return endpoint
     return None
 
 
+def _is_path_of(endpoint: Endpoint, path: str) -> bool:
+    before, parameter, after = endpoint.path.partition("{task_id}")
+    if not parameter:
+        return path == endpoint.path
+    task_id = path.removeprefix(before).removesuffix(after)
+    return path == f"{before}{task_id}{after}" and "/" not in task_id
+
+
 def recording_of(provider: Provider, endpoint: Endpoint, path: str, content: bytes, reply: Reply) -> Recording:
-    """Return an exchange with what it breaks of the contract."""
-    request, answer = _json(content), _json(reply.body)
+    """Return the recording of an exchange that just ended, with its contract violations.
+
+    Args:
+        provider: The provider.
+        endpoint: The endpoint of the request.
+        path: Path of the request below the base URL.
+        content: Request body.
+        reply: The answer.
+
+    """
+    request, answer = _decode(content), _decode(reply.body)
     return Recording(
         provider=provider.slug,
         method=endpoint.method,
@@ -78,24 +96,23 @@ def recording_of(provider: Provider, endpoint: Endpoint, path: str, content: byt
 
 
 def violations(provider: Provider, endpoint: Endpoint, request: JSON, status: int, answer: JSON) -> list[str]:
-    """Return what an exchange breaks of the contract, each as `rule: what`."""
+    """Return the contract violations of an exchange, each as `rule: description`."""
     variant = variant_of(endpoint, request)
-    broken = [] if variant is None else sorted(rule.id for rule in broken_rules(variant.request, request))
+    broken_by_request = [] if variant is None else sorted(rule.id for rule in broken_rules(variant.request, request))
     documents = documents_for(provider, endpoint, variant, status)
     if not documents:
         return [f"{provider.slug}: status {status} is not documented"]
-    found = [broken_rules(document, answer) for document in documents]
-    best = min(found, key=len)
-    said = [f"{rule.id}: the answer breaks it" for rule in sorted(best, key=lambda rule: rule.id)]
-    if broken and status == 200:
-        said += [f"{rule_id}: the request breaks it, and was accepted" for rule_id in broken]
-    if not broken and variant is not None and status == 400:
-        said.append(f"{provider.slug}/{variant.name}: the request keeps every rule, and was refused")
-    return said
+    broken_by_answer = min((broken_rules(document, answer) for document in documents), key=len)
+    messages = [f"{rule.id}: the answer breaks it" for rule in sorted(broken_by_answer, key=lambda rule: rule.id)]
+    if broken_by_request and status == 200:
+        messages += [f"{rule_id}: the request breaks it, but was accepted" for rule_id in broken_by_request]
+    if not broken_by_request and variant is not None and status == 400:
+        messages.append(f"{provider.slug}/{variant.name}: the request breaks no rule, but was refused")
+    return messages
 
 
 def variant_of(endpoint: Endpoint, request: JSON) -> Variant | None:
-    """Return the variant that a request is meant as."""
+    """Return the variant of a request body; None if its model is unknown or missing."""
     if not isinstance(request, dict):
         return None
     body = cast(dict[str, JSON], request)
@@ -104,7 +121,7 @@ def variant_of(endpoint: Endpoint, request: JSON) -> Variant | None:
 
 
 def documents_for(provider: Provider, endpoint: Endpoint, variant: Variant | None, status: int) -> list[Document]:
-    """Return what an answer with a status may be."""
+    """Return the documents that describe answers with a status; empty if the status is not documented."""
     if status != 200:
         return list({k.document.name: k.document for k in provider.errors.values() if k.status == status}.values())
     if endpoint.created_response is None and variant is not None:
@@ -112,7 +129,8 @@ def documents_for(provider: Provider, endpoint: Endpoint, variant: Variant | Non
     return list(provider.answers_of(endpoint))
 
 
-def _json(data: bytes) -> JSON:
+def _decode(data: bytes) -> JSON:
+    """Decode a body from JSON: None for an empty body, the text if it is not valid JSON."""
     if not data:
         return None
     try:

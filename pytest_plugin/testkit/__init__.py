@@ -1,4 +1,4 @@
-"""For users' own tests: a running double, interception of calls to production, usage and offline reports.
+"""Support for tests of code that calls the APIs: a running double, interception, the offline guard, usage reports.
 
-May import `qwenmock.mockserver`. Start reading in `mock`.
+May import `qwenmock.mockserver` and `qwenmock.schemas`, but not the examiner. Start reading in `mock`.
 """

@@ -1,19 +1,21 @@
-"""Proof that a run stays on this machine: the interpreter itself tells of every connection before it is made."""
+"""A guard that refuses connections to other machines, by an audit hook of the interpreter."""
 
 import ipaddress
 import sys
-from typing import Any, cast
+from typing import cast
+
+CONNECTING = {"socket.connect", "socket.sendto", "socket.getaddrinfo"}
 
 
 class NotOffline(ConnectionError):  # noqa: N818, reads better where it is raised
-    """A connection off this machine was about to be made."""
+    """Raised in the code under test when it tries to connect to another machine."""
 
 
-class Guard:
-    """Refuses connections off this machine from its start to its end, and counts them.
+class OfflineGuard:
+    """Refuse connections to other machines between `start` and `stop`.
 
     Attributes:
-        refused: Where to.
+        refused: Hosts to which a connection was refused, in order.
 
     """
 
@@ -22,33 +24,33 @@ class Guard:
         self._is_on = False
 
     def start(self) -> None:
-        """Begin. An audit hook cannot be taken back; it does nothing after the end."""
+        """Start refusing connections."""
         self._is_on = True
-        sys.addaudithook(self._heard)
+        sys.addaudithook(self._audit)
 
     def stop(self) -> None:
-        """End."""
+        """Stop refusing connections. An audit hook cannot be removed; it does nothing from here on."""
         self._is_on = False
 
-    def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self._is_on or event not in {"socket.connect", "socket.sendto", "socket.getaddrinfo"}:
+    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        if not self._is_on or event not in CONNECTING:
             return
-        host = self._host(event, arguments)
-        if host is not None and not _is_here(host):
+        host = _host(event, arguments)
+        if host is not None and not _is_local(host):
             self.refused.append(host)
-            raise NotOffline(f"the run is to stay offline (--qwenmock-offline), and a connection to {host} was begun")
-
-    @staticmethod
-    def _host(event: str, arguments: tuple[Any, ...]) -> str | None:
-        """Return where a call leads; None for a socket of this machine's file system, or a name of no host."""
-        address = arguments[0] if event == "socket.getaddrinfo" else arguments[1]
-        if isinstance(address, tuple):
-            address = cast(tuple[Any, ...], address)[0]
-            return address if isinstance(address, str) else None
-        return address if event == "socket.getaddrinfo" and isinstance(address, str) else None
+            raise NotOffline(f"connection to {host} refused: the run is offline (--qwenmock-offline)")
 
 
-def _is_here(host: str) -> bool:
+def _host(event: str, arguments: tuple[object, ...]) -> str | None:
+    """Return the host of a call; None for a Unix socket or if the call names no host."""
+    address = arguments[0] if event == "socket.getaddrinfo" else arguments[1]
+    if isinstance(address, tuple):
+        host = cast(tuple[object, ...], address)[0]
+        return host if isinstance(host, str) else None
+    return address if event == "socket.getaddrinfo" and isinstance(address, str) else None
+
+
+def _is_local(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:

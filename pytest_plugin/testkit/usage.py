@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+from qwenmock.pytest_plugin.testkit.entries import JournalEntry, VerdictFinding
 from qwenmock.pytest_plugin.testkit.mock import Mock
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.wording import counted
@@ -29,7 +30,7 @@ class Use:
     calls: int = 0
     images: int = 0
     cost: dict[str, str] = field(default_factory=dict[str, str])
-    findings: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    findings: list[VerdictFinding] = field(default_factory=list[VerdictFinding])
 
 
 @dataclass
@@ -61,12 +62,12 @@ class Usage:
         self.uses.append(use)
         return use
 
-    def _touch(self, mock: Mock, journal: Iterable[Mapping[str, Any]], use: Use) -> None:
+    def _touch(self, mock: Mock, journal: Iterable[JournalEntry], use: Use) -> None:
         has_expired = any(finding["kind"] == "link_after_expiry" for finding in use.findings)
         for entry in journal:
             touched = self.touched.setdefault(entry["provider"], Touched())
             if entry["endpoint"] == "callback":
-                touched.callbacks.add(entry["state"])
+                touched.callbacks.add(entry.get("state", ""))
                 continue
             touched.statuses.add(str(entry["status"]))
             if entry["rule"]:

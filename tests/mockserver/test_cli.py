@@ -96,11 +96,11 @@ def test_wrong_options_are_one_clear_line(tmp_path: Path) -> None:
         (["--latency", "slow"], "instant"),
         (["--latency", "5-1"], "instant"),
         (["--price", "acme=1"], "acme"),
-        (["--price", "nebula=much"], "got 'much'"),
-        (["--seed", "x"], "whole number"),
+        (["--price", "nebula=much"], "SLUG=AMOUNT"),
+        (["--seed", "x"], "an integer from 0"),
         (["--public-url", "mock"], "URL"),
         (["--log-format", "xml"], "json"),
-        (["--journal-max", "0"], "whole number"),
+        (["--journal-max", "0"], 'an integer from 1 to 1000000, got "0"'),
         (["--host", "0.0.0.0"], "--admin-token"),
         (["--host", "203.0.113.5", "--admin-token", "x"], "cannot listen"),
         (["--config", str(tmp_path / "none.toml")], "none.toml"),
@@ -144,7 +144,7 @@ def test_listen_prints_and_verifies_callbacks() -> None:
         process.terminate()
         out = process.stdout.read()
     assert out.count("task-unified-1") == 3
-    assert "signature right, answered 200" in out
+    assert "signature valid, answered 200" in out
     assert "signature it is not signed, answered 401" in out
     done = subprocess.run([*command[:4], "--secret", "x"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

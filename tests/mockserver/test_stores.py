@@ -1,4 +1,4 @@
-"""What every store does, on each: SQLite in memory, SQLite in a file, a real Redis."""
+"""The stores: SQLite in memory, SQLite in a file, a real Redis."""
 
 import asyncio
 import time
@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qwenmock.mockserver.calls.double import open_store
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import Charge, Delivery, Task
-from qwenmock.mockserver.settings import Settings
+from qwenmock.mockserver.settings import REDIS_SCHEMES, Settings
 from qwenmock.mockserver.store.protocols import (
     AccountDefaults,
     Fetch,
@@ -28,7 +27,7 @@ from qwenmock.mockserver.store.protocols import (
 )
 from qwenmock.mockserver.store.sqlite import checkpoints
 
-OPENING = AccountDefaults("nebula", "sk-mock", "CNY", Decimal(1000), None)
+DEFAULTS = AccountDefaults("nebula", "sk-mock", "CNY", Decimal(1000), None)
 FAR = 4_000_000_000.0
 LARGE = Decimal("999999999.999999999")
 """More billionths than a double can count."""
@@ -39,7 +38,7 @@ def shared_state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return request.getfixturevalue("redis_server").url if request.param == "redis" else str(tmp_path / "state.db")
 
 
-def charge(request_id: str, amount: str = "0.2", defaults: AccountDefaults = OPENING) -> Charge:
+def charge(request_id: str, amount: str = "0.2", defaults: AccountDefaults = DEFAULTS) -> Charge:
     price = Decimal(amount)
     return Charge(
         f"c-{request_id}", request_id, defaults.provider, "qwen-image", defaults.key, 1, price, "CNY", price, 1.5
@@ -50,7 +49,7 @@ def entry(number: int, status: int = 200, provider: str = "nebula") -> dict[str,
     return {"id": number, "provider": provider, "status": status}
 
 
-def task(task_id: str, ends: float = 10.0, defaults: AccountDefaults = OPENING) -> Task:
+def task(task_id: str, ends: float = 10.0, defaults: AccountDefaults = DEFAULTS) -> Task:
     return Task(
         id=task_id,
         provider=defaults.provider,
@@ -79,6 +78,12 @@ def delivery(delivery_id: str, due: float = 1.0, state: str = "waiting") -> Deli
     return Delivery(delivery_id, f"msg_{delivery_id}", "t1", "nebula", "sk-mock", "http://x", due, state)
 
 
+def package(state: str | None) -> str:
+    """Return the package of the store that a state is kept in."""
+    is_redis = state is not None and state.startswith(REDIS_SCHEMES)
+    return f"qwenmock.mockserver.store.{'redis' if is_redis else 'sqlite'}"
+
+
 @asynccontextmanager
 async def opened(state: str | None, journal_max: int = 1000) -> AsyncGenerator[Store]:
     store = open_store(Settings(state=state, journal_max=journal_max))
@@ -99,19 +104,19 @@ def on(state: str | None, steps: Callable[[Store], Awaitable[None]], journal_max
 
 def test_an_account_opens_once_and_keeps_what_it_is_changed_to(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        assert (await store.account(OPENING)).balance == 1000
-        changed = await store.change_account(OPENING, {"balance": LARGE, "requests_per_minute": 7})
+        assert (await store.account(DEFAULTS)).balance == 1000
+        changed = await store.change_account(DEFAULTS, {"balance": LARGE, "requests_per_minute": 7})
         assert (changed.balance, changed.requests_per_minute) == (LARGE, 7)
-        again = await store.account(OPENING._replace(balance=Decimal(5)))
+        again = await store.account(DEFAULTS._replace(balance=Decimal(5)))
         assert (again.balance, again.reserved, again.spent, again.currency) == (LARGE, 0, 0, "CNY")
-        assert (await store.change_account(OPENING, {"requests_per_minute": None})).requests_per_minute is None
+        assert (await store.change_account(DEFAULTS, {"requests_per_minute": None})).requests_per_minute is None
 
     on(state, steps)
 
 
 def test_what_is_charged_at_once_leaves_the_balance_exactly(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        await store.change_account(OPENING, {"balance": LARGE})
+        await store.change_account(DEFAULTS, {"balance": LARGE})
         await asyncio.gather(
             *(store.charge(charge(f"r{n}", "0.000000001"), entry(n), is_held=False) for n in range(100))
         )
@@ -125,10 +130,10 @@ def test_what_is_charged_at_once_leaves_the_balance_exactly(state: str | None) -
 
 def test_a_balance_is_never_overdrawn_by_many_at_once(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        await store.change_account(OPENING, {"balance": Decimal("1.0")})
+        await store.change_account(DEFAULTS, {"balance": Decimal("1.0")})
         done = await asyncio.gather(
             *(store.charge(charge(f"r{n}", "0.3"), entry(n), is_held=False) for n in range(9)),
-            *(store.reserve(OPENING, f"h{n}", Decimal("0.3"), None) for n in range(9)),
+            *(store.reserve(DEFAULTS, f"h{n}", Decimal("0.3"), None) for n in range(9)),
             return_exceptions=True,
         )
         assert sum(result is None for result in done) == 3
@@ -142,41 +147,41 @@ def test_a_balance_is_never_overdrawn_by_many_at_once(state: str | None) -> None
 
 def test_an_empty_account_buys_nothing_even_for_nothing(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        await store.change_account(OPENING, {"balance": Decimal(0)})
+        await store.change_account(DEFAULTS, {"balance": Decimal(0)})
         with pytest.raises(InsufficientBalance):
             await store.charge(charge("r", "0"), entry(1), is_held=False)
         with pytest.raises(InsufficientBalance):
-            await store.reserve(OPENING, "h", Decimal(0), None)
+            await store.reserve(DEFAULTS, "h", Decimal(0), None)
 
     on(state, steps)
 
 
 def test_a_hold_is_charged_in_part_and_the_rest_goes_back(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        await store.reserve(OPENING, "r", Decimal("0.6"), FAR)
-        held = await store.account(OPENING)
+        await store.reserve(DEFAULTS, "r", Decimal("0.6"), FAR)
+        held = await store.account(DEFAULTS)
         assert (held.balance, held.reserved) == (Decimal("999.4"), Decimal("0.6"))
         await store.charge(charge("r", "0.4"), entry(1), is_held=True)
-        account = await store.account(OPENING)
+        account = await store.account(DEFAULTS)
         assert (account.balance, account.reserved, account.spent) == (Decimal("999.6"), 0, Decimal("0.4"))
         with pytest.raises(StoreError):
             await store.charge(charge("r", "0.4"), entry(1), is_held=True)
-        assert (await store.account(OPENING)).spent == Decimal("0.4")
+        assert (await store.account(DEFAULTS)).spent == Decimal("0.4")
 
     on(state, steps)
 
 
 def test_holds_end_when_released_or_when_their_term_is_over(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        await store.reserve(OPENING, "released", Decimal(1), FAR)
-        await store.reserve(OPENING, "expired", Decimal(2), 1.0)
-        await store.reserve(OPENING, "persistent_statuses", Decimal(4), FAR)
-        await store.reserve(OPENING, "of a task", Decimal(8), None)
+        await store.reserve(DEFAULTS, "released", Decimal(1), FAR)
+        await store.reserve(DEFAULTS, "expired", Decimal(2), 1.0)
+        await store.reserve(DEFAULTS, "not expired", Decimal(4), FAR)
+        await store.reserve(DEFAULTS, "of a task", Decimal(8), None)
         await store.release("nebula", "sk-mock", "released")
         await store.release("nebula", "sk-mock", "released")
-        assert (await store.account(OPENING)).reserved == 14
+        assert (await store.account(DEFAULTS)).reserved == 14
         await store.release_expired()
-        account = await store.account(OPENING)
+        account = await store.account(DEFAULTS)
         assert (account.balance, account.reserved) == (988, 12)
 
     on(state, steps)
@@ -184,7 +189,7 @@ def test_holds_end_when_released_or_when_their_term_is_over(state: str | None) -
 
 def test_a_limit_counts_the_last_minute(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        limited = OPENING._replace(key="sk-mock-limited", requests_per_minute=3)
+        limited = DEFAULTS._replace(key="sk-mock-limited", requests_per_minute=3)
         for now in (100.0, 110.0, 120.0):
             assert await store.admit(limited, now) == 1000
         with pytest.raises(TooManyRequests) as refused:
@@ -193,10 +198,10 @@ def test_a_limit_counts_the_last_minute(state: str | None) -> None:
         await store.admit(limited, 160.5)
         await store.reset("limits")
         await store.admit(limited, 161.0)
-        assert await store.admit(OPENING, 1.0) == 1000
-        await store.change_account(OPENING, {"requests_per_minute": 0})
+        assert await store.admit(DEFAULTS, 1.0) == 1000
+        await store.change_account(DEFAULTS, {"requests_per_minute": 0})
         with pytest.raises(TooManyRequests):
-            await store.admit(OPENING, 1.0)
+            await store.admit(DEFAULTS, 1.0)
 
     on(state, steps)
 
@@ -219,11 +224,11 @@ def test_the_journal_keeps_the_newest_and_filters(state: str | None) -> None:
 
 def test_charges_are_found_newest_first_and_by_request(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        other = OPENING._replace(provider="aigc", key="sk-mock.x")
-        await store.account(OPENING)
+        other = DEFAULTS._replace(provider="aigc", key="sk-mock.x")
+        await store.account(DEFAULTS)
         await store.account(other)
         for number in range(6):
-            defaults = (OPENING, other)[number % 2]
+            defaults = (DEFAULTS, other)[number % 2]
             await store.charge(charge(f"r{number}", defaults=defaults), entry(number), is_held=False)
         assert [c.request_id for c in await store.charges(Selection())] == ["r5", "r4", "r3", "r2", "r1", "r0"]
         assert [c.request_id for c in await store.charges(Selection(limit=2))] == ["r5", "r4"]
@@ -240,7 +245,7 @@ def test_charges_are_found_newest_first_and_by_request(state: str | None) -> Non
 
 def test_a_request_that_was_charged_twice_does_not_look_right(tmp_path: Path) -> None:
     async def steps(store: Store) -> None:
-        await store.account(OPENING)
+        await store.account(DEFAULTS)
         for number in range(2):
             await store.charge(charge("r1"), entry(number), is_held=False)
         assert len(await store.charges(Selection(request_id="r1"))) == 2
@@ -251,7 +256,7 @@ def test_a_request_that_was_charged_twice_does_not_look_right(tmp_path: Path) ->
 
 def test_a_task_is_settled_once_with_its_charge_and_callbacks(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        await store.reserve(OPENING, "r-t1", Decimal("0.2"), None)
+        await store.reserve(DEFAULTS, "r-t1", Decimal("0.2"), None)
         await store.add_task(task("t1"))
         assert await store.task("t1") == task("t1")
         assert await store.task("none") is None
@@ -262,7 +267,7 @@ def test_a_task_is_settled_once_with_its_charge_and_callbacks(state: str | None)
         assert sorted(results) == [False, False, True]
         assert await store.finished_tasks(99.0) == []
         assert await store.task("t1") == replace(task("t1"), settled=True)
-        account = await store.account(OPENING)
+        account = await store.account(DEFAULTS)
         assert (account.reserved, account.spent) == (0, Decimal("0.2"))
         assert [d.id for d in await store.deliveries("t1")] == ["d1"]
         assert await store.has_work()
@@ -274,7 +279,7 @@ def test_a_task_is_settled_once_with_its_charge_and_callbacks(state: str | None)
 
 def test_a_task_whose_ledger_was_reset_ends_without_a_charge(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        await store.reserve(OPENING, "r-t1", Decimal("0.2"), None)
+        await store.reserve(DEFAULTS, "r-t1", Decimal("0.2"), None)
         await store.add_task(task("t1"))
         await store.reset("ledger")
         assert await store.finish_task(task("t1"), charge("r-t1"), [])
@@ -285,8 +290,8 @@ def test_a_task_whose_ledger_was_reset_ends_without_a_charge(state: str | None) 
 
 def test_tasks_are_listed_newest_first_and_forgotten_by_a_reset(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        other = OPENING._replace(key="sk-mock.other")
-        for defaults in (OPENING, other):
+        other = DEFAULTS._replace(key="sk-mock.other")
+        for defaults in (DEFAULTS, other):
             await store.account(defaults)
         await store.add_task(task("t1"))
         await store.add_task(task("t22"))
@@ -303,7 +308,7 @@ def test_tasks_are_listed_newest_first_and_forgotten_by_a_reset(state: str | Non
 
 def test_a_callback_is_claimed_by_one_until_its_lease_ends(state: str | None) -> None:
     async def steps(store: Store) -> None:
-        await store.account(OPENING)
+        await store.account(DEFAULTS)
         await store.add_task(task("t1"))
         await store.set_delivery(delivery("d1", due=5.0))
         assert await store.claim_delivery(4.0, FAR) is None
@@ -323,8 +328,7 @@ def test_a_callback_is_claimed_by_one_until_its_lease_ends(state: str | None) ->
 
 
 def test_fetches_are_noted_once_and_the_oldest_leave(state: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("sqlite", "redis"):
-        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.store.FETCHES", 3)
+    monkeypatch.setattr(f"{package(state)}.journal.FETCHES", 3)
     noted = [Fetch("/a.png", is_expired=False), Fetch("/a.png", is_expired=True), Fetch("/b:1.png", is_expired=False)]
 
     async def steps(store: Store) -> None:
@@ -342,9 +346,8 @@ def test_fetches_are_noted_once_and_the_oldest_leave(state: str | None, monkeypa
 def test_what_is_kept_is_found_and_the_longest_unused_leaves(
     state: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("sqlite", "redis"):
-        monkeypatch.setattr(f"qwenmock.mockserver.store.{module}.store.KEPT_BYTES", 100)
-    monkeypatch.setattr("qwenmock.mockserver.store.sqlite.store.USED_SECONDS", -1.0)
+    monkeypatch.setattr(f"{package(state)}.blobs.KEPT_BYTES", 100)
+    monkeypatch.setattr("qwenmock.mockserver.store.sqlite.blobs.USED_SECONDS", -1.0)
 
     async def steps(store: Store) -> None:
         for name in ("kept-a", "kept-b"):
@@ -381,25 +384,46 @@ def test_the_clock_and_the_fault_plan_are_shared(state: str | None) -> None:
     on(state, steps)
 
 
+def test_a_reset_sets_the_clock_back_and_empties_the_fault_plan(state: str | None) -> None:
+    async def steps(store: Store) -> None:
+        for what, offset, faults in (("journal", 7, 1), ("clock", 0, 1), ("faults", 7, 0), ("all", 0, 0)):
+            await store.move_clock(None)
+            await store.move_clock(7)
+            await store.set_faults([{"status": 500}])
+            before = (await store.shared()).plan
+            await store.reset(what)
+            assert (await store.shared()).offset == offset, what
+            assert len(await store.faults()) == faults, what
+            # A new number tells other processes that the plan has changed.
+            assert ((await store.shared()).plan > before) is (faults == 0), what
+
+    on(state, steps)
+
+
 def test_what_another_process_changes_is_seen_in_the_next_turn(shared_state: str) -> None:
     async def steps(store: Store) -> None:
         async with opened(shared_state) as other:
-            await store.account(OPENING)
-            assert await other.admit(OPENING, 1.0) == 1000
+            await store.account(DEFAULTS)
+            assert await other.admit(DEFAULTS, 1.0) == 1000
             assert (await other.shared()).offset == (await store.move_clock(None)) == 0
             await store.charge(charge("r1"), entry(1), is_held=False)
-            assert await other.admit(OPENING, 1.0) == Decimal("999.8")
-            await store.change_account(OPENING, {"balance": Decimal("0.3"), "requests_per_minute": 1})
-            assert await other.admit(OPENING, 2.0) == Decimal("0.3")
+            assert await other.admit(DEFAULTS, 1.0) == Decimal("999.8")
+            await store.change_account(DEFAULTS, {"balance": Decimal("0.3"), "requests_per_minute": 1})
+            assert await other.admit(DEFAULTS, 2.0) == Decimal("0.3")
             with pytest.raises(TooManyRequests):
-                await other.admit(OPENING, 2.0)
+                await other.admit(DEFAULTS, 2.0)
             await other.charge(charge("r2"), entry(2), is_held=False)
             with pytest.raises(InsufficientBalance):
                 await store.charge(charge("r3"), entry(3), is_held=False)
             await store.move_clock(7)
             assert (await other.shared()).offset == 7
-            await other.move_clock(None)
+            await other.reset("clock")
             assert (await store.shared()).offset == 0
+            await store.set_faults([{"status": 500}])
+            plan = (await other.shared()).plan
+            await store.reset("faults")
+            assert (await other.shared()).plan > plan
+            assert await other.faults() == {}
 
     on(shared_state, steps)
 
@@ -408,7 +432,7 @@ def test_a_file_takes_over_what_its_log_gathers_while_it_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "CHECKPOINT_BYTES", 2**18)
-    monkeypatch.setattr(checkpoints, "LONGEST_LOG", 500)
+    monkeypatch.setattr(checkpoints, "MAX_LOG_PAGES", 500)
     file, log = tmp_path / "qm.db", tmp_path / "qm.db-wal"
 
     async def steps(store: Store) -> None:
@@ -450,7 +474,7 @@ def test_no_order_of_steps_makes_or_loses_money(state: str | None, plan: list[tu
     start = Decimal("5.000000001")
 
     async def steps(store: Store) -> None:
-        await store.change_account(OPENING, {"balance": start})
+        await store.change_account(DEFAULTS, {"balance": start})
         balance, holds, spent, booked = start, dict[str, Decimal](), Decimal(0), set[str]()
         for name, number, amount in plan:
             request_id = f"r{number}"
@@ -459,7 +483,7 @@ def test_no_order_of_steps_makes_or_loses_money(state: str | None, plan: list[tu
             line = charge(request_id)._replace(amount=min(amount, holds.get(request_id, amount)))
             try:
                 if name == "reserve":
-                    await store.reserve(OPENING, request_id, amount, None)
+                    await store.reserve(DEFAULTS, request_id, amount, None)
                     holds[request_id] = amount
                     balance -= amount
                 elif name == "release":
@@ -480,7 +504,7 @@ def test_no_order_of_steps_makes_or_loses_money(state: str | None, plan: list[tu
             except StoreError:
                 assert name == "settle"
                 assert request_id not in holds
-            account = await store.account(OPENING)
+            account = await store.account(DEFAULTS)
             held = sum(holds.values(), Decimal(0))
             assert (account.balance, account.reserved, account.spent) == (balance, held, spent)
         lines = await store.charges(Selection())
@@ -491,6 +515,7 @@ def test_no_order_of_steps_makes_or_loses_money(state: str | None, plan: list[tu
 
 
 def test_a_redis_that_is_not_there_is_said_in_a_line() -> None:
+    pytest.importorskip("redis", reason="redis is not installed; the group `dev` has it")
     with pytest.raises(StoreError, match="unix:///nowhere"):
         open_store(Settings(state="unix:///nowhere/redis.sock"))
 
@@ -506,10 +531,12 @@ def test_a_file_of_another_version_is_refused(tmp_path: Any) -> None:
 
 
 def test_scripts_that_redis_has_forgotten_are_loaded_again(redis_server: Any) -> None:
+    import redis
+
     async def steps(store: Store) -> None:
-        await store.account(OPENING)
+        await store.account(DEFAULTS)
         with redis.Redis.from_url(redis_server.url) as client:
             client.script_flush()
-        assert (await store.account(OPENING)).balance == 1000
+        assert (await store.account(DEFAULTS)).balance == 1000
 
     on(redis_server.url, steps)

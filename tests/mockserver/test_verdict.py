@@ -64,7 +64,9 @@ def test_retry_storm(server: RunningServer) -> None:
 
 
 def test_polling_too_fast_and_after_the_end(server: RunningServer) -> None:
-    created = httpx.post(server.url("evolink") + PATH, json=EVOLINK, headers=KEY).json()
+    # It must not end by itself while it is polled, however slow the machine is.
+    slow = {**EVOLINK, "prompt": "a cat [[qwenmock: wait=30]]"}
+    created = httpx.post(server.url("evolink") + PATH, json=slow, headers=KEY).json()
     task = f"{server.url('evolink')}/v1/tasks/{created['id']}"
     for _ in range(5):
         httpx.get(task, headers=KEY)

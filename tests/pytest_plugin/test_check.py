@@ -23,8 +23,8 @@ from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import HttpTarget
+from qwenmock.pytest_plugin.examiner_factory import EMBEDDED_KEY, EMBEDDED_KEYS, create_examiner
 from qwenmock.pytest_plugin.options import Options, key_variable
-from qwenmock.pytest_plugin.setup import EMBEDDED_KEY, EMBEDDED_KEYS, create_examiner
 from qwenmock.schemas.catalog import load
 from qwenmock.schemas.models import Provider
 

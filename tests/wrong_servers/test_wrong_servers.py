@@ -16,7 +16,7 @@ from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.runner import Check, checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
-from qwenmock.pytest_plugin.setup import CONTROL, EMBEDDED_KEY, EMBEDDED_KEYS, LEDGER
+from qwenmock.pytest_plugin.examiner_factory import CONTROL, EMBEDDED_KEY, EMBEDDED_KEYS, LEDGER
 from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.models import Provider
 
@@ -28,7 +28,7 @@ SEEDS = int(os.environ.get("QWENMOCK_TEST_SEEDS", "2"))
 def answer_of(provider: Provider, key: str) -> object:
     """Return what a right server answers to the smallest request."""
     target = EmbeddedTarget(create_app(create_double(Settings(), Catalog({provider.slug: provider}))), provider.slug)
-    endpoint = provider.create_endpoint
+    endpoint = provider.endpoints["create"]
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     reply = target.send("POST", target.base_url + endpoint.path, headers, orjson.dumps(example(endpoint.variants[0])))
     target.close()

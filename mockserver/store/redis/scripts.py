@@ -1,8 +1,8 @@
 """The atomic steps of the Redis store, in Lua.
 
-Amounts are whole billionths written as decimal digits: Redis adds and subtracts them as 64-bit numbers, and they are
-compared as text, since Lua itself would make doubles of them. Every script on an account is given all of the account's
-keys, which one hash tag keeps in one slot of a cluster.
+Amounts are whole billionths written as decimal digits: Redis adds and subtracts them as 64-bit integers, and the
+scripts compare them as text, since Lua would convert them to doubles. Every script on an account gets all keys of the
+account; a hash tag keeps them in one slot of a cluster.
 """
 
 ACCOUNT_KEYS = (
@@ -20,7 +20,13 @@ ACCOUNT_KEYS = (
     "calls",
     "leases",
 )
-"""What belongs to one account: the parts of its keys after the hash tag, as the scripts are given them."""
+"""The keys of one account, in the order in which the scripts get them; each stands after the hash tag.
+
+- `account`: its amounts and limit; `holds`, `terms`: amount and end of each reservation; `hits`: recent requests.
+- `charges`: the charges; `charged`: the place of each request's charge.
+- `tasks`: the tasks; `made`: their order; `due`: the ends of those that are not settled.
+- `deliveries`: the callbacks; `sent`: their order; `calls`: when to make those that wait; `leases`: ends of the claims.
+"""
 
 _PRELUDE = (
     f"local {', '.join(ACCOUNT_KEYS)} = unpack(KEYS)\n"
@@ -163,7 +169,7 @@ return call('ZCARD', due) + call('ZCARD', calls)
 }
 
 SCRIPTS = {name: _PRELUDE + text for name, text in _ON_ACCOUNTS.items()} | {
-    # Keys: the entries, their bytes. Arguments: entries at the most, bytes at the most, the entry.
+    # Keys: the entries, the sum of their bytes. Arguments: largest number of entries, of bytes, the new entry.
     "record": """
 redis.call('LPUSH', KEYS[1], ARGV[3])
 local bytes = redis.call('INCRBY', KEYS[2], #ARGV[3])
@@ -173,7 +179,8 @@ while redis.call('LLEN', KEYS[1]) > tonumber(ARGV[1]) or bytes > tonumber(ARGV[2
   bytes = redis.call('DECRBY', KEYS[2], #old)
 end
 """,
-    # Keys: the data, their sizes, their turns, the sum, the last turn. Arguments: digest, data, bytes at the most.
+    # Keys: the data, their sizes, when each was used (a counter), the sum of the sizes, the counter.
+    # Arguments: digest, data, largest sum.
     "keep": """
 local turn = redis.call('INCR', KEYS[5])
 redis.call('ZADD', KEYS[3], turn, ARGV[1])
@@ -190,7 +197,7 @@ while total > tonumber(ARGV[3]) do
   redis.call('ZREM', KEYS[3], old)
 end
 """,
-    # Keys: the shared state, the faults, how often each is left. Arguments: id, fault, times or '' for each.
+    # Keys: the shared state, the faults, the times that are left of each. Arguments: id, fault, times or '' for each.
     "set_faults": """
 redis.call('HINCRBY', KEYS[1], 'plan', 1)
 redis.call('DEL', KEYS[2], KEYS[3])
@@ -199,13 +206,13 @@ for i = 1, #ARGV, 3 do
   if ARGV[i + 2] ~= '' then redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 2]) end
 end
 """,
-    # Keys: how often each fault is left. Argument: the id.
+    # Keys: the times that are left of each fault. Argument: the id.
     "use_fault": """
 if tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0') <= 0 then return 0 end
 redis.call('HINCRBY', KEYS[1], ARGV[1], -1)
 return 1
 """,
-    # Keys: the shared state. Argument: seconds, or '' to begin anew.
+    # Keys: the shared state. Argument: seconds, or '' to reset.
     "move_clock": """
 if ARGV[1] == '' then redis.call('HSET', KEYS[1], 'offset', '0') return '0' end
 return redis.call('HINCRBYFLOAT', KEYS[1], 'offset', ARGV[1])

@@ -1,7 +1,8 @@
-"""The fixtures for users' own tests."""
+"""The fixtures for tests of code that calls the APIs."""
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ import requests
 import urllib3
 
 from qwenmock.mockserver import create_app, create_double, running
+from qwenmock.pytest_plugin.testkit import entries
 from qwenmock.pytest_plugin.testkit.intercept import HostRefused, Interception, intercepting
 from qwenmock.pytest_plugin.testkit.mock import Mock
 
@@ -46,11 +48,9 @@ def test_everything_is_at_its_beginning_in_the_next_test(qwenmock: Mock) -> None
 
 def test_expectations_say_what_was_found(qwenmock: Mock) -> None:
     ask(qwenmock, {"model": "none"})
-    with pytest.raises(
-        AssertionError, match=r"2 calls were expected, there were 1:\n  400 .*nebula/contents/model/enum$"
-    ):
+    with pytest.raises(AssertionError, match=r"expected 2 calls, got 1:\n  400 .*nebula/contents/model/enum$"):
         qwenmock.expect_calls(2)
-    with pytest.raises(AssertionError, match="it was nothing"):
+    with pytest.raises(AssertionError, match=r"expected a charge of 0\.36, got nothing"):
         qwenmock.assert_billed("0.36")
 
 
@@ -76,6 +76,37 @@ def test_clock_balance_and_tasks(qwenmock: Mock) -> None:
     headers = {"Authorization": f"Bearer {qwenmock.key}"}
     task = httpx.get(f"{qwenmock.url('evolink')}/v1/tasks/{created['id']}", headers=headers).json()
     assert task["status"] == "completed"
+
+
+def test_entries_have_exactly_the_members_of_their_types(qwenmock: Mock) -> None:
+    ask(qwenmock)
+    ask(qwenmock, {"model": "none"})
+    ask(qwenmock, {"model": "none"})
+    qwenmock.fail_next(429, model="qwen-image-plus")
+    ask(qwenmock, EVOLINK | {"callback_url": "http://127.0.0.1:9/"}, slug="evolink")
+    qwenmock.complete_tasks()
+    deadline = time.monotonic() + 30
+    while qwenmock.journal()[0]["endpoint"] != "callback":
+        assert time.monotonic() < deadline, "no callback was sent"
+        time.sleep(0.02)
+    journal, ledger, verdict = qwenmock.journal(), qwenmock.ledger(), qwenmock.verdict()
+    callback, *_, created, _, refused, accepted = journal
+    only_callbacks = {"attempt", "state"}
+    assert callback.keys() == entries.JournalEntry.__required_keys__ | only_callbacks
+    for entry in (created, refused, accepted):
+        assert entry.keys() == entries.JournalEntry.__annotations__.keys() - only_callbacks
+    assert accepted["charge"].keys() == entries.EntryCharge.__annotations__.keys()
+    assert refused["rule"].keys() == entries.BrokenRule.__annotations__.keys()
+    assert refused["refusal"].keys() == entries.Refusal.__annotations__.keys()
+    assert ledger.keys() == entries.Ledger.__annotations__.keys()
+    assert ledger["accounts"][0].keys() == entries.AccountEntry.__annotations__.keys()
+    assert ledger["charges"][0].keys() == entries.ChargeEntry.__annotations__.keys()
+    assert verdict.keys() == entries.Verdict.__annotations__.keys()
+    assert verdict["findings"][0].keys() == entries.VerdictFinding.__annotations__.keys()
+    (task,) = qwenmock.control("GET", "tasks")
+    assert entries.TaskEntry.__annotations__.keys() <= task.keys()
+    (fault,) = qwenmock.control("GET", "faults")
+    assert fault.keys() <= entries.Fault.__annotations__.keys()
 
 
 def test_good_manners_are_asserted(qwenmock: Mock) -> None:
@@ -144,11 +175,11 @@ def test_other_hosts_are_refused_with_what_to_do(qwenmock: Mock) -> None:
     with intercepting(qwenmock) as interception:
         with pytest.raises(HostRefused, match=r"qwenmock_intercept\.allow\('other\.example'\)"):
             httpx.get("https://other.example/")
-        with pytest.raises(requests.ConnectionError, match="no production host"):
+        with pytest.raises(requests.ConnectionError, match="not a production host"):
             requests.get("https://other.example/", timeout=1)
         assert interception.refused == ["other.example", "other.example"]
         interception.allow("other.example")
-        assert not interception.is_taken("other.example")
+        assert not interception.is_redirected("other.example")
 
 
 def test_nothing_stays_patched_even_after_a_failure(qwenmock: Mock) -> None:

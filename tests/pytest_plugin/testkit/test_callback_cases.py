@@ -1,6 +1,7 @@
-"""`qwenmock check-callback` against receivers that cope, and that do not."""
+"""`qwenmock check-callback` against correct and careless receivers."""
 
 import base64
+import json
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from starlette.routing import Route
 
 from qwenmock.mockserver.http.server import serving
 from qwenmock.mockserver.net import webhook_signatures as signatures
+from qwenmock.pytest_plugin.testkit.callback_cases import Case, examine
+from qwenmock.schemas.catalog import load
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of a few bytes").decode()
 PROGRAM = [sys.executable, "-m", "qwenmock.mockserver", "check-callback"]
@@ -59,7 +62,7 @@ def test_receiver_is_examined(receiving: tuple[str, bool]) -> None:
 def test_what_cannot_be_examined_is_one_line() -> None:
     for arguments, text in (
         (("http://127.0.0.1:9/",), "does not answer"),
-        (("nowhere",), "a URL as in"),
+        (("nowhere",), "expected a URL such as"),
         (("http://127.0.0.1:9/", "--provider", "nebula"), "nebula makes no callbacks"),
         (("http://127.0.0.1:9/", "--secret", "x"), "--secret"),
     ):
@@ -67,3 +70,24 @@ def test_what_cannot_be_examined_is_one_line() -> None:
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
         assert text in done.stderr
+
+
+def test_late_and_out_of_order_callbacks_are_of_another_task_and_an_earlier_state() -> None:
+    received: list[bytes] = []
+    reported: list[Case] = []
+
+    async def receive(request: Request) -> Response:
+        received.append(await request.body())
+        return Response()
+
+    with serving(Starlette(routes=[Route("/", receive, methods=["POST"])])) as port:
+        cases = examine(load()["evolink"], f"http://127.0.0.1:{port}/", None, reported.append)
+    bodies = {
+        case.name: json.loads(body) for case, body in zip(cases, received, strict=True) if case.name != "invalid-json"
+    }
+    assert reported == cases
+    assert bodies["duplicate"] == bodies["first"]
+    assert bodies["late"] == bodies["first"] | {"id": bodies["late"]["id"]} != bodies["first"]
+    assert (bodies["first"]["status"], bodies["out-of-order"]["status"]) == ("completed", "processing")
+    assert bodies["out-of-order"]["id"] == bodies["first"]["id"]
+    assert [case.name for case in cases if not case.holds] == ["invalid-json"]

@@ -1,4 +1,4 @@
-"""Recording through the proxy and live runs, replaying, HAR, drift: a second double plays production."""
+"""Recording through the proxy and in live runs, replay, HAR and drift; a second double stands in for production."""
 
 import contextlib
 import json
@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import orjson
@@ -16,10 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qwenmock import fixtures
 from qwenmock.mockserver import create_app, create_double, running
-from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.http.server import serving as serving_app
 from qwenmock.mockserver.settings import Settings
-from qwenmock.schemas.recordings import Recording, fingerprint, load_recordings, save, scrub
+from qwenmock.schemas.recordings import Recording, load_recordings, save
 
 PROGRAM = [sys.executable, "-m", "qwenmock.mockserver"]
 PATH = "/v1/images/generations"
@@ -142,7 +140,7 @@ def test_drift_names_what_production_changed(tampered: str, tmp_path: Path) -> N
     found = json.loads(reports[2].read_text("utf-8"))
     assert {each["place"] for each in found["undocumented"]} == {"trace_id", "data.metadata.usage.tier"}
     assert any("data/created/type" in rule for rule in found["broken"])
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     check = subprocess.run(
         ["git", "apply", "--check", str(patch)], cwd=root, capture_output=True, text=True, check=False
     )
@@ -194,7 +192,7 @@ def test_recordings_are_replayed_and_the_rest_is_by_contract(production: str, tm
         assert "recorded" in answer.headers["X-Qwenmock-Advisory"]
         assert httpx.post(f"{origin}/nebula{PATH}", json=TEXT, headers=KEY).json()["msg"] == "Operation successful"
         assert httpx.post(f"{origin}/nebula{PATH}", json=EDIT).status_code == 401
-    assert "there is no such folder" in run("serve", "--replay", str(tmp_path / "none"), code=2)
+    assert "folder not found" in run("serve", "--replay", str(tmp_path / "none"), code=2)
     (tmp_path / "broken.json").write_text("{}")
     assert "broken.json" in run("serve", "--replay", str(tmp_path), code=2)
 
@@ -244,39 +242,4 @@ def test_har_out_and_in_again(production: str, tmp_path: Path) -> None:
     har.write_text(json.dumps(document))
     assert "entry 0: ValueError" in run("har", "import", str(har), str(tmp_path / "again"), code=2)
     har.write_text("[]")
-    assert "it is no HAR file" in run("har", "import", str(har), str(tmp_path / "again"), code=2)
-
-
-@pytest.mark.parametrize(
-    ("text", "gone"),
-    [
-        ("Bearer abcdef123456", "abcdef"),
-        ("https://x.example/a.png?Expires=1&OSSAccessKeyId=LTAI5tABC&Signature=q%2Bz", "LTAI5t"),
-        ("https://x.example/a.png?X-Amz-Signature=deadbeef&X-Amz-Security-Token=tok", "deadbeef"),
-        ("call +86 13912345678 now", "13912345678"),
-        ("my key is sk-1234567890abcdef", "1234567890"),
-        ("who@where.example", "who@"),
-        ("data:image/png;base64,iVBORw0KGgo=", "iVBOR"),
-    ],
-)
-def test_secrets_and_people_are_scrubbed(text: str, gone: str) -> None:
-    assert gone not in json.dumps(scrub({text: [text]}))
-
-
-@pytest.mark.parametrize("text", ["1328*1328", "2025-10-30", "sk-", "token", "12345678901", "qwen-image-edit-plus"])
-def test_what_is_no_secret_stays(text: str) -> None:
-    assert scrub(text) == text
-
-
-def test_leaking_recording_is_not_written(tmp_path: Path) -> None:
-    recording = Recording("nebula", "POST", PATH, {"a": SECRET[3:14]}, 200, {})
-    with pytest.raises(SettingsError, match="was not written"):
-        save(tmp_path / "kept", recording, (SECRET,))
-    assert not (tmp_path / "kept").exists()
-
-
-def test_requests_that_mean_the_same_have_one_fingerprint() -> None:
-    body: dict[str, Any] = {"a": 1, "b": {"c": fixtures.data_url("landscape.png")}}
-    same = {"b": {"c": scrub(body)["b"]["c"]}, "a": 1}
-    assert fingerprint("nebula", PATH, body) == fingerprint("nebula", PATH, same)
-    assert fingerprint("nebula", PATH, body) != fingerprint("aigc", PATH, body)
+    assert "not a HAR file" in run("har", "import", str(har), str(tmp_path / "again"), code=2)

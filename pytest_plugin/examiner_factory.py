@@ -1,11 +1,12 @@
-"""From options to examiners."""
+"""Create examiners from options. The one place where the plugin joins an examiner and the server that it examines."""
 
 import os
 import time
 
 from qwenmock.mockserver.calls.double import create_double
+from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.http.app import create_app
-from qwenmock.mockserver.settings import Settings
+from qwenmock.mockserver.settings import Settings, unknown
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import ORIGIN, EmbeddedTarget, HttpTarget, Target
@@ -20,8 +21,8 @@ CONTROL = f"{ORIGIN}/__mock__"
 LEDGER = f"{CONTROL}/ledger?request_id={{request_id}}"
 
 
-def chosen(options: Options) -> list[Provider]:
-    """Return the providers that are to be examined.
+def choose_providers(options: Options) -> list[Provider]:
+    """Return the providers to examine.
 
     Raises:
         OptionError: One is unknown.
@@ -31,15 +32,30 @@ def chosen(options: Options) -> list[Provider]:
     catalog = load() if options.schemas is None else load(options.schemas)
     for slug in options.providers:
         if slug not in catalog.providers:
-            raise OptionError(f"there is no provider {slug!r}; there are {', '.join(catalog.providers)}")
+            raise OptionError(unknown("provider", slug, catalog.providers))
     return [catalog[slug] for slug in options.providers or catalog.providers]
 
 
+def find_provider(slug: str) -> Provider:
+    """Return a provider of the catalogue in the package.
+
+    Raises:
+        SettingsError: It is unknown.
+
+    """
+    try:
+        return choose_providers(Options(providers=(slug,)))[0]
+    except OptionError as error:
+        raise SettingsError(str(error)) from error
+
+
 def create_examiner(provider: Provider, options: Options, shared: str | None = None) -> Examiner:
-    """Return the examiner for a provider, with what it examines.
+    """Return the examiner of a provider, connected to its target.
 
     Args:
-        shared: File of the budget, where several processes spend it.
+        provider: The provider.
+        options: The options of the run.
+        shared: File of the budget, for several processes that spend it; None for one process.
 
     """
     examiner = _embedded(provider, options) if options.url is None else _live(provider, options, shared)
