@@ -264,7 +264,7 @@ class Endpoint:
 
     @cached_property
     def by_model(self) -> Mapping[str, tuple[Variant, ...]]:
-        """The variants of each model, those told by a member first."""
+        """The variants of each model, those with a discriminator first."""
         found: dict[str, tuple[Variant, ...]] = {}
         for variant in sorted(self.variants, key=lambda v: v.discriminator is None):
             for model in variant.models:
@@ -272,7 +272,7 @@ class Endpoint:
         return found
 
     def variant_of(self, model: str, body: Mapping[str, JSON]) -> Variant | None:
-        """Return the variant that a body for the model is held to; None where the endpoint does not serve the model."""
+        """Return the variant whose schema applies to a body; None where the endpoint does not serve the model."""
         candidates = self.by_model.get(model, ())
         for variant in candidates:
             if variant.discriminator is None or variant.discriminator in body:

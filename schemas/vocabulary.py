@@ -1,7 +1,7 @@
 """The keywords that contract schemas are written in, and the walk over them.
 
 `vocabulary.schema.json` lists every keyword; a file that uses another one does not load. Which of the keywords state
-a limit, and which rules follow from them, is told here, once, for the server, the examiner and the documentation.
+a limit, and which rules follow from them, stands here once, for the server, the examiner and the documentation.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
-"""How a client behaved: what its calls show that a provider, or its own user, would pay for.
+"""How a client behaved: retries, polling and links, from the journal of its calls.
 
-Calls are told apart by key, provider, path and body: two that agree in all are tries of one request.
+Calls with the same key, provider, path and body are tries of one request.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ STORM = 10
 """Tries of one request within a minute."""
 STORM_SECONDS = 60.0
 POLL_SECONDS = 0.2
-"""Between two looks at one task; the documents' examples wait for seconds."""
+"""Seconds between two queries of one task; the documents' examples wait for longer."""
 POLLS = 3
-"""Looks in too quick succession that are more than an accident."""
+"""Queries in too quick succession that are too many for an accident."""
 TOLERANCE = 0.05
 """Seconds that a client may come early: clocks differ."""
 
@@ -56,7 +56,7 @@ class Finding:
 
 
 def verdict(entries: Sequence[Entry], fetches: Sequence[Fetch], catalog: Catalog) -> dict[str, JSON]:
-    """Return what the calls show.
+    """Return the findings on some calls.
 
     Args:
         entries: Of the journal, the oldest first.
@@ -91,11 +91,11 @@ def _retries(calls: Sequence[Entry]) -> Iterator[Finding]:
     for entry in calls:
         by_key[entry["provider"], entry["key"]].append(entry)
     for group in by_key.values():
-        yield from _impatient(group)
+        yield from _early(group)
 
 
 def _repeated(same: Sequence[Entry]) -> Iterator[Finding]:
-    """A refusal that no repetition changes, repeated as it was."""
+    """Find refusals that a retry cannot change, and that were retried."""
     for status in sorted({entry["status"] for entry in same} & NOT_WORTH_REPEATING):
         refused = [entry for entry in same if entry["status"] == status]
         if len(refused) > 1:
@@ -113,8 +113,8 @@ def _charged_again(same: Sequence[Entry]) -> Iterator[Finding]:
     yield Finding("charge_repeated", "note", detail, _ids([entry for entry, _ in charged]), f"{lost:f} {currency}")
 
 
-def _impatient(group: Sequence[Entry]) -> Iterator[Finding]:
-    """Whoever comes back before the time that a 429 asked to wait."""
+def _early(group: Sequence[Entry]) -> Iterator[Finding]:
+    """Find calls that came before the end of a Retry-After."""
     for before, after in pairwise(group):
         wait = float(before.get("retry_after") or 0)
         came = after["at"] - before["at"]

@@ -1,6 +1,6 @@
-"""Promises that no schema can state: how the values of an answer hang together, with the request, with its pictures.
+"""Checks of the invariants in `schemas/rules.toml`: how an answer's values agree with each other and with the request.
 
-They follow from the roles that the schemas give to values, so that a provider gets them by saying what its values are.
+The values are found by the roles that the schemas give them.
 """
 
 from collections.abc import Iterator

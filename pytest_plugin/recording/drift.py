@@ -38,7 +38,7 @@ class Undocumented:
     """A member of answers that no document names.
 
     Attributes:
-        document: The schema that the answers were held to; `file` is where it stands.
+        document: The schema that the answers were compared with; `file` is where it stands.
         place: As `data.usage.tier`.
         types: What its values were.
         example: One of them, cut.

@@ -1,4 +1,4 @@
-"""What users' tests used: calls, images and simulated money by test, manners, what of the contract they touched."""
+"""What users' tests used: calls, images and simulated cost by test, client behaviour, coverage of the contract."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ class Use:
 
     Attributes:
         cost: Simulated money by currency, as decimal text.
-        findings: What the verdict says of the code under test.
+        findings: Findings on the behaviour of the code under test.
 
     """
 
@@ -52,7 +52,7 @@ class Usage:
     touched: dict[str, Touched] = field(default_factory=dict[str, Touched])
 
     def take(self, test: str, mock: Mock) -> Use:
-        """Take in what a test has done to the double."""
+        """Add what a test did with the mock server."""
         journal, charges = mock.journal(), mock.ledger()["charges"]
         use = Use(test, calls=sum(entry["endpoint"] != "callback" for entry in journal))
         use.images = sum(charge["images"] for charge in charges)
