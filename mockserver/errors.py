@@ -1,43 +1,24 @@
-"""What the double raises."""
-
-from dataclasses import dataclass, field
-
-from qwenmock.schemas.catalog import Rule
+"""The exceptions that users of the package catch. This module imports nothing, so that the command starts quickly."""
 
 
 class SettingsError(Exception):
-    """An option, an environment variable or a config file says something that cannot be done."""
+    """An option, an environment variable or a config file has a value that cannot be used."""
 
 
 class StoreError(Exception):
-    """The store did not do what it was asked; nothing was billed."""
+    """The store failed; nothing was billed."""
 
 
-@dataclass
-class ApiError(Exception):
-    """A call is refused, or fails, in the way the provider documents.
+class Dropped(Exception):  # noqa: N818, a requested event and not an error
+    """A fault cuts the connection.
 
     Attributes:
-        kind: A key of the provider's `errors`.
-        detail: What exactly was wrong; put where the kind's message says `{detail}`.
-        rule: The rule that was broken, where there is one.
-        headers: What the answer carries besides, `Retry-After` for one.
+        sent: The part of the answer that is sent before.
+        length: Length of the whole body in bytes; 0 if nothing is sent.
 
     """
 
-    kind: str
-    detail: str = ""
-    rule: Rule | None = None
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.detail}"
-
-
-class Dropped(Exception):  # noqa: N818, it is an event that was asked for, no error
-    """A fault cuts the connection; `sent` is the part of the answer that goes out before."""
-
     def __init__(self, sent: bytes = b"", length: int = 0) -> None:
-        super().__init__("the connection is cut by a fault")
+        super().__init__("a fault cuts the connection")
         self.sent = sent
         self.length = length

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from qwenmock.mockserver.errors import ApiError
+from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.store.protocols import AccountDefaults
 from qwenmock.schemas.catalog import Provider
 

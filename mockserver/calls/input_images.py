@@ -7,11 +7,11 @@ the double's own address, for a picture it made or one that was uploaded to it, 
 import hashlib
 from collections.abc import Mapping
 
+from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Call, Trace
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.errors import ApiError
 from qwenmock.mockserver.images import uploads
-from qwenmock.mockserver.images.files import BadLink, own_file
+from qwenmock.mockserver.images.files import BadLink
 from qwenmock.mockserver.images.headers import Header, NotAnImage, decode_data_url, read_header
 from qwenmock.mockserver.images.links import PREFIX
 from qwenmock.mockserver.models import Input, Job
@@ -86,7 +86,7 @@ async def _bytes_of(
     if url.startswith(uploads.SCHEME):
         return await _uploaded(double, call, url, longest, rules)
     try:
-        found = await own_file(double, url, call.base_url)
+        found = await double.files.read_url(url, call.base_url)
     except BadLink as error:
         raise _bad(rules["schemes"], f"image cannot be downloaded: {error}") from error
     if found is not None:

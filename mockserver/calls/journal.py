@@ -6,8 +6,8 @@ from typing import cast
 import orjson
 
 from qwenmock.mockserver.accounts.keys import mask
+from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Answer, Call, Trace
-from qwenmock.mockserver.errors import ApiError
 from qwenmock.schemas.vocabulary import JSON
 
 LONGEST_TEXT = 4000

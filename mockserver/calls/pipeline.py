@@ -20,6 +20,7 @@ import orjson
 
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.accounts.keys import Caller, Profile
+from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls import journal
 from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call, Trace
 from qwenmock.mockserver.calls.double import Double
@@ -28,13 +29,11 @@ from qwenmock.mockserver.calls.input_images import inspect
 from qwenmock.mockserver.calls.queries import answer_query
 from qwenmock.mockserver.calls.replay import with_links
 from qwenmock.mockserver.calls.validation import BodyValidator, format_value
-from qwenmock.mockserver.errors import ApiError, Dropped, StoreError
+from qwenmock.mockserver.errors import Dropped, StoreError
 from qwenmock.mockserver.images.links import Recipe, recipe_of
 from qwenmock.mockserver.models import Charge, Input, Job, Refused, Result, Task
 from qwenmock.mockserver.store.protocols import InsufficientBalance, TooManyRequests
-from qwenmock.mockserver.tasks.lifecycle import new_id as new_task_id
-from qwenmock.mockserver.tasks.lifecycle import settle_finished
-from qwenmock.mockserver.tasks.lifecycle import times as task_times
+from qwenmock.mockserver.tasks.lifecycle import new_task_id, settle_finished, task_times
 from qwenmock.schemas.catalog import Provider, Variant
 from qwenmock.schemas.recordings import Recording
 from qwenmock.schemas.vocabulary import JSON

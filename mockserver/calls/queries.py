@@ -3,16 +3,16 @@
 from collections.abc import Awaitable, Callable
 
 from qwenmock.mockserver.accounts.keys import Caller
+from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Call, Trace
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.errors import ApiError
-from qwenmock.mockserver.images import uploads
-from qwenmock.mockserver.models import Task
+from qwenmock.mockserver.models import Task, UploadPolicy
 from qwenmock.mockserver.store.protocols import Selection
-from qwenmock.mockserver.tasks.lifecycle import cancel, settle_finished, view
+from qwenmock.mockserver.tasks.lifecycle import cancel, settle_finished
 from qwenmock.schemas.vocabulary import JSON
 
 LONGEST_PAGE = 100
+UPLOAD_FOLDER = "dashscope-instant"
 
 
 async def answer_query(double: Double, call: Call, trace: Trace) -> JSON:
@@ -36,7 +36,7 @@ async def _task(double: Double, call: Call, trace: Trace, _caller: Caller) -> JS
     dialect = double.dialects[call.provider.slug]
     if task is None:
         return dialect.unknown_task(call.task_id, trace.request_id)
-    return dialect.task(call.provider, task, view(task, double.clock.now()), trace.request_id)
+    return dialect.task(call.provider, task, task.status_at(double.clock.now()), trace.request_id)
 
 
 async def _own_task(double: Double, call: Call, key: str) -> Task | None:
@@ -59,7 +59,7 @@ async def _own_task(double: Double, call: Call, key: str) -> Task | None:
 
 async def _cancel(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
     task = await _own_task(double, call, trace.key)
-    if task is None or view(task, double.clock.now()).state != "pending" or await cancel(double, task) is None:
+    if task is None or task.status_at(double.clock.now()).state != "pending" or await cancel(double, task) is None:
         raise ApiError("task_not_cancellable", "only a pending task can be cancelled")
     return double.dialects[call.provider.slug].cancelled(trace.request_id)
 
@@ -71,7 +71,7 @@ async def _tasks(double: Double, call: Call, trace: Trace, _caller: Caller) -> J
     dialect, now = double.dialects[call.provider.slug], double.clock.now()
     listed: list[JSON] = []
     for task in await double.store.tasks(Selection(call.provider.slug, trace.key)):
-        output = dialect.task(call.provider, task, view(task, now), task.request_id)["output"]
+        output = dialect.task(call.provider, task, task.status_at(now), task.request_id)["output"]
         if (
             asked.get("model_name", task.model) == task.model
             and asked.get("status", output["task_status"]) == output["task_status"]
@@ -101,7 +101,26 @@ async def _credits(double: Double, call: Call, _trace: Trace, caller: Caller) ->
 
 
 async def _uploads(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
-    return uploads.policy(double, call, trace.request_id)
+    policy = double.uploads.grant(UPLOAD_FOLDER, call.base_url)
+    return _upload_policy(policy, trace.request_id)
+
+
+def _upload_policy(policy: UploadPolicy, request_id: str) -> JSON:
+    return {
+        "request_id": request_id,
+        "data": {
+            "policy": policy.text,
+            "signature": policy.signature,
+            "upload_dir": policy.folder,
+            "upload_host": policy.url,
+            "expire_in_seconds": policy.seconds,
+            "max_file_size_mb": policy.max_megabytes,
+            "capacity_limit_mb": 999999999,
+            "oss_access_key_id": "qwenmock",
+            "x_oss_object_acl": "private",
+            "x_oss_forbid_overwrite": "true",
+        },
+    }
 
 
 _HANDLERS: dict[str, Callable[[Double, Call, Trace, Caller], Awaitable[JSON]]] = {

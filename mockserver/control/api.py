@@ -20,13 +20,12 @@ from qwenmock.mockserver.calls.faults import parse_fault
 from qwenmock.mockserver.clock import FURTHEST
 from qwenmock.mockserver.control.openapi import openapi
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.images.files import upload
 from qwenmock.mockserver.images.headers import NotAnImage
 from qwenmock.mockserver.metrics import CONTENT_TYPE as METRICS_TYPE
 from qwenmock.mockserver.models import Account, Charge, Task
 from qwenmock.mockserver.money import amount
 from qwenmock.mockserver.store.protocols import Selection
-from qwenmock.mockserver.tasks.lifecycle import cancel, settle_finished, view
+from qwenmock.mockserver.tasks.lifecycle import cancel, settle_finished
 from qwenmock.mockserver.tasks.lifecycle import describe as describe_task
 from qwenmock.schemas.vocabulary import JSON
 
@@ -155,7 +154,7 @@ class ControlApi:
         """Return what was counted, for Prometheus."""
         await settle_finished(self.double)
         store, now = self.double.store, self.double.clock.now()
-        under_way = sum(not view(task, now).ended for task in await store.tasks(Selection()))
+        under_way = sum(not task.status_at(now).ended for task in await store.tasks(Selection()))
         text = self.double.metrics.exposition(await store.deliveries(None), under_way)
         return Response(text, media_type=METRICS_TYPE)
 
@@ -234,7 +233,7 @@ class ControlApi:
         if suffix is not None and not (suffix.isalnum() and suffix.isascii() and len(suffix) < 10):
             raise ControlError(400, f"suffix must be a few letters, got {suffix[:40]!r}")
         try:
-            url, header = await upload(self.double, data, scheme_and_host, suffix)
+            url, header = await self.double.files.upload(data, scheme_and_host, suffix)
         except NotAnImage as error:
             raise ControlError(400, f"send the bytes of an image: {error.reason}") from error
         return {"url": url, "media_type": header.media_type, "width": header.width, "height": header.height}

@@ -8,7 +8,7 @@ from qwenmock.fixtures import exchanges
 from qwenmock.mockserver.calls.extraction import extractor
 from qwenmock.mockserver.dialects import dialect_of
 from qwenmock.mockserver.models import Job, Refused, Result, Task
-from qwenmock.mockserver.tasks.lifecycle import new_id, view
+from qwenmock.mockserver.tasks.lifecycle import new_task_id
 from qwenmock.schemas.catalog import ErrorKind, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
@@ -37,7 +37,7 @@ def ended_task(provider: Provider, variant: Variant) -> Mapping[str, JSON] | Non
     if not requests or provider.endpoint_of(variant).created_response is None:
         return None
     task = _task(provider, _job(provider, variant, requests[0].request))
-    return dialect_of(provider).task(provider, task, view(task, task.ends), REQUEST_ID)
+    return dialect_of(provider).task(provider, task, task.status_at(task.ends), REQUEST_ID)
 
 
 def refusal(provider: Provider, kind: ErrorKind) -> Mapping[str, JSON]:
@@ -53,7 +53,7 @@ def _job(provider: Provider, variant: Variant, request: dict[str, JSON]) -> Job:
 
 def _task(provider: Provider, job: Job) -> Task:
     return Task(
-        id=new_id(provider, CREATED, Random(0)),
+        id=new_task_id(provider, CREATED, Random(0)),
         provider=provider.slug,
         endpoint=provider.endpoint_of(job.variant).name,
         variant=job.variant.name,

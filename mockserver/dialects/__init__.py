@@ -2,14 +2,11 @@
 
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
-from qwenmock.mockserver.models import Account, Refused, Result, Task
+from qwenmock.mockserver.models import Account, Refused, Result, Task, TaskStatus
 from qwenmock.schemas.catalog import Provider
 from qwenmock.schemas.vocabulary import JSON
-
-if TYPE_CHECKING:
-    from qwenmock.mockserver.tasks.lifecycle import TaskStatus
 
 
 class Dialect(Protocol):
@@ -27,7 +24,7 @@ class Dialect(Protocol):
         """Return the body that answers the creation of a task. Only for providers with tasks, as all below."""
         ...
 
-    def task(self, provider: Provider, task: Task, seen: "TaskStatus", request_id: str) -> Mapping[str, JSON]:
+    def task(self, provider: Provider, task: Task, seen: TaskStatus, request_id: str) -> Mapping[str, JSON]:
         """Return the body that answers the query of a task."""
         ...
 

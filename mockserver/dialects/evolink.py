@@ -1,7 +1,6 @@
 """EvoLink answers with tasks; the body of a query is the body of a callback."""
 
-from qwenmock.mockserver.models import Account, Refused, Task
-from qwenmock.mockserver.tasks.lifecycle import TaskStatus
+from qwenmock.mockserver.models import Account, Refused, Task, TaskStatus
 from qwenmock.schemas.catalog import Provider
 from qwenmock.schemas.vocabulary import JSON
 

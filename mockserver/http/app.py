@@ -21,9 +21,9 @@ from qwenmock.mockserver.control.guard import Guard
 from qwenmock.mockserver.control.pages import page_routes
 from qwenmock.mockserver.errors import Dropped, StoreError
 from qwenmock.mockserver.http.routing import Routes, Target
-from qwenmock.mockserver.images.files import BadLink, serve_file
+from qwenmock.mockserver.images.files import BadLink
 from qwenmock.mockserver.images.links import PREFIX, access_denied
-from qwenmock.mockserver.images.uploads import UPLOAD_PATH, store_upload
+from qwenmock.mockserver.images.uploads import UPLOAD_PATH
 from qwenmock.mockserver.store.protocols import Fetch
 from qwenmock.mockserver.tasks.callbacks import CallbackWorker
 
@@ -39,7 +39,7 @@ class Application(Starlette):
 
     def __init__(self, double: Double, *, calls_out: bool = True) -> None:
         self.double = double
-        self.callback_worker = CallbackWorker(double, calls_out=calls_out)
+        self.callback_worker = CallbackWorker(double, double.dialects, double.refresh, calls_out=calls_out)
         double.wake = self.callback_worker.start
         self._find = Routes(double.catalog, double.settings.provider).find
         super().__init__(
@@ -116,7 +116,7 @@ class Application(Starlette):
         # What a page of the double's own shows is not the client's doing.
         is_page = request.headers.get("sec-fetch-site") == "same-origin"
         try:
-            data, media_type = await serve_file(double, path, request.url.query)
+            data, media_type = await double.files.read(path, request.url.query)
             if not is_page:
                 await self._note(path, is_expired=False)
         except BadLink as error:
@@ -132,7 +132,7 @@ class Application(Starlette):
             await self.double.store.fetched(Fetch(path, is_expired))
 
     async def _upload(self, request: Request) -> Response:
-        status, reason = await store_upload(self.double, request)
+        status, reason = await self.double.uploads.receive(request)
         return Response(reason, status, {"X-Qwenmock": __version__})
 
     async def _not_found(self, request: Request, _error: Exception) -> Response:
