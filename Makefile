@@ -13,6 +13,7 @@ test: lint types
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: .venv/test.stamp
 	$(BIN)/pyright
