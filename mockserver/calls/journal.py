@@ -1,6 +1,7 @@
 """What the journal says of a call: enough to understand it, no key, and no image."""
 
 import hashlib
+import time
 from typing import cast
 
 import orjson
@@ -8,6 +9,7 @@ import orjson
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Answer, Call, Trace
+from qwenmock.mockserver.models import Charge
 from qwenmock.schemas.vocabulary import JSON
 
 LONGEST_TEXT = 4000
@@ -49,15 +51,19 @@ def brief(value: JSON, depth: int = 0) -> JSON:
     return value
 
 
-def entry(call: Call, trace: Trace, answer: Answer, error: ApiError | None, now: float) -> dict[str, JSON]:
-    """Return the journal's entry for a call. Bodies stand in it as pieces of JSON, which need not be written again.
+def entry(call: Call, trace: Trace, answer: Answer, charge: Charge | None, error: ApiError | None) -> dict[str, JSON]:
+    """Return the journal entry of a call that is answered now.
 
     Args:
-        error: Why it was refused, if it was.
-        now: The performance counter's reading when the answer was ready.
+        call: The call.
+        trace: What is known about it.
+        answer: Its body is put into the entry as JSON, without being parsed.
+        charge: What is billed for it; None for nothing.
+        error: Why it was refused; None if it was not.
 
     """
-    job, charge, rule = trace.job, trace.charge, error.rule if error else None
+    now = time.perf_counter()
+    job, rule = trace.job, error.rule if error else None
     return {
         "id": trace.request_id,
         "at": trace.at,

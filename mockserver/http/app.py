@@ -19,7 +19,7 @@ from qwenmock.mockserver.calls.pipeline import serve
 from qwenmock.mockserver.control.api import control_routes
 from qwenmock.mockserver.control.guard import Guard
 from qwenmock.mockserver.control.pages import page_routes
-from qwenmock.mockserver.errors import Dropped, StoreError
+from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.http.routing import Routes, Target
 from qwenmock.mockserver.images.files import BadLink
 from qwenmock.mockserver.images.links import PREFIX, access_denied
@@ -104,12 +104,11 @@ class Application(Starlette):
             query=dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else NO_QUERY,
             read=body.read,
         )
-        try:
-            answer = await serve(self.double, call)
-        except Dropped as drop:
-            await cut(drop, send)
-        else:
+        answer = await serve(self.double, call)
+        if answer.drop is None:
             await respond(answer, body, send)
+        else:
+            await cut(answer, send)
 
     async def _file(self, request: Request) -> Response:
         path, double = request.url.path, self.double
@@ -200,16 +199,17 @@ async def respond(answer: Answer, body: Body, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def cut(drop: Dropped, send: Send) -> None:
-    """Cut the connection, before the answer or in its middle."""
-    if drop.length:
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(drop.length).encode())]
+async def cut(answer: Answer, send: Send) -> None:
+    """Cut the connection, before the answer or in the middle of its body."""
+    if answer.drop == "mid-body":
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer.body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": drop.sent, "more_body": True})
-    # ASGI has no event for this: uvicorn's connection is behind its `send`; elsewhere the error stands for the cut.
+        half = answer.body[: len(answer.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+    # ASGI has no event for this. With uvicorn, `send` gives access to the connection; elsewhere the error has to do.
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is None:
-        raise ConnectionResetError(str(drop))
+        raise ConnectionResetError("a fault cuts the connection")
     transport.abort()
 
 
