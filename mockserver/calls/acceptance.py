@@ -18,7 +18,8 @@ from qwenmock.mockserver.calls.call import BodyTooLarge, Call, Trace
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.effects import Effects, directives
 from qwenmock.mockserver.calls.input_images import inspect
-from qwenmock.mockserver.calls.validation import BodyValidator, format_value
+from qwenmock.mockserver.calls.keywords import format_value
+from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.models import Input, Job
 from qwenmock.mockserver.store.protocols import TooManyRequests
 from qwenmock.mockserver.tasks.lifecycle import settle_finished

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from qwenmock.mockserver.calls.validation import parse_size
+from qwenmock.mockserver.calls.keywords import parse_size
 from qwenmock.mockserver.models import Job
 from qwenmock.schemas.catalog import Document, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, reader, subschema

@@ -1,7 +1,7 @@
 """The contract of a provider as the pages show it: variants, rules with their sources, errors, prices, examples."""
 
 from qwenmock.fixtures import exchanges
-from qwenmock.mockserver.calls.validation import standard
+from qwenmock.mockserver.calls.json_schema import to_json_schema
 from qwenmock.schemas.catalog import Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON
 
@@ -53,7 +53,7 @@ def _variant(provider: Provider, variant: Variant) -> JSON:
         "switch": endpoint.required_header,
         "is_task": endpoint.created_response is not None,
         "models": list(variant.models),
-        "schema": standard(variant.request.schema),
+        "schema": to_json_schema(variant.request.schema),
         "roles": {role: [list(path) for path in paths] for role, paths in variant.request.roles.items()},
         "images": variant.request.image_terms[0] if "image" in variant.request.roles else None,
         "rules": [_rule(rule) for rule in variant.request.rules],
