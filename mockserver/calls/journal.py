@@ -1,4 +1,4 @@
-"""What the journal says of a call: enough to understand it, no key, and no image."""
+"""Journal entries: enough to understand a call, without its key and its images."""
 
 import hashlib
 import time
@@ -19,12 +19,12 @@ LONG_RUN = 200
 
 
 def is_brief(data: bytes) -> bool:
-    """Tell at a glance whether a JSON text needs no cutting, as most do."""
+    """Return whether a JSON text needs no shortening, by a quick check that most texts pass."""
     return len(data) <= LONGEST_TEXT and data.count(b"[") + data.count(b"{") <= DEEPEST and not _has_long_run(data)
 
 
 def _has_long_run(data: bytes) -> bool:
-    """Tell whether somewhere no quotation mark stands for as long as a text that is cut."""
+    """Return whether a string in a JSON text may be longer than `LONG_RUN`: no quotation mark for as long."""
     for at in range(LONG_RUN, len(data), LONG_RUN):
         end = data.find(b'"', at)
         if (len(data) if end < 0 else end) - data.rfind(b'"', 0, at) > LONG_RUN:
@@ -33,7 +33,7 @@ def _has_long_run(data: bytes) -> bool:
 
 
 def brief(value: JSON, depth: int = 0) -> JSON:
-    """Return a value with data URLs named by their digest and other long texts cut."""
+    """Return a value with data URLs replaced by their digest and other long texts cut off."""
     if isinstance(value, str):
         if len(value) <= LONG_RUN:
             return value

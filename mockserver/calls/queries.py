@@ -1,4 +1,4 @@
-"""Calls that make no image: a task's state, its cancellation, what is left, where to upload."""
+"""Calls that make no image: task status, cancellation and list, remaining credits, upload policy."""
 
 from collections.abc import Awaitable, Callable
 
@@ -16,10 +16,10 @@ UPLOAD_FOLDER = "dashscope-instant"
 
 
 async def answer_query(double: Double, call: Call, trace: Trace) -> JSON:
-    """Return the body that answers a call.
+    """Return the body that answers a query.
 
     Raises:
-        ApiError: The key, the task's id or its owner is not right.
+        ApiError: The key is refused, or the task id is wrong or belongs to another key.
 
     """
     caller = double.caller(call.provider.slug, call.header("authorization"))
@@ -40,7 +40,7 @@ async def _task(double: Double, call: Call, trace: Trace, _caller: Caller) -> JS
 
 
 async def _own_task(double: Double, call: Call, key: str) -> Task | None:
-    """Return the task that is asked for; None for one that is not there, where the provider has no error for that."""
+    """Return the task of a call; None if the caller has no such task and the provider has no error for that."""
     errors = call.provider.errors
     prefix = call.provider.tasks.prefix if call.provider.tasks else ""
     if not call.task_id.startswith(prefix):
@@ -65,7 +65,7 @@ async def _cancel(double: Double, call: Call, trace: Trace, _caller: Caller) -> 
 
 
 async def _tasks(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
-    """List the key's tasks, a page at a time."""
+    """Return one page of the key's tasks."""
     page, size = (_whole(call.query.get(name), default) for name, default in (("page_no", 1), ("page_size", 10)))
     asked = {name: call.query[name] for name in ("model_name", "status") if name in call.query}
     dialect, now = double.dialects[call.provider.slug], double.clock.now()
@@ -130,4 +130,4 @@ _HANDLERS: dict[str, Callable[[Double, Call, Trace, Caller], Awaitable[JSON]]] =
     "credits": _credits,
     "upload": _uploads,
 }
-"""What answers an endpoint that takes no variant, by its kind."""
+"""The function for an endpoint without variants, by its kind."""
