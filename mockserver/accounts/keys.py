@@ -39,7 +39,7 @@ PROFILES = {
     "sk-mock-forbidden": Profile(always="forbidden", about="has no permission for any model"),
     "sk-mock-limited": Profile(requests_per_minute=3, about="may send 3 requests a minute"),
     "sk-mock-throttled": Profile(always="rate_limited", about="is always rate limited"),
-    "sk-mock-broken": Profile(always="internal", about="always runs into an internal error"),
+    "sk-mock-broken": Profile(always="internal", about="always fails with an internal error"),
 }
 NAMED = re.compile(r"sk-mock\.[A-Za-z0-9_.-]{1,100}")
 """Keys with an account each, for tests that run in parallel."""

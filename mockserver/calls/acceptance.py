@@ -21,6 +21,7 @@ from qwenmock.mockserver.calls.input_images import inspect
 from qwenmock.mockserver.calls.keywords import format_value
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.models import Input, Job
+from qwenmock.mockserver.money import plain
 from qwenmock.mockserver.store.protocols import TooManyRequests
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.catalog import Provider, Variant
@@ -135,7 +136,7 @@ async def parse(call: Call, trace: Trace) -> dict[str, JSON]:
     except orjson.JSONDecodeError as error:
         trace.body = data[:500].decode("utf-8", "replace")
         reason = str(error)[:200] if data else "it is empty"
-        raise _malformed(provider, "body/syntax", f"the body is no JSON: {reason}") from error
+        raise _malformed(provider, "body/syntax", f"invalid JSON: {reason}") from error
     trace.body = orjson.Fragment(data) if journal.is_brief(data) else journal.brief(body)
     if not isinstance(body, dict):
         raise ApiError("invalid", f"the body must be an object, got {format_value(body)}")
@@ -179,20 +180,20 @@ def validate(validator: BodyValidator, body: JSON, trace: Trace, *, is_strict: b
         raise ApiError(violation.rule.error, violation.detail, violation.rule)
     unknown = validator.unknown_fields(body)
     if unknown and is_strict:
-        raise ApiError("invalid", f"{unknown[0]} is no documented field")
-    trace.advisories.extend(f"{name} is no documented field" for name in unknown)
+        raise ApiError("invalid", f"{unknown[0]} is not a documented field")
+    trace.advisories.extend(f"{name} is not a documented field" for name in unknown)
 
 
 def authorize(call: Call, job: Job, caller: Caller) -> None:
     """Check that the endpoint is called in its documented mode, and that the key may use the model."""
     expected = call.endpoint.required_header
     if expected is not None and call.header(expected[0]).lower() != expected[1]:
-        raise ApiError("not_synchronous", f"the header {expected[0]}: {expected[1]} is due")
+        raise ApiError("not_synchronous", f"expected the header {expected[0]}: {expected[1]}")
     if expected is None and call.provider.has_required_header:
         for other in call.provider.endpoints.values():
             header = other.required_header
             if header is not None and call.header(header[0]).lower() == header[1]:
-                raise ApiError("not_asynchronous", f"the header {header[0]} is not for {call.path}")
+                raise ApiError("not_asynchronous", f"unexpected header {header[0]} for {call.path}")
     if caller.profile.always == "forbidden":
         raise ApiError("forbidden", f"this key may not use {job.model}")
 
@@ -200,7 +201,8 @@ def authorize(call: Call, job: Job, caller: Caller) -> None:
 def check_balance(balance: Decimal, cost: Decimal, provider: Provider) -> None:
     """Check that the account can pay. An empty account can pay nothing, since a cost of 0 is one that is not known."""
     if balance < cost or balance == 0:
-        raise ApiError("insufficient_balance", f"{cost:f} {provider.currency} are due, and the account has less")
+        detail = f"the balance is {plain(balance):f} {provider.currency}"
+        raise ApiError("insufficient_balance", f"{detail}, the images cost {cost:f}" if cost else detail)
 
 
 def _failure(effects: Effects, caller: Caller, images: int | None) -> ApiError | None:
@@ -216,11 +218,11 @@ def _failure(effects: Effects, caller: Caller, images: int | None) -> ApiError |
     if kind is not None:
         if kind == "refused" and images is None:
             return None
-        return ApiError(kind, "asked for by a directive or a fault", headers=retry_after(kind))
+        return ApiError(kind, "requested by a directive or a fault", headers=retry_after(kind))
     if caller.profile.always == "internal":
-        return ApiError("internal", "this key always runs into an internal error")
+        return ApiError("internal", "this key always fails with an internal error")
     if images is not None and effects.fail_images >= images:
-        return ApiError("internal", "every image failed, as a fault asked for")
+        return ApiError("internal", "all images failed, as requested by a directive or a fault")
     return None
 
 

@@ -105,7 +105,7 @@ async def _bytes_of(
 async def _uploaded(double: Double, call: Call, url: str, max_bytes: int, rules: Mapping[str, Rule]) -> bytes:
     data = await double.store.kept(url)
     if data is None or call.header(RESOLVE).lower() != "enable":
-        reason = "nothing was uploaded there" if data is None else f"the header {RESOLVE}: enable is due"
+        reason = "nothing was uploaded there" if data is None else f"expected the header {RESOLVE}: enable"
         raise _bad(rules["schemes"], f"image cannot be downloaded: {reason}")
     if len(data) > max_bytes:
         raise _too_large(rules)

@@ -114,7 +114,7 @@ async def apply_preferences(preferred: Effects) -> None:
     if preferred.wait:
         await asyncio.sleep(preferred.wait)
     if preferred.error is not None:
-        raise ApiError(preferred.error, "asked for by the Prefer header", headers=retry_after(preferred.error))
+        raise ApiError(preferred.error, "requested by the Prefer header", headers=retry_after(preferred.error))
 
 
 def find_recording(double: Double, call: Call, path: str, body: JSON) -> Recording | None:

@@ -26,7 +26,7 @@ async def answer_query(double: Double, call: Call, trace: Trace) -> JSON:
     trace.key, trace.task_id = caller.key, call.task_id
     profile = caller.profile
     if profile.always in {"rate_limited", "internal"}:
-        raise ApiError(profile.always, f"this key always runs into {profile.always}")
+        raise ApiError(profile.always, f"this key always fails with {profile.always}")
     await settle_finished(double)
     return await _HANDLERS[call.endpoint.kind](double, call, trace, caller)
 
@@ -44,11 +44,11 @@ async def _own_task(double: Double, call: Call, key: str) -> Task | None:
     errors = call.provider.errors
     prefix = call.provider.tasks.prefix if call.provider.tasks else ""
     if not call.task_id.startswith(prefix):
-        raise ApiError("task_id_invalid", f"{call.task_id[:100]!r} does not begin with {prefix!r}")
+        raise ApiError("task_id_invalid", f"expected a task id that begins with {prefix!r}, got {call.task_id[:100]!r}")
     task = await double.store.task(call.task_id)
     if task is None or task.provider != call.provider.slug:
         if "task_not_found" in errors:
-            raise ApiError("task_not_found", f"there is no task {call.task_id[:100]!r}")
+            raise ApiError("task_not_found", f"unknown task {call.task_id[:100]!r}")
         return None
     if task.key != key:
         if "task_forbidden" in errors:

@@ -22,12 +22,12 @@ def to_api_error(failure: Exception) -> ApiError:
         return failure
     if isinstance(failure, InsufficientBalance):
         # The balance was enough when it was checked: another request was faster.
-        return ApiError("insufficient_balance", "the account has less than is due")
+        return ApiError("insufficient_balance", "the balance does not cover the cost")
     if isinstance(failure, StoreError):
         return ApiError("internal", f"the store failed: {failure}")
     # A bug of the server: the client gets the documented 500, and the log has the traceback.
-    logger.error("the double itself failed", exc_info=failure)
-    return ApiError("internal", f"the double itself failed: {type(failure).__name__}: {failure}")
+    logger.error("the mock server failed", exc_info=failure)
+    return ApiError("internal", f"the mock server failed: {type(failure).__name__}: {failure}")
 
 
 def refusal(dialect: Dialect, call: Call, error: ApiError, trace: Trace) -> Answer:

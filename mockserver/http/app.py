@@ -269,7 +269,7 @@ async def _not_allowed(request: Request, error: Exception) -> Response:
 
 
 async def _broken(_request: Request, error: Exception) -> Response:
-    return _problem(500, f"the double itself failed: {type(error).__name__}")
+    return _problem(500, f"the mock server failed: {type(error).__name__}")
 
 
 def create_app(double: Double, *, calls_out: bool = True) -> Application:

@@ -407,7 +407,7 @@ def test_unknown_field_is_an_advisory(nebula: httpx.Client, control: httpx.Clien
     answer = nebula.post(PATH, json=text_body(steps=5))
     assert answer.status_code == 200
     assert "parameters.steps" in answer.headers["X-Qwenmock-Advisory"]
-    assert control.get("/journal").json()[0]["advisories"] == ["parameters.steps is no documented field"]
+    assert control.get("/journal").json()[0]["advisories"] == ["parameters.steps is not a documented field"]
 
 
 def test_link_ends_after_a_day(nebula: httpx.Client, control: httpx.Client) -> None:
