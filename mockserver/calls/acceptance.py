@@ -11,12 +11,12 @@ from typing import NamedTuple, cast
 import orjson
 
 from qwenmock.mockserver.accounts import pricing
-from qwenmock.mockserver.accounts.keys import Caller
+from qwenmock.mockserver.accounts.keys import Caller, Profile
 from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls import journal
 from qwenmock.mockserver.calls.call import BodyTooLarge, Call, Trace
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.calls.effects import Effects, directives
+from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects, directives
 from qwenmock.mockserver.calls.input_images import inspect
 from qwenmock.mockserver.calls.keywords import format_value
 from qwenmock.mockserver.calls.validation import BodyValidator
@@ -102,7 +102,7 @@ async def accept(double: Double, call: Call, received: ReceivedRequest, trace: T
         price=price,
         cost=cost,
         effects=effects,
-        failure=_failure(effects, caller, None if creates_task else job.n),
+        failure=_failure(effects, caller.profile, None if creates_task else job.n),
         failure_code=_failure_code(effects, job) if creates_task else None,
     )
 
@@ -205,21 +205,23 @@ def check_balance(balance: Decimal, cost: Decimal, provider: Provider) -> None:
         raise ApiError("insufficient_balance", f"{detail}, the images cost {cost:f}" if cost else detail)
 
 
-def _failure(effects: Effects, caller: Caller, images: int | None) -> ApiError | None:
+def _failure(effects: Effects, profile: Profile, images: int | None) -> ApiError | None:
     """Return the error that making the images ends in.
 
     Args:
         effects: What is to go wrong.
-        caller: Whose key may always fail.
+        profile: Of the key, which may always fail.
         images: How many are requested; None for a task, which fails by itself if it is refused or has no image.
 
     """
+    if effects is NO_EFFECTS and profile.always is None:
+        return None
     kind = effects.error
     if kind is not None:
         if kind == "refused" and images is None:
             return None
         return ApiError(kind, "requested by a directive or a fault", headers=retry_after(kind))
-    if caller.profile.always == "internal":
+    if profile.always == "internal":
         return ApiError("internal", "this key always fails with an internal error")
     if images is not None and effects.fail_images >= images:
         return ApiError("internal", "all images failed, as requested by a directive or a fault")

@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.calls.acceptance import AcceptedRequest
@@ -19,14 +18,6 @@ from qwenmock.schemas.catalog import Provider
 SEED_BITS = 31
 HOLD_GRACE = 5.0
 """Seconds that a hold outlives the expected time of its request; after that, its process must have died."""
-
-
-class Pictures(NamedTuple):
-    """Links to the pictures of a request, which are drawn when they are fetched, and their size in pixels."""
-
-    urls: Sequence[str]
-    width: int
-    height: int
 
 
 async def generate(double: Double, call: Call, request: AcceptedRequest, trace: Trace) -> tuple[Result, Charge]:
@@ -43,14 +34,14 @@ async def generate(double: Double, call: Call, request: AcceptedRequest, trace: 
         raise request.failure
     job, failed = request.job, request.effects.fail_images
     now = double.clock.now()
-    pictures = await _pictures(double, call, request, trace, now)
+    urls, (width, height) = await _pictures(double, call, request, trace, now)
     result = Result(
         job=job,
         request_id=trace.request_id,
         created=int(now),
-        urls=tuple(pictures.urls[: job.n - failed]),
-        width=pictures.width,
-        height=pictures.height,
+        urls=tuple(urls[: job.n - failed]),
+        width=width,
+        height=height,
         failed=failed,
     )
     charge = _charge_for(double, request, result, now)
@@ -67,7 +58,7 @@ async def create_task(double: Double, call: Call, request: AcceptedRequest, trac
     job, effects, failure = request.job, request.effects, request.failure_code
     now = double.clock.now()
     starts, ends = task_times(double, now, effects.wait)
-    pictures = await _pictures(double, call, request, trace, ends)
+    urls, (width, height) = await _pictures(double, call, request, trace, ends)
     failed = 0 if failure else min(effects.fail_images, job.n)
     task = Task(
         id=new_task_id(call.provider, now, double.rng),
@@ -82,9 +73,9 @@ async def create_task(double: Double, call: Call, request: AcceptedRequest, trac
         created=now,
         starts=starts,
         ends=ends,
-        urls=tuple(pictures.urls[: job.n - failed]),
-        width=pictures.width,
-        height=pictures.height,
+        urls=tuple(urls[: job.n - failed]),
+        width=width,
+        height=height,
         failed=failed,
         failure=failure,
         callback_url=job.callback_url,
@@ -112,15 +103,20 @@ async def hold(double: Double, request: AcceptedRequest, trace: Trace, until: fl
     trace.is_held = True
 
 
-async def _pictures(double: Double, call: Call, request: AcceptedRequest, trace: Trace, done: float) -> Pictures:
-    """Choose the seed and the size where the request names none, and return the links; they work from `done` on."""
+async def _pictures(
+    double: Double, call: Call, request: AcceptedRequest, trace: Trace, done: float
+) -> tuple[list[str], tuple[int, int]]:
+    """Return links to the images, which are drawn when they are fetched, and their width and height.
+
+    Seed and size are chosen here if the request does not give them. The links expire a while after `done`.
+    """
     job = request.job
     seed = double.rng.getrandbits(SEED_BITS) if job.seed is None else job.seed
-    width, height = size = job.size or default_size(job.provider, request.inputs)
+    size = job.size or default_size(job.provider, request.inputs)
     recipe = recipe_of(job, request.inputs, seed, size, trace.request_id)
     base_url = double.settings.public_url or call.base_url
     urls = await double.links.make(recipe, base_url, int(done) + job.provider.link_lifetime)
-    return Pictures(urls, width, height)
+    return urls, size
 
 
 def default_size(provider: Provider, inputs: Sequence[Input]) -> tuple[int, int]:

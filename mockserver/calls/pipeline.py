@@ -13,6 +13,7 @@ before its images exist.
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import orjson
@@ -36,7 +37,6 @@ from qwenmock.schemas.vocabulary import JSON
 RECORDED_SIZE = (1024, 1024)
 MAX_LINKS = 16
 """Pictures in one recorded answer."""
-NO_HEADERS: dict[str, str] = {}
 
 
 class Outcome(NamedTuple):
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
     Attributes:
         charge: To be booked with the journal entry; None if nothing is billed.
         drop: Where the connection is to be cut.
-        headers: Additional headers by lower-case name.
+        headers: Additional headers by lower-case name; None for none.
 
     """
 
@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
     charge: Charge | None = None
     drop: Literal["before", "mid-body"] | None = None
     status: int = 200
-    headers: dict[str, str] = NO_HEADERS
+    headers: Mapping[str, str] | None = None
 
 
 async def serve(double: Double, call: Call) -> Answer:
@@ -64,7 +64,7 @@ async def serve(double: Double, call: Call) -> Answer:
     try:
         outcome = await dispatch(double, call, trace)
         charge, drop = outcome.charge, outcome.drop
-        answer = Answer(outcome.status, orjson.dumps(outcome.body), headers(trace) | outcome.headers)
+        answer = Answer(outcome.status, orjson.dumps(outcome.body), headers(trace, more=outcome.headers))
         entry = journal.entry(call, trace, answer, charge, None)
         if charge is None:
             await record(double, entry, trace.key)

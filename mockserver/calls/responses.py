@@ -1,6 +1,7 @@
 """How a call's answer is written: error bodies in the provider's form, and the headers of every answer."""
 
 import logging
+from collections.abc import Mapping
 from urllib.parse import quote
 
 import orjson
@@ -47,8 +48,15 @@ def _param(error: ApiError) -> str:
     return ".".join(step for step in error.rule.path if step != "*")
 
 
-def headers(trace: Trace, error: ApiError | None = None) -> dict[str, str]:
-    """Return the headers of an answer, by lower-case name."""
+def headers(trace: Trace, error: ApiError | None = None, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the headers of an answer, by lower-case name.
+
+    Args:
+        trace: What is known about the call.
+        error: Why it is refused; None if it is not.
+        more: Additional headers; None for none.
+
+    """
     found = {"x-request-id": trace.request_id}
     if trace.applied:
         found["preference-applied"] = ", ".join(trace.applied)
@@ -60,6 +68,8 @@ def headers(trace: Trace, error: ApiError | None = None) -> dict[str, str]:
         if error.rule is not None:
             found["x-qwenmock-rule"] = to_header(error.rule.id)
             found["x-qwenmock-source"] = to_header(error.rule.source)
+    if more is not None:
+        found |= more
     return found
 
 

@@ -246,7 +246,7 @@ def test_every_format_is_accepted_by_its_bytes(nebula: httpx.Client, suffix: str
 )
 def test_body_that_is_no_json_is_refused(nebula: httpx.Client, content: bytes) -> None:
     answer = nebula.post(PATH, content=content, headers={"Content-Type": "application/json"})
-    assert "no JSON" in refusal(answer, 400)
+    assert "invalid JSON" in refusal(answer, 400)
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
