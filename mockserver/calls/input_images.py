@@ -51,7 +51,7 @@ def _may_be_local(url: str) -> bool:
 def _unread(provider: Provider, url: str) -> Input:
     """Return an input of which only the URL is known."""
     picture = provider.settings["picture"]
-    return Input(digest="", url=url, media_type="", width=picture["unseen_width"], height=picture["unseen_height"])
+    return Input("", url, "", picture["unseen_width"], picture["unseen_height"])
 
 
 async def _inspected(
