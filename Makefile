@@ -22,6 +22,7 @@ test: lint types
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory lint-js
 
 # The scripts and style sheets of the pages; biome.json has the rules. Without npm they are not checked, except in CI.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from qwenmock.mockserver.calls.validation import standard
+from qwenmock.mockserver.calls.json_schema import to_json_schema
 from qwenmock.mockserver.control.openapi import openapi
 from qwenmock.schemas.catalog import load
 
@@ -141,7 +141,7 @@ def wiremock(port: int, folder: Path) -> Spec:
     jar = next((PEERS / "wiremock" / "build").glob("*.jar"), None)
     if jar is None:
         raise Missing("not installed: run `npm install` in benchmarks/peers")
-    contents = standard(load()["nebula"].variants["contents"].request.schema)
+    contents = to_json_schema(load()["nebula"].variants["contents"].request.schema)
     mappings = folder / "mappings"
     mappings.mkdir()
     stub = {

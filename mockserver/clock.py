@@ -1,16 +1,16 @@
-"""The one clock. Everything that passes in the double passes on it, and it can be moved."""
+"""The server's clock. It can be advanced, so that tests need not wait."""
 
 import time
 
 FURTHEST = 1e10
-"""Seconds that may be skipped at once."""
+"""Most seconds that the clock can be advanced at once."""
 
 
 class Clock:
-    """Unix time plus what was skipped.
+    """Unix time plus an offset.
 
     Attributes:
-        offset: Seconds skipped so far; the store has it, for every process that shares the state.
+        offset: Seconds that the clock was advanced by. The store keeps it for every process that shares the state.
 
     """
 
@@ -18,5 +18,5 @@ class Clock:
         self.offset = offset
 
     def now(self) -> float:
-        """Return the double's time in unix seconds."""
+        """Return the time in unix seconds."""
         return time.time() + self.offset

@@ -1,4 +1,4 @@
-"""What the double counts, as Prometheus reads it. With several workers, prometheus-client sums them up itself."""
+"""Prometheus metrics. With several workers, prometheus-client adds up their counters."""
 
 import asyncio
 import os
@@ -15,11 +15,11 @@ from qwenmock.mockserver.models import Charge, Delivery
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FLUSH_SECONDS = 0.01
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40)
-"""Upper bounds in seconds: from what the double takes by itself to what `--latency realistic` adds."""
+"""Upper bounds in seconds: from the server's own time to that of `--latency realistic`."""
 
 
 class Metrics:
-    """The counters of one double."""
+    """The metrics of one server."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -44,13 +44,13 @@ class Metrics:
         self._answers: list[tuple[str, int, str, float, Charge | None]] = []
 
     def answered(self, provider: str, status: int, stage: str, seconds: float, charge: Charge | None) -> None:
-        """Count an answer, and what was billed for it; shortly afterwards, as many at once cost half as much."""
+        """Count an answer and its charge. Counting is deferred: several at once cost half as much."""
         if not self._answers:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
         self._answers.append((provider, status, stage, seconds, charge))
 
     def flush(self) -> None:
-        """Count what has gathered."""
+        """Count the deferred answers now."""
         answers, self._answers = self._answers, []
         requests: Tally[tuple[str, int, str]] = Tally()
         bills: dict[tuple[str, str], tuple[int, Decimal]] = {}
@@ -69,35 +69,41 @@ class Metrics:
             self.charged(provider, currency, images, amount)
 
     def charged(self, provider: str, currency: str, images: int, amount: Decimal) -> None:
-        """Count what was billed."""
+        """Count a charge."""
         self._images.labels(provider).inc(images)
         self._charged.labels(provider, currency).inc(float(amount))
 
     def called_back(self, provider: str, outcome: str) -> None:
-        """Count an attempt at a callback: `delivered`, or what it waits for or came to."""
+        """Count an attempt at a callback; `outcome` is the state of the delivery after it."""
         self._callbacks.labels(provider, outcome).inc()
 
     def exposition(self, deliveries: Iterable[Delivery], tasks_under_way: int) -> bytes:
-        """Return all that was counted, and what is under way now, in Prometheus' text format."""
+        """Return all metrics in the Prometheus text format.
+
+        Args:
+            deliveries: All callbacks, counted by state.
+            tasks_under_way: Number of tasks that have not ended.
+
+        """
         self.flush()
         registry = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)
         now = CollectorRegistry()
-        now.register(_Now(Tally(delivery.state for delivery in deliveries), tasks_under_way))
+        now.register(_Gauges(Tally(delivery.state for delivery in deliveries), tasks_under_way))
         return generate_latest(registry) + generate_latest(now)
 
 
-class _Now:
-    """What the store knows at this moment, the same for all workers."""
+class _Gauges:
+    """The gauges: read from the store now, and the same for all workers."""
 
     def __init__(self, callbacks: Tally[str], tasks: int) -> None:
         self._callbacks = callbacks
         self._tasks = tasks
 
     def collect(self) -> Iterator[Metric]:
-        """Give the gauges."""
+        """Yield the gauges."""
         queue = GaugeMetricFamily("qwenmock_callbacks", "Callbacks by state", labels=["state"])
         for state in ("waiting", "held", "delivered", "failed", "lost"):
             queue.add_metric([state], self._callbacks[state])

@@ -1,4 +1,4 @@
-"""What passes between the steps of a call: plain values."""
+"""The plain values that pass between the stages of a call and between the rooms of the server."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,12 +11,12 @@ DeliveryState: TypeAlias = Literal["waiting", "held", "delivered", "failed", "lo
 
 
 class Input(NamedTuple):
-    """One input image as it was understood.
+    """One input image.
 
     Attributes:
-        digest: SHA-256 of its bytes in hex, "" where only its address is known.
-        url: Its address, "" for a data URL.
-        media_type: What its bytes are; "" where they were not looked at.
+        digest: SHA-256 of its bytes in hex; "" if only its URL is known.
+        url: Its URL; "" for a data URL.
+        media_type: Detected from its bytes; "" if they were not read.
         width: Pixels.
         height: Pixels.
 
@@ -30,13 +30,13 @@ class Input(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What a valid request asks for.
+    """The parameters of a valid request.
 
     Attributes:
         prompt: The effective prompt, after truncation.
-        size: Width and height in pixels where the request names them.
-        seed: None where the request leaves it to chance.
-        images: Addresses of the input images, as they were sent.
+        size: Width and height in pixels; None if the request does not give them.
+        seed: None if the request does not give one.
+        images: URLs of the input images, as they were sent.
 
     """
 
@@ -55,12 +55,12 @@ class Job(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What was generated.
+    """The generated images of a synchronous request.
 
     Attributes:
-        urls: One for each image that succeeded.
-        failed: How many did not.
         created: Unix seconds.
+        urls: One for each image that succeeded.
+        failed: Number of images that failed.
 
     """
 
@@ -75,11 +75,11 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What a dialect needs to write a refusal.
+    """The values that a dialect needs to write an error body.
 
     Attributes:
-        message: The kind's text with its placeholders filled.
-        param: The member of the body that was wrong, "" where there is none.
+        message: The message of the error kind with its placeholders filled.
+        param: The member of the body that was wrong; "" if there is none.
 
     """
 
@@ -90,19 +90,38 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """The state of a task at one moment.
+
+    Attributes:
+        state: `pending`, `running`, `succeeded`, `failed` or `cancelled`.
+        progress: 0 to 100; it never falls.
+
+    """
+
+    state: str
+    progress: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether the state is final."""
+        return self.state not in {"pending", "running"}
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
-    """A piece of work that goes on after its request was answered. Its state follows from it and the clock.
+    """Work that continues after its request was answered. Its status is a function of these values and the time.
 
     Attributes:
         endpoint: Name of the endpoint that created it.
-        created: Unix seconds; `starts` is when it leaves the queue, `ends` when it is done.
+        created: Unix seconds, as `starts`, when it leaves the queue, and `ends`, when it is done.
         urls: One for each image that succeeds.
-        failed: How many images do not.
-        failure: The code that it fails with; None for one that succeeds.
-        cancelled: When it was cancelled; None for one that was not.
-        reserved: What is held for it.
-        settled: Whether it has ended and was billed or given back.
-        callback_fault: What goes wrong with its callback.
+        failed: Number of images that fail.
+        failure: The error code that it fails with; None if it succeeds.
+        callback_fault: What goes wrong with its callback; None if nothing does.
+        reserved: The amount reserved for it.
+        cancelled: Unix seconds of its cancellation; None if it was not cancelled.
+        settled: Whether it has ended and was billed or its reservation released.
 
     """
 
@@ -129,35 +148,29 @@ class Task:
     cancelled: float | None = None
     settled: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class TaskStatus:
-    """How a task looks at one moment.
-
-    Attributes:
-        state: `pending`, `running`, `succeeded`, `failed` or `cancelled`.
-        progress: 0 to 100, never falling.
-
-    """
-
-    state: str
-    progress: int
-
-    @property
-    def ended(self) -> bool:
-        """Whether it will not change any more."""
-        return self.state not in {"pending", "running"}
+    def status_at(self, now: float) -> TaskStatus:
+        """Return the status at a unix second."""
+        at = min(now, self.ends if self.cancelled is None else self.cancelled)
+        part = (at - self.starts) / (self.ends - self.starts)
+        progress = 0 if part < 0 else 1 + int(98 * part)
+        if self.cancelled is not None:
+            return TaskStatus("cancelled", progress)
+        if now < self.starts:
+            return TaskStatus("pending", 0)
+        if now < self.ends:
+            return TaskStatus("running", min(progress, 99))
+        return TaskStatus("succeeded", 100) if self.failure is None else TaskStatus("failed", 99)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A callback to be made.
+    """A callback and its delivery attempts.
 
     Attributes:
-        message_id: The same for each try, and for a duplicate.
-        due: Unix seconds of the next try, on the double's clock.
-        attempts: What was tried so far: `{attempt, at, status, error, milliseconds}`.
-        state: `held` until another has gone out.
+        message_id: The same for every attempt, and for a duplicate.
+        due: Unix seconds of the next attempt, on the double's clock.
+        state: `waiting`, `held` (until another was delivered), `delivered`, `failed` or `lost`.
+        attempts: The attempts so far: `{attempt, at, status, error, milliseconds}`.
 
     """
 
@@ -194,10 +207,10 @@ class UploadPolicy(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """One line of the ledger.
+    """One charge in the ledger.
 
     Attributes:
-        unit_price: For one image; None where no document names a price (the amount is 0 then).
+        unit_price: Price of one image; None if no document gives a price (the amount is then 0).
         created: Unix seconds.
 
     """
@@ -216,11 +229,11 @@ class Charge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The state of one key with one provider; amounts in the provider's currency.
+    """The account of one key with one provider; amounts are in the provider's currency.
 
     Attributes:
-        balance: What is left, reservations already taken off.
-        reserved: What running work holds.
+        balance: The amount left after charges and reservations.
+        reserved: The amount reserved for running work.
         spent: The sum of its charges.
         requests_per_minute: None for no limit.
 

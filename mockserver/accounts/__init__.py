@@ -1,4 +1,4 @@
-"""Keys and prices: who calls, and what images cost.
+"""Keys and prices: who sends a request, and what its images cost.
 
 May import `store` and the modules below it. Start reading in `keys`.
 """

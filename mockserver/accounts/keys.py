@@ -1,27 +1,27 @@
-"""Who calls: the keys the double knows, and what each of them is made to run into."""
+"""API keys: which keys are known, how each is treated, and authentication."""
 
 import re
 from functools import lru_cache
 from typing import NamedTuple
 
 from qwenmock.mockserver.accounts.profiles import PROFILES, Profile
-from qwenmock.mockserver.errors import ApiError
+from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.store.protocols import AccountDefaults
 from qwenmock.schemas.models import Provider
 
 SCHEME = "Bearer "
 NAMED = re.compile(r"sk-mock\.[A-Za-z0-9_.-]{1,100}")
-"""Keys with an account of their own, for tests that run side by side."""
+"""Keys with an account each, for tests that run in parallel."""
 
 
 @lru_cache(maxsize=1024)
 def mask(key: str) -> str:
-    """Return enough of a key to recognise it, and too little to use it."""
+    """Return enough of a key to recognise it, but too little to use it."""
     return f"{key[:4]}…{key[-4:]}" if len(key) > 12 else f"{key[:4]}…"
 
 
 def profile_of(key: str, more: dict[str, Profile]) -> Profile | None:
-    """Return how the key is treated; None for a key the double does not know."""
+    """Return the profile of a key; None for an unknown key."""
     found = more.get(key) or PROFILES.get(key)
     if found is None and NAMED.fullmatch(key):
         return PROFILES["sk-mock"]
@@ -29,7 +29,7 @@ def profile_of(key: str, more: dict[str, Profile]) -> Profile | None:
 
 
 class Caller(NamedTuple):
-    """Who calls a provider, how the double treats them, and how their account begins."""
+    """The sender of a request: the key, its profile, and the defaults of its account."""
 
     key: str
     profile: Profile
@@ -37,15 +37,26 @@ class Caller(NamedTuple):
 
 
 def defaults_of(provider: Provider, key: str, profile: Profile) -> AccountDefaults:
-    """Return how the key's account begins."""
-    return AccountDefaults(provider.slug, key, provider.currency, profile.balance, profile.requests_per_minute)
+    """Return the defaults of the account of a key with a provider."""
+    return AccountDefaults(
+        provider=provider.slug,
+        key=key,
+        currency=provider.currency,
+        balance=profile.balance,
+        requests_per_minute=profile.requests_per_minute,
+    )
 
 
 def authenticate(provider: Provider, header: str, more: dict[str, Profile]) -> Caller:
-    """Return who calls.
+    """Return the caller for an Authorization header.
+
+    Args:
+        provider: The provider that is called.
+        header: Value of the header; "" if there is none.
+        more: Profiles of additional keys.
 
     Raises:
-        ApiError: There is no key, it is not sent as a Bearer token, it is unknown, or it has expired.
+        ApiError: The key is missing, not a Bearer token, unknown or expired.
 
     """
     if not header:

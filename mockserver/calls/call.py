@@ -1,31 +1,28 @@
-"""One call and its answer, as the pipeline sees them: no ASGI, no sockets."""
+"""One call and its answer, independent of ASGI and sockets."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from qwenmock.mockserver.models import Charge, Job
+from qwenmock.mockserver.models import Job
 from qwenmock.schemas.models import Endpoint, Provider
 from qwenmock.schemas.vocabulary import JSON
 
 
-class BodyTooLarge(Exception):  # noqa: N818, a finding, no failure
-    """The body is larger than the provider takes; it was not read to its end."""
+class BodyTooLarge(Exception):  # noqa: N818, a finding, not a failure
+    """The body is larger than the provider accepts; it was not read to its end."""
 
 
 class Call(NamedTuple):
     """A request to a provider.
 
     Attributes:
-        headers: By lower-case name, as they came.
-        task_id: What stands in the path for a task's id.
-        query: The query string's values.
-        base_url: Scheme and host that the call came to, which image URLs begin with.
-        read: Returns the body.
-
-    Raises:
-        BodyTooLarge: From `read`.
+        headers: By lower-case name.
+        base_url: Scheme and host that the call came to; image URLs begin with it.
+        task_id: The task id in the path; "" if the endpoint's path has none.
+        query: The values of the query string.
+        read: Returns the body, or raises `BodyTooLarge`.
 
     """
 
@@ -40,33 +37,36 @@ class Call(NamedTuple):
     read: Callable[[], Awaitable[bytes]]
 
     def header(self, name: str) -> str:
-        """Return a header's value; "" where there is none."""
+        """Return the value of a header; "" if there is none."""
         return self.headers.get(name.encode(), b"").decode("latin-1")
 
 
 class Answer(NamedTuple):
-    """What goes back, as JSON.
+    """A JSON answer.
 
     Attributes:
-        headers: Those that differ from one answer to the next, by lower-case name.
+        headers: By lower-case name, without those that every answer has.
+        drop: Where the connection is cut: before the answer or in the middle of its body; None if it is sent whole.
 
     """
 
     status: int
     body: bytes
     headers: Mapping[str, str]
+    drop: Literal["before", "mid-body"] | None = None
 
 
 @dataclass(slots=True)
 class Trace:
-    """What the journal will say of a call, gathered on its way.
+    """What the journal will say about a call, collected on its way.
 
     Attributes:
-        at: Unix seconds on the double's clock.
-        marks: The stages it has come to, each with the reading of the performance counter when it did.
-        advisories: What was accepted but is no documented request.
-        charge: What is to be booked, or was.
-        is_held: Whether money is held for it.
+        at: Unix seconds on the server's clock.
+        body: The request body, shortened.
+        advisories: What was accepted although no document describes it.
+        applied: The preferences that are honoured.
+        is_held: Whether an amount is reserved for it.
+        marks: The stages it has entered, each with the performance counter at that moment.
 
     """
 
@@ -79,7 +79,6 @@ class Trace:
     variant: str = ""
     advisories: list[str] = field(default_factory=list[str])
     applied: tuple[str, ...] = ()
-    charge: Charge | None = None
     is_held: bool = False
     marks: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
 
@@ -89,11 +88,16 @@ class Trace:
 
     @property
     def stage(self) -> str:
-        """The stage it has come to."""
+        """The last stage it entered."""
         return self.marks[-1][0]
 
     def timings(self, end: float) -> dict[str, int]:
-        """Return microseconds by stage; the last one ended at a reading of the performance counter."""
+        """Return microseconds by stage.
+
+        Args:
+            end: The performance counter at the end of the last stage.
+
+        """
         found: dict[str, int] = {}
         for name, at in reversed(self.marks):
             found[name] = int((end - at) * 1_000_000)

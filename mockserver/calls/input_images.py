@@ -1,17 +1,17 @@
-"""The input images of a request: got at where they are here, and held to their limits.
+"""The input images of a request: read if they are on this server, and checked against their limits.
 
-An address that leads elsewhere is not followed, unless `--fetch-images` says so. One under
-the double's own address, for a picture it made or one that was uploaded to it, is resolved and checked like a data URL.
+A URL that leads elsewhere is fetched only with `--fetch-images`. A URL of this server, for an image that it made or
+that was uploaded to it, is resolved and checked like a data URL.
 """
 
 import hashlib
 from collections.abc import Mapping
 
+from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Call, Trace
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.errors import ApiError
 from qwenmock.mockserver.images import uploads
-from qwenmock.mockserver.images.files import BadLink, own_file
+from qwenmock.mockserver.images.files import BadLink
 from qwenmock.mockserver.images.headers import Header, NotAnImage, decode_data_url, read_header
 from qwenmock.mockserver.images.links import PREFIX
 from qwenmock.mockserver.models import Input, Job
@@ -23,10 +23,10 @@ FETCH_SECONDS = 10.0
 
 
 async def inspect(double: Double, call: Call, job: Job, trace: Trace) -> tuple[Input, ...]:
-    """Return the inputs as they were understood.
+    """Return the input images of a job.
 
     Raises:
-        ApiError: One is no image, or breaks a limit.
+        ApiError: One is not an image, or breaks a limit.
 
     """
     if not job.images:
@@ -35,19 +35,19 @@ async def inspect(double: Double, call: Call, job: Job, trace: Trace) -> tuple[I
     return tuple(
         [
             await _inspected(double, call, url, spec, rules, trace)
-            if double.settings.fetch_images or _may_be_here(url)
-            else _unseen(job.provider, url)
+            if double.settings.fetch_images or _may_be_local(url)
+            else _unread(job.provider, url)
             for url in job.images
         ]
     )
 
 
-def _may_be_here(url: str) -> bool:
+def _may_be_local(url: str) -> bool:
     return url[:5].lower() == "data:" or PREFIX in url or url.startswith(uploads.SCHEME)
 
 
-def _unseen(provider: Provider, url: str) -> Input:
-    """Return an input of which only its address is known."""
+def _unread(provider: Provider, url: str) -> Input:
+    """Return an input of which only the URL is known."""
     picture = provider.picture
     return Input("", url, "", picture.unseen_width, picture.unseen_height)
 
@@ -58,7 +58,7 @@ async def _inspected(
     try:
         data = await _bytes_of(double, call, url, spec, rules)
         if data is None:
-            return _unseen(call.provider, url)
+            return _unread(call.provider, url)
         header = read_header(data)
     except NotAnImage as error:
         raise _bad(rules[error.keyword], f"image: {error.reason}") from error
@@ -68,46 +68,52 @@ async def _inspected(
     is_data = url[:5].lower() == "data:"
     if is_data and not url[5:].lower().startswith(header.media_type):
         trace.advisories.append(f"image is labelled {url[5:40].partition(';')[0]} and is {header.media_type}")
-    return Input(digest, "" if is_data else url, header.media_type, header.width, header.height)
+    return Input(
+        digest=digest,
+        url="" if is_data else url,
+        media_type=header.media_type,
+        width=header.width,
+        height=header.height,
+    )
 
 
 async def _bytes_of(
     double: Double, call: Call, url: str, spec: Mapping[str, JSON], rules: Mapping[str, Rule]
 ) -> bytes | None:
-    """Return an image's bytes; None for an address that leads elsewhere."""
-    longest: int = spec["maxBytes"]
+    """Return the bytes of an image; None for a URL that leads elsewhere and is not fetched."""
+    max_bytes: int = spec["maxBytes"]
     if url[:5].lower() == "data:":
-        data = decode_data_url(url, longest)
-        if data is None or len(data) > longest:
+        data = decode_data_url(url, max_bytes)
+        if data is None or len(data) > max_bytes:
             raise _too_large(rules)
         return data
     if url.startswith(uploads.SCHEME):
-        return await _uploaded(double, call, url, longest, rules)
+        return await _uploaded(double, call, url, max_bytes, rules)
     try:
-        found = await own_file(double, url, call.base_url)
+        found = await double.files.read_url(url, call.base_url)
     except BadLink as error:
         raise _bad(rules["schemes"], f"image cannot be downloaded: {error}") from error
     if found is not None:
-        if len(found) > longest:
+        if len(found) > max_bytes:
             raise _too_large(rules)
         return found
-    return await _fetched(url, longest, rules) if double.settings.fetch_images else None
+    return await _fetched(url, max_bytes, rules) if double.settings.fetch_images else None
 
 
-async def _uploaded(double: Double, call: Call, url: str, longest: int, rules: Mapping[str, Rule]) -> bytes:
+async def _uploaded(double: Double, call: Call, url: str, max_bytes: int, rules: Mapping[str, Rule]) -> bytes:
     data = await double.store.kept(url)
     header = double.dialects[call.provider.slug].resolve_header
     if data is None or (header is not None and call.header(header).lower() != "enable"):
         reason = "nothing was uploaded there" if data is None else f"expected the header {header}: enable"
         raise _bad(rules["schemes"], f"image cannot be downloaded: {reason}")
-    if len(data) > longest:
+    if len(data) > max_bytes:
         raise _too_large(rules)
     return data
 
 
-async def _fetched(url: str, longest: int, rules: Mapping[str, Rule]) -> bytes:
+async def _fetched(url: str, max_bytes: int, rules: Mapping[str, Rule]) -> bytes:
     try:
-        data = await Outbound(allow_loopback=False).get(url, longest, FETCH_SECONDS)
+        data = await Outbound(allow_loopback=False).get(url, max_bytes, FETCH_SECONDS)
     except OutboundError as error:
         raise _bad(rules["schemes"], f"image cannot be downloaded: {error}") from error
     if data is None:
@@ -121,8 +127,8 @@ def _too_large(rules: Mapping[str, Rule]) -> ApiError:
 
 def _check(header: Header, spec: Mapping[str, JSON], rules: Mapping[str, Rule], trace: Trace) -> None:
     if header.media_type not in spec["mediaTypes"]:
-        due = ", ".join(spec["mediaTypes"])
-        raise _bad(rules["mediaTypes"], f"image must be one of {due}, got {header.media_type}")
+        expected = ", ".join(spec["mediaTypes"])
+        raise _bad(rules["mediaTypes"], f"image must be one of {expected}, got {header.media_type}")
     for side, size in (("Width", header.width), ("Height", header.height)):
         for keyword, word, broken in (
             (f"min{side}", "at least", size < spec[f"min{side}"]),

@@ -1,13 +1,15 @@
-"""What the journal says of a call: enough to understand it, no key, and no image."""
+"""Journal entries: enough to understand a call, without its key and its images."""
 
 import hashlib
+import time
 from typing import cast
 
 import orjson
 
 from qwenmock.mockserver.accounts.keys import mask
+from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Answer, Call, Trace
-from qwenmock.mockserver.errors import ApiError
+from qwenmock.mockserver.models import Charge
 from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.vocabulary import JSON
 
@@ -18,12 +20,12 @@ LONG_RUN = 200
 
 
 def is_brief(data: bytes) -> bool:
-    """Tell at a glance whether a JSON text needs no cutting, as most do."""
+    """Return whether a JSON text needs no shortening, by a quick check that most texts pass."""
     return len(data) <= LONGEST_TEXT and data.count(b"[") + data.count(b"{") <= DEEPEST and not _has_long_run(data)
 
 
 def _has_long_run(data: bytes) -> bool:
-    """Tell whether somewhere no quotation mark stands for as long as a text that is cut."""
+    """Return whether a string in a JSON text may be longer than `LONG_RUN`: no quotation mark for as long."""
     for at in range(LONG_RUN, len(data), LONG_RUN):
         end = data.find(b'"', at)
         if (len(data) if end < 0 else end) - data.rfind(b'"', 0, at) > LONG_RUN:
@@ -32,7 +34,7 @@ def _has_long_run(data: bytes) -> bool:
 
 
 def brief(value: JSON, depth: int = 0) -> JSON:
-    """Return a value with data URLs named by their digest and other long texts cut."""
+    """Return a value with data URLs replaced by their digest and other long texts cut off."""
     if isinstance(value, str):
         if len(value) <= LONG_RUN:
             return value
@@ -50,15 +52,19 @@ def brief(value: JSON, depth: int = 0) -> JSON:
     return value
 
 
-def entry(call: Call, trace: Trace, answer: Answer, error: ApiError | None, now: float) -> JournalEntry:
-    """Return the journal's entry for a call. Bodies stand in it as pieces of JSON, which need not be written again.
+def entry(call: Call, trace: Trace, answer: Answer, charge: Charge | None, error: ApiError | None) -> JournalEntry:
+    """Return the journal entry of a call that is answered now.
 
     Args:
-        error: Why it was refused, if it was.
-        now: The performance counter's reading when the answer was ready.
+        call: The call.
+        trace: What is known about it.
+        answer: Its body is put into the entry as JSON, without being parsed.
+        charge: What is billed for it; None for nothing.
+        error: Why it was refused; None if it was not.
 
     """
-    job, charge, rule = trace.job, trace.charge, error.rule if error else None
+    now = time.perf_counter()
+    job, rule = trace.job, error.rule if error else None
     return {
         "id": trace.request_id,
         "at": trace.at,

@@ -1,33 +1,32 @@
-"""Calls that make no image: a task's state, its cancellation, what is left, where to upload."""
+"""Calls that make no image: task status, cancellation and list, remaining credits, upload policy."""
 
 from collections.abc import Awaitable, Callable
 
 from qwenmock.mockserver.accounts.keys import Caller
+from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Call, Trace
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.dialects.base import TaskPage
-from qwenmock.mockserver.errors import ApiError
-from qwenmock.mockserver.images import uploads
 from qwenmock.mockserver.models import Task
 from qwenmock.mockserver.store.protocols import Selection
-from qwenmock.mockserver.tasks.lifecycle import cancel, settle_finished, view
+from qwenmock.mockserver.tasks.lifecycle import cancel, settle_finished
 from qwenmock.schemas.vocabulary import JSON
 
 LONGEST_PAGE = 100
 
 
 async def answer_query(double: Double, call: Call, trace: Trace) -> JSON:
-    """Return the body that answers a call.
+    """Return the body that answers a query.
 
     Raises:
-        ApiError: The key, the task's id or its owner is not right.
+        ApiError: The key is refused, or the task id is wrong or belongs to another key.
 
     """
     caller = double.caller(call.provider.slug, call.header("authorization"))
     trace.key, trace.task_id = caller.key, call.task_id
     profile = caller.profile
     if profile.always in {"rate_limited", "internal"}:
-        raise ApiError(profile.always, f"this key always runs into {profile.always}")
+        raise ApiError(profile.always, f"this key always fails with {profile.always}")
     await settle_finished(double)
     return await _HANDLERS[call.endpoint.kind](double, call, trace, caller)
 
@@ -37,19 +36,19 @@ async def _task(double: Double, call: Call, trace: Trace, _caller: Caller) -> JS
     dialect = double.dialects[call.provider.slug]
     if task is None:
         return dialect.unknown_task(call.task_id, trace.request_id)
-    return dialect.task(call.provider, task, view(task, double.clock.now()), trace.request_id)
+    return dialect.task(call.provider, task, task.status_at(double.clock.now()), trace.request_id)
 
 
 async def _own_task(double: Double, call: Call, key: str) -> Task | None:
-    """Return the task that is asked for; None for one that is not there, where the provider has no error for that."""
+    """Return the task of a call; None if the caller has no such task and the provider has no error for that."""
     errors = call.provider.errors
     prefix = call.provider.tasks.prefix if call.provider.tasks else ""
     if not call.task_id.startswith(prefix):
-        raise ApiError("task_id_invalid", f"{call.task_id[:100]!r} does not begin with {prefix!r}")
+        raise ApiError("task_id_invalid", f"expected a task id that begins with {prefix!r}, got {call.task_id[:100]!r}")
     task = await double.store.task(call.task_id)
     if task is None or task.provider != call.provider.slug:
         if "task_not_found" in errors:
-            raise ApiError("task_not_found", f"there is no task {call.task_id[:100]!r}")
+            raise ApiError("task_not_found", f"unknown task {call.task_id[:100]!r}")
         return None
     if task.key != key:
         if "task_forbidden" in errors:
@@ -60,13 +59,13 @@ async def _own_task(double: Double, call: Call, key: str) -> Task | None:
 
 async def _cancel(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
     task = await _own_task(double, call, trace.key)
-    if task is None or view(task, double.clock.now()).state != "pending" or await cancel(double, task) is None:
+    if task is None or task.status_at(double.clock.now()).state != "pending" or await cancel(double, task) is None:
         raise ApiError("task_not_cancellable", "only a pending task can be cancelled")
     return double.dialects[call.provider.slug].cancelled(trace.request_id)
 
 
 async def _tasks(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
-    """List the key's tasks, a page at a time."""
+    """Return one page of the key's tasks."""
     provider, dialect, now = call.provider, double.dialects[call.provider.slug], double.clock.now()
     names = dialect.list_parameters
     assert names is not None, "checked when the dialect was loaded"
@@ -77,7 +76,7 @@ async def _tasks(double: Double, call: Call, trace: Trace, _caller: Caller) -> J
         (task, seen)
         for task in await double.store.tasks(Selection(provider.slug, trace.key))
         if model in {None, task.model}
-        for seen in (view(task, now),)
+        for seen in (task.status_at(now),)
         if status in {None, provider.tasks.states[seen.state].name}
     ]
     tasks = tuple(found[(number - 1) * size : number * size])
@@ -95,7 +94,8 @@ async def _credits(double: Double, call: Call, _trace: Trace, caller: Caller) ->
 
 
 async def _uploads(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
-    return uploads.policy(double, call, trace.request_id)
+    dialect = double.dialects[call.provider.slug]
+    return dialect.upload_policy(double.uploads.grant(dialect.upload_folder, call.base_url), trace.request_id)
 
 
 _HANDLERS: dict[str, Callable[[Double, Call, Trace, Caller], Awaitable[JSON]]] = {
@@ -105,4 +105,4 @@ _HANDLERS: dict[str, Callable[[Double, Call, Trace, Caller], Awaitable[JSON]]] =
     "credits": _credits,
     "upload": _uploads,
 }
-"""What answers an endpoint that takes no variant, by its kind."""
+"""The function for an endpoint without variants, by its kind."""

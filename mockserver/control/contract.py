@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from qwenmock.fixtures import exchanges
-from qwenmock.mockserver.calls.validation import standard
+from qwenmock.mockserver.calls.json_schema import to_json_schema
 from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Price, Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import Path
 
@@ -150,7 +150,7 @@ def _variant(provider: Provider, variant: Variant) -> ContractVariant:
         "required_header": endpoint.required_header,
         "task_id": None if created is None else created.roles["task_id"][0],
         "models": variant.models,
-        "schema": standard(variant.request.schema),
+        "schema": to_json_schema(variant.request.schema),
         "roles": variant.request.roles,
         "images": _input_images(variant.request) if "image" in variant.request.roles else None,
         "rules": [_rule(rule) for rule in variant.request.rules],

@@ -5,7 +5,7 @@ from typing import cast
 
 from qwenmock.fixtures import exchanges
 from qwenmock.mockserver._version import __version__
-from qwenmock.mockserver.calls.validation import standard
+from qwenmock.mockserver.calls.json_schema import to_json_schema
 from qwenmock.mockserver.control.samples import answer, ended_task, refusal
 from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Provider
 from qwenmock.schemas.vocabulary import JSON
@@ -117,7 +117,7 @@ def _any_of(documents: Iterable[Document]) -> JSON:
 
 def _published(schema: dict[str, JSON]) -> dict[str, JSON]:
     """Return the schema as plain JSON Schema, with the project's own keywords as extensions."""
-    plain = standard(schema)
+    plain = to_json_schema(schema)
     plain |= {key: value for key, value in schema.items() if key.startswith("x-") and key != "x-rules"}
     for name, member in cast(dict[str, dict[str, JSON]], schema.get("properties", {})).items():
         plain["properties"][name] = _published(member)

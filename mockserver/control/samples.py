@@ -8,7 +8,7 @@ from qwenmock.fixtures import exchanges
 from qwenmock.mockserver.calls.extraction import extractor
 from qwenmock.mockserver.dialects import dialect_of
 from qwenmock.mockserver.models import Job, Refused, Result, Task
-from qwenmock.mockserver.tasks.lifecycle import new_id, view
+from qwenmock.mockserver.tasks.lifecycle import new_task_id
 from qwenmock.schemas.models import ErrorKind, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
@@ -44,13 +44,13 @@ def ended_task(provider: Provider, variant: Variant, seed: int = 0) -> Mapping[s
 
     """
     task = _sample_task(provider, variant, seed)
-    return None if task is None else dialect_of(provider).task(provider, task, view(task, task.ends), REQUEST_ID)
+    return None if task is None else dialect_of(provider).task(provider, task, task.status_at(task.ends), REQUEST_ID)
 
 
 def running_task(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
     """Return what the query of the same task answered while it was running."""
     task = _sample_task(provider, variant)
-    return None if task is None else dialect_of(provider).task(provider, task, view(task, task.starts), REQUEST_ID)
+    return None if task is None else dialect_of(provider).task(provider, task, task.status_at(task.starts), REQUEST_ID)
 
 
 def _sample_task(provider: Provider, variant: Variant, seed: int = 0) -> Task | None:
@@ -73,7 +73,7 @@ def _job(provider: Provider, variant: Variant, request: dict[str, JSON]) -> Job:
 
 def _task(provider: Provider, job: Job, seed: int = 0) -> Task:
     return Task(
-        id=new_id(provider, CREATED, Random(seed)),
+        id=new_task_id(provider, CREATED, Random(seed)),
         provider=provider.slug,
         endpoint=provider.endpoint_of(job.variant).name,
         variant=job.variant.name,

@@ -1,4 +1,4 @@
-"""A port, processes and bytes: the ASGI application, uvicorn, workers, routing and the request log.
+"""The server on a port: the ASGI application, routing, uvicorn, worker processes and the request log.
 
 May import every other room of the server. Start reading in `app`.
 """

@@ -1,4 +1,4 @@
-"""The Starlette application: providers on the hot path, pictures, the control API."""
+"""The ASGI application: calls to providers on a short path, image files, uploads and the control API."""
 
 import asyncio
 import contextlib
@@ -19,11 +19,11 @@ from qwenmock.mockserver.calls.pipeline import serve
 from qwenmock.mockserver.control.api.routes import control_routes
 from qwenmock.mockserver.control.guard import Guard
 from qwenmock.mockserver.control.pages import page_routes
-from qwenmock.mockserver.errors import Dropped, StoreError
+from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.http.routing import Routes, Target
-from qwenmock.mockserver.images.files import BadLink, serve_file
+from qwenmock.mockserver.images.files import BadLink
 from qwenmock.mockserver.images.links import PREFIX, access_denied
-from qwenmock.mockserver.images.uploads import UPLOAD_PATH, store_upload
+from qwenmock.mockserver.images.uploads import UPLOAD_PATH
 from qwenmock.mockserver.store.protocols import Fetch
 from qwenmock.mockserver.tasks.callbacks import CallbackWorker
 
@@ -35,11 +35,17 @@ DRAIN_BYTES = 64 * 2**20
 
 
 class Application(Starlette):
-    """Starlette with a short cut: a call to a provider passes neither its router nor its middleware."""
+    """Starlette with a short path: a call to a provider bypasses its router and middleware.
+
+    Args:
+        double: The server's services.
+        calls_out: Whether callbacks are sent.
+
+    """
 
     def __init__(self, double: Double, *, calls_out: bool = True) -> None:
         self.double = double
-        self.callback_worker = CallbackWorker(double, calls_out=calls_out)
+        self.callback_worker = CallbackWorker(double, double.dialects, double.refresh, calls_out=calls_out)
         double.wake = self.callback_worker.start
         self._find = Routes(double.catalog, double.settings.provider).find
         super().__init__(
@@ -60,7 +66,7 @@ class Application(Starlette):
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
-        """Take up what an earlier process left, and leave in order."""
+        """On startup, continue the work of an earlier process; on shutdown, stop the worker and close the store."""
         await self.double.refresh()
         await self.double.store.release_expired()
         if await self.double.store.has_work():
@@ -70,10 +76,10 @@ class Application(Starlette):
         await self.double.store.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection's event stream."""
+        """Answer one request."""
         if scope["type"] == "http":
             if self.double.store.is_shared:
-                # A store that cannot be asked now fails the call itself, with the documented answer.
+                # If the store fails now, it also fails the call itself, with the documented answer.
                 with contextlib.suppress(StoreError):
                     await self.double.refresh()
             path: str = scope["path"]
@@ -104,48 +110,57 @@ class Application(Starlette):
             query=dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else NO_QUERY,
             read=body.read,
         )
-        try:
-            answer = await serve(self.double, call)
-        except Dropped as drop:
-            await cut(drop, send)
-        else:
+        answer = await serve(self.double, call)
+        if answer.drop is None:
             await respond(answer, body, send)
+        else:
+            await cut(answer, send)
 
     async def _file(self, request: Request) -> Response:
         path, double = request.url.path, self.double
-        # What a page of the double's own shows is not the client's doing.
+        # A page of this server shows images too; that is not the client's behaviour.
         is_page = request.headers.get("sec-fetch-site") == "same-origin"
         try:
-            data, media_type = await serve_file(double, path, request.url.query)
+            data, media_type = await double.files.read(path, request.url.query)
             if not is_page:
-                await self._note(path, is_expired=False)
+                await self._note_fetch(path, is_expired=False)
         except BadLink as error:
             if error.is_expired and not is_page:
-                await self._note(path, is_expired=True)
+                await self._note_fetch(path, is_expired=True)
             body = access_denied(str(error), self.double.new_id(), request.url.path)
             return Response(body, error.status, {"X-Qwenmock": __version__}, "application/xml")
         return Response(data, 200, {"X-Qwenmock": __version__, "Cache-Control": "private"}, media_type)
 
-    async def _note(self, path: str, *, is_expired: bool) -> None:
-        """Remember a fetch for the verdict. One that cannot be noted is answered all the same."""
+    async def _note_fetch(self, path: str, *, is_expired: bool) -> None:
+        """Note a fetch for the verdict. If that fails, the file is sent all the same."""
         with contextlib.suppress(StoreError):
             await self.double.store.fetched(Fetch(path, is_expired))
 
     async def _upload(self, request: Request) -> Response:
-        status, reason = await store_upload(self.double, request)
+        status, reason = await self.double.uploads.receive(request)
         return Response(reason, status, {"X-Qwenmock": __version__})
 
     async def _not_found(self, request: Request, _error: Exception) -> Response:
         slugs = ", ".join(f"/{slug}" for slug in self.double.catalog.providers)
-        return _problem(404, f"nothing is at {request.url.path[:200]}; providers are mounted at {slugs}")
+        return _problem(404, f"nothing at {request.url.path[:200]}; providers are mounted at {slugs}")
 
 
 class Body:
-    """Reads a request's body, and no more of it than is taken."""
+    """The body of a request, read only up to a limit.
 
-    def __init__(self, receive: Receive, headers: dict[bytes, bytes], longest: int) -> None:
+    Args:
+        receive: The ASGI callable.
+        headers: Of the request, by lower-case name.
+        max_bytes: The limit.
+
+    Attributes:
+        ended: Whether all of it was received.
+
+    """
+
+    def __init__(self, receive: Receive, headers: dict[bytes, bytes], max_bytes: int) -> None:
         self._receive = receive
-        self._longest = longest
+        self._max_bytes = max_bytes
         length = headers.get(b"content-length", b"")
         self._announced = int(length) if length.isdigit() else 0
         self.ended = False
@@ -154,10 +169,10 @@ class Body:
         """Return the body.
 
         Raises:
-            BodyTooLarge: It is announced, or turns out, larger than taken.
+            BodyTooLarge: It is larger than the limit, by its Content-Length or when received.
 
         """
-        if self._announced > self._longest:
+        if self._announced > self._max_bytes:
             raise BodyTooLarge
         chunks: list[bytes] = []
         size = 0
@@ -167,12 +182,15 @@ class Body:
             self.ended = not message.get("more_body", False)
             chunks.append(chunk)
             size += len(chunk)
-            if size > self._longest:
+            if size > self._max_bytes:
                 raise BodyTooLarge
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def drain(self) -> None:
-        """Throw the rest away for a moment: a client that still sends would miss an answer on a closed connection."""
+        """Discard the rest for a while.
+
+        A client that is still sending might not read the answer if the connection were closed at once.
+        """
         dropped = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
@@ -183,7 +201,7 @@ class Body:
 
 
 async def respond(answer: Answer, body: Body, send: Send) -> None:
-    """Send an answer; what was not read of the request is drained after it."""
+    """Send an answer, then discard what was not read of the request."""
     headers = [
         *[(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()],
         *CONSTANT_HEADERS,
@@ -200,21 +218,22 @@ async def respond(answer: Answer, body: Body, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def cut(drop: Dropped, send: Send) -> None:
-    """Cut the connection, before the answer or in its middle."""
-    if drop.length:
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(drop.length).encode())]
+async def cut(answer: Answer, send: Send) -> None:
+    """Cut the connection, before the answer or in the middle of its body."""
+    if answer.drop == "mid-body":
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer.body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": drop.sent, "more_body": True})
-    # ASGI has no event for this: uvicorn's connection is behind its `send`; elsewhere the error stands for the cut.
+        half = answer.body[: len(answer.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+    # ASGI has no event for this. With uvicorn, `send` gives access to the connection; elsewhere the error has to do.
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is None:
-        raise ConnectionResetError(str(drop))
+        raise ConnectionResetError("a fault cuts the connection")
     transport.abort()
 
 
 def base_url(scope: Scope, headers: dict[bytes, bytes]) -> str:
-    """Return scheme and host that a request came to, as its client wrote them."""
+    """Return the scheme and host that the client sent the request to."""
     proto = headers.get(b"x-forwarded-proto")
     scheme: str = scope["scheme"] if proto is None else proto.decode("latin-1")
     named = headers.get(b"x-forwarded-host") or headers.get(b"host")
@@ -227,11 +246,11 @@ def base_url(scope: Scope, headers: dict[bytes, bytes]) -> str:
 def _no_such_endpoint(target: Target, scope: Scope) -> Response:
     provider = target.provider
     known = ", ".join(f"{endpoint.method} {endpoint.path}" for endpoint in provider.endpoints.values())
-    asked = f"{scope['method']} {scope['path'][:200]}"
+    requested = f"{scope['method']} {scope['path'][:200]}"
     if not target.endpoints:
-        return _problem(404, f"{provider.name} has no {asked}; it has {known}")
+        return _problem(404, f"{provider.name} has no {requested}; it has {known}")
     return _problem(
-        405, f"{provider.name} has no {asked}; it has {known}", {"Allow": ", ".join(sorted(target.endpoints))}
+        405, f"{provider.name} has no {requested}; it has {known}", {"Allow": ", ".join(sorted(target.endpoints))}
     )
 
 
@@ -246,11 +265,11 @@ async def _healthy(_request: Request) -> Response:
 
 async def _not_allowed(request: Request, error: Exception) -> Response:
     headers: dict[str, str] = getattr(error, "headers", None) or {}
-    return _problem(405, f"{request.method} is not for {request.url.path[:200]}", headers)
+    return _problem(405, f"method {request.method} not allowed for {request.url.path[:200]}", headers)
 
 
 async def _broken(_request: Request, error: Exception) -> Response:
-    return _problem(500, f"the double itself failed: {type(error).__name__}")
+    return _problem(500, f"the mock server failed: {type(error).__name__}")
 
 
 def create_app(double: Double, *, calls_out: bool = True) -> Application:

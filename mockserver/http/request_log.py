@@ -1,4 +1,4 @@
-"""One line a request, for people or for machines."""
+"""The request log: one line per request, as text or JSON."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from qwenmock.mockserver.store.records import JournalEntry
 
 FLUSH_SECONDS = 0.05
 COLOURED_AT_ONCE = 100
-"""Lines that are worth columns and colours; of more nobody reads one."""
+"""Up to this many lines at once are coloured; nobody reads more."""
 SHOWN = (
     "at",
     "provider",
@@ -30,11 +30,11 @@ SHOWN = (
 
 
 class RequestLog:
-    """Writes journal entries to a stream, many at once: a line a request would cost more than the request.
+    """Writes journal entries to a stream, several at a time: one write per request would cost more than the request.
 
     Args:
         form: `text` or `json`.
-        stream: Where to; a terminal gets colours and columns.
+        stream: Where to write; a terminal gets colours and columns.
 
     """
 
@@ -50,13 +50,13 @@ class RequestLog:
         if not self._entries and not self._lines:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
         if self._console is None:
-            # At once: entries that are kept until later cost more than their lines.
+            # Formatted now: keeping the entries until later costs more than keeping their lines.
             self._lines.append(self._write(entry))
         else:
             self._entries.append(entry)
 
     def flush(self) -> None:
-        """Write what has gathered."""
+        """Write the entries logged since the last flush."""
         entries, self._entries = self._entries, []
         if self._console is not None and len(entries) <= COLOURED_AT_ONCE:
             for entry in entries:
@@ -75,15 +75,15 @@ def as_json(entry: JournalEntry) -> str:
 
 
 def as_text(entry: JournalEntry) -> str:
-    """Return an entry as a line to read."""
+    """Return an entry as a line of text."""
     return (
         f"{entry['method']} {entry['path']} {entry['status']} {entry['milliseconds']:.1f} ms "
-        f"{entry['key'] or '-'} {entry['id']} {_end(entry)}"
+        f"{entry['key'] or '-'} {entry['id']} {_outcome(entry)}"
     )
 
 
 def as_line(entry: JournalEntry) -> Text:
-    """Return an entry as a line for a terminal: what matters first, the rest cut where the screen ends."""
+    """Return an entry as a coloured line: the important values first, as the terminal cuts off its end."""
     status: int = entry["status"]
     colour = "red" if status >= 500 or status == 0 else "yellow" if status >= 400 else "green"
     return Text.assemble(
@@ -93,12 +93,12 @@ def as_line(entry: JournalEntry) -> Text:
         f" {entry['provider']:9} {entry['method']} ",
         (str(entry["model"] or entry["endpoint"]), "bold"),
         (f" {entry['milliseconds']:.1f} ms ", "dim"),
-        (_end(entry), colour if status >= 400 else ""),
+        (_outcome(entry), colour if status >= 400 else ""),
         (f"  {entry['rule']['id']}" if entry["rule"] else "", "cyan"),
     )
 
 
-def _end(entry: JournalEntry) -> str:
+def _outcome(entry: JournalEntry) -> str:
     charge, refusal = entry["charge"], entry["refusal"]
     if refusal is not None:
         return as_printable(refusal["detail"])[:200]
@@ -106,5 +106,5 @@ def _end(entry: JournalEntry) -> str:
 
 
 def as_printable(text: str) -> str:
-    """Return a text without what would move a terminal's cursor or colour its next lines."""
+    """Return a text with control characters, which could move a terminal's cursor or colour its lines, as spaces."""
     return "".join(character if character.isprintable() else " " for character in text)

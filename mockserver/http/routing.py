@@ -1,4 +1,4 @@
-"""Which provider and endpoint a request is for: by slug, by production host, or at the root."""
+"""Find the provider and endpoint of a request: by slug, by production host, or at the root."""
 
 import re
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ REMEMBERED = 1024
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A provider's endpoint, or None for a path that the provider does not have.
+    """A path of a provider.
 
     Attributes:
-        endpoints: Those at the path, by method.
-        task_id: What stands at `{task_id}` in the path.
+        endpoints: The endpoints at the path, by method; empty if the provider does not have it.
+        task_id: The value of `{task_id}` in the path; "" if it has none.
 
     """
 
@@ -31,8 +31,8 @@ class Routes:
     """Finds the target of a request.
 
     Args:
-        catalog: The providers, mounted under their slugs.
-        root: Slug of the one that answers at the root too.
+        catalog: The providers, each mounted at its slug.
+        root: Slug of the provider that is mounted at the root too; None for no provider.
 
     """
 
@@ -41,7 +41,7 @@ class Routes:
         self._root = None if root is None else catalog[root]
         self._hosts = {provider.host.encode(): provider for provider in catalog}
         self._tables = {provider.slug: _Table(provider) for provider in catalog}
-        # Clients call a few addresses very often.
+        # Clients call the same few paths.
         self.find = lru_cache(maxsize=REMEMBERED)(self._find)
 
     def _find(self, path: str, host: bytes) -> Target | None:
@@ -49,7 +49,7 @@ class Routes:
 
         Args:
             path: Percent-decoded.
-            host: The Host header; the port does not count.
+            host: The Host header; its port is ignored.
 
         """
         path = path.rstrip("/")
@@ -69,7 +69,7 @@ class Routes:
 
 
 class _Table:
-    """The paths of one provider: a dictionary for the plain ones, a pattern for each that holds a task's id."""
+    """The paths of one provider: a dictionary for plain ones, a pattern for each with a task id."""
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider

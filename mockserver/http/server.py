@@ -1,4 +1,4 @@
-"""The double on a port: run by the command, or in a thread beside whoever wants to talk to it."""
+"""Serve the double on a port: in the process of the command, or in a thread of a test."""
 
 import gc
 import math
@@ -23,15 +23,15 @@ GC_THRESHOLD = 20_000
 
 
 def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
-    """Return a socket that listens, so that the port is known, and taken, before anything is said about it.
+    """Return a listening socket, so that the port is known and bound before it is announced.
 
     Args:
         host: Name or address of this machine.
-        port: 0 for a free one.
-        reuse_port: Whether other processes may listen there too.
+        port: 0 for any free port.
+        reuse_port: Whether other processes may listen on it too.
 
     Raises:
-        SettingsError: The port is taken, or the host is none of this machine's.
+        SettingsError: The port is in use, or the host is not an address of this machine.
 
     """
     try:
@@ -42,9 +42,10 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
 
 
 def settle_memory() -> None:
-    """Take what start-up has made out of the garbage collector's rounds, and let these come less often.
+    """Exclude the objects made at startup from garbage collection, and collect less often.
 
-    A request makes some hundred short-lived values and no cycles: the default has each tenth one pay for a round.
+    A request makes about a hundred short-lived objects and no cycles; by default every tenth request would pay for a
+    collection.
     """
     gc.collect()
     gc.freeze()
@@ -52,12 +53,12 @@ def settle_memory() -> None:
 
 
 def stop_seconds(settings: Settings) -> int:
-    """Return how long what was begun may take to end: an image that is being made is still answered."""
+    """Return the seconds to wait for running requests when the server stops: images being made are still answered."""
     return math.ceil(settings.latency.maximum) + STOP_SECONDS
 
 
 def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Server:
-    """Return the uvicorn server for an application; it says nothing by itself."""
+    """Return a uvicorn server for an application; it logs nothing."""
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -73,13 +74,13 @@ def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Se
         )
     )
     if isinstance(app, Application):
-        # What streams for as long as somebody looks must end by itself.
+        # Endless event streams end when this becomes true.
         app.double.is_stopping = lambda: server.should_exit
     return server
 
 
 def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Run a server until a signal, and say so."""
+    """Run a server until SIGINT or SIGTERM, then print `stopped`."""
     stop_on_signals(server)
     server.run(sockets=[listener])
     listener.close()
@@ -87,10 +88,10 @@ def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
 
 
 def stop_on_signals(server: uvicorn.Server) -> None:
-    """Have a server stop cleanly on SIGINT and SIGTERM from now on.
+    """Make a server stop cleanly on SIGINT and SIGTERM from now on.
 
-    It takes them itself once it runs, and then passes them on to whoever had them before: one that comes earlier, or is
-    passed on, must neither be lost nor end the process at once.
+    uvicorn handles them only while it runs, and afterwards calls the previous handlers: a signal before or after must
+    not be lost, and must not end the process at once.
     """
 
     def stop(_number: int, _frame: object) -> None:
@@ -136,10 +137,10 @@ class RunningServer:
 
 @contextmanager
 def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, settings: Settings | None = None) -> Generator[int]:
-    """Serve an application in a thread until the block ends, and give its port.
+    """Serve an application in a thread until the block ends; yield its port.
 
     Raises:
-        SettingsError: The port is taken.
+        SettingsError: The port is in use.
 
     """
     listener = listen(host, port)
@@ -147,7 +148,7 @@ def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, settings: Sett
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        # The socket listens already: what is sent now is answered as soon as the loop runs.
+        # The socket already listens: a request sent now is answered as soon as the event loop runs.
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True

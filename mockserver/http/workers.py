@@ -1,7 +1,8 @@
-"""Several processes that serve one port on one state.
+"""Several worker processes that serve one port and share one state.
 
-Each worker has a listening socket of its own on the port (SO_REUSEPORT): the kernel spreads connections over them,
-which it does not do for one socket that several accept from. A worker that dies is started again.
+Each worker has its own listening socket on the port (SO_REUSEPORT): the kernel spreads connections over the sockets,
+which it does not do for one socket that several processes accept from. uvicorn's own supervisor shares one socket,
+and does not report when all workers listen. A worker that dies is started again.
 """
 
 import contextlib
@@ -28,19 +29,19 @@ from qwenmock.mockserver.http.server import listen, settle_memory, stop_on_signa
 from qwenmock.mockserver.settings import Settings
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""Where prometheus-client sums up what several processes count."""
+"""Names the folder in which prometheus-client adds up the counters of several processes."""
 START_SECONDS = 60.0
 
 
 def run_workers(settings: Settings, announce: Callable[[int], None]) -> None:
-    """Serve with several processes until a signal.
+    """Serve with several processes until SIGINT or SIGTERM.
 
     Args:
         settings: With more than one worker.
-        announce: Told the port once all workers listen.
+        announce: Called with the port when all workers listen.
 
     Raises:
-        SettingsError: The port is taken, this system cannot share one among processes, or workers do not come up.
+        SettingsError: The port is in use, the system cannot share ports, or a worker does not start.
         StoreError: The state cannot be opened.
 
     """
@@ -57,7 +58,7 @@ def run_workers(settings: Settings, announce: Callable[[int], None]) -> None:
 
 
 class Supervisor:
-    """Starts the workers, starts again what dies, and ends them."""
+    """Starts the workers, restarts those that die, and stops them."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -70,7 +71,7 @@ class Supervisor:
         """Start all workers and wait until they listen.
 
         Raises:
-            SettingsError: One ended before it did.
+            SettingsError: A worker ended before it listened.
 
         """
         for _ in range(self._settings.workers):
@@ -87,17 +88,17 @@ class Supervisor:
         self._workers[worker] = receiver
 
     def stop(self) -> None:
-        """Tell the workers to finish what was begun, and to end."""
+        """Make the workers finish their requests and stop."""
         self._is_stopping = True
         for worker in self._workers:
             if worker.is_alive():
                 worker.terminate()
 
     def watch(self) -> None:
-        """Start again what dies, until the workers were told to end.
+        """Restart workers that die, until `stop` is called.
 
         Raises:
-            SettingsError: A worker cannot be started again.
+            SettingsError: A restarted worker ended before it listened.
 
         """
         while not self._is_stopping:
@@ -105,7 +106,7 @@ class Supervisor:
             self._replace_dead()
 
     def end(self) -> None:
-        """Wait for the workers to finish what was begun; end those that take too long."""
+        """Stop the workers and wait for them; kill those that take too long."""
         self.stop()
         deadline = time.monotonic() + stop_seconds(self._settings) + 2
         for worker in self._workers:
@@ -121,14 +122,14 @@ class Supervisor:
                 continue
             print(f"qwenmock: worker {worker.pid} died with {worker.exitcode}", file=sys.stderr, flush=True)
             if worker in self._restarted and not _has_listened(pipe):
-                raise SettingsError("a worker ended before it listened")  # the next would do so too
+                raise SettingsError("a worker ended before it listened")  # and so would the next
             self._start_one()
             self._restarted.update(self._workers)
 
 
 def run_worker(settings: Settings, sender: Connection) -> None:
-    """Serve as one of several processes. What it says goes through the pipe: `listening`."""
-    # The supervisor ends its workers; one that it cannot end any more ends by itself.
+    """Serve as one of several processes; send `listening` through the pipe when it listens."""
+    # The supervisor stops its workers; if it is killed, they stop by themselves.
     parent = multiprocessing.parent_process()
     assert parent is not None, "a worker is started by a supervisor"
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
@@ -157,19 +158,21 @@ def _follow(parent: BaseProcess) -> None:
 
 @contextlib.contextmanager
 def _shared_state(settings: Settings) -> Generator[Settings]:
-    """Give settings whose state the workers can share: a file that is gone afterwards, where none is named."""
+    """Yield settings with a state that the workers can share: a temporary file if the settings name none."""
     with tempfile.TemporaryDirectory(prefix="qwenmock-", ignore_cleanup_errors=True) as folder:
         metrics = Path(folder) / "metrics"
         metrics.mkdir()
         os.environ.setdefault(METRICS_FOLDER, str(metrics))
         shared = settings if settings.state is not None else replace(settings, state=str(Path(folder) / "state.db"))
-        open_store(shared).setting("opened", "yes")  # so that a state that cannot be opened is said once
+        open_store(shared).setting(
+            "opened", "yes"
+        )  # a state that cannot be opened is reported once, and not by each worker
         yield shared
 
 
 @contextlib.contextmanager
 def _reserved_port(settings: Settings) -> Generator[int]:
-    """Give the port, held so that no other program gets it, by a socket that does not listen."""
+    """Yield the port, bound by a socket that does not listen, so that no other program gets it."""
     if not hasattr(socket, "SO_REUSEPORT"):
         raise SettingsError("--workers: this system cannot share a port among processes")
     with listen(settings.host, settings.port) as probe:

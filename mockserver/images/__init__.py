@@ -1,4 +1,4 @@
-"""Pictures: drawing them, reading headers of uploaded ones, signed links, files and uploads.
+"""Images: drawing them, reading image headers, signed links, files and uploads.
 
 May import `store` and the modules below it. Start reading in `links`.
 """

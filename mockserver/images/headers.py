@@ -1,7 +1,7 @@
-"""Images by their bytes: what they are and how large, from the headers alone.
+"""The media type and size of an image, from its header.
 
-No picture is decoded here, so a small file that unpacks to gigabytes costs nothing. That a file is whole is told by
-its own structure: the last chunk of a PNG, the lengths that a RIFF, a BMP or a TIFF states.
+Nothing is decoded, so a small file that unpacks to gigabytes costs nothing. Whether a file is complete follows from
+its structure: the last chunk of a PNG, the lengths in a RIFF, a BMP or a TIFF.
 """
 
 import struct
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import pybase64
 
 
-class NotAnImage(Exception):  # noqa: N818, a finding, no failure
-    """The bytes are no image of a known format, or not all of one.
+class NotAnImage(Exception):  # noqa: N818, a finding, not a failure
+    """The bytes are not an image of a known format, or not a complete one.
 
     Attributes:
-        keyword: The rule it breaks, `mediaTypes`, `encoding` or `integrity`.
+        keyword: The rule they break: `mediaTypes`, `encoding` or `integrity`.
 
     """
 
@@ -27,7 +27,7 @@ class NotAnImage(Exception):  # noqa: N818, a finding, no failure
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an image's header says: media type, width and height in pixels, and whether all of the file is there."""
+    """The header of an image: media type, width and height in pixels, and whether the file is complete."""
 
     media_type: str
     width: int
@@ -36,7 +36,7 @@ class Header:
 
 
 def decode_data_url(url: str, max_bytes: int | None) -> bytes | None:
-    """Return the bytes of a data URL; None where they are more than allowed, which is told before they are decoded.
+    """Return the bytes of a data URL; None if they are more than `max_bytes`, which is checked before decoding.
 
     Raises:
         NotAnImage: It is not `data:{mime_type};base64,{data}`, or the base64 does not decode.
@@ -54,10 +54,10 @@ def decode_data_url(url: str, max_bytes: int | None) -> bytes | None:
 
 
 def read_header(data: bytes) -> Header:
-    """Tell what image the bytes are.
+    """Return the header of an image file.
 
     Raises:
-        NotAnImage: They are none of the six formats, or end before the image does.
+        NotAnImage: It has none of the six formats, or is not complete.
 
     """
     for magic, offset, parse in FORMATS:
@@ -169,4 +169,4 @@ FORMATS: tuple[tuple[bytes, int, Callable[[bytes], Header]], ...] = (
     (b"GIF87a", 0, _gif),
     (b"GIF89a", 0, _gif),
 )
-"""Signature, where it stands, and what reads the rest."""
+"""Signature, its offset, and the function that reads the header."""

@@ -1,7 +1,7 @@
-"""Image URLs that carry everything needed to draw their picture, are signed, and expire.
+"""Signed image URLs that expire and contain everything that is needed to draw their image.
 
-Any process with the same secret can serve them; no picture is stored. The query follows the object storage that the
-providers' own links point to: `Expires`, `OSSAccessKeyId`, `Signature`.
+Any process with the same secret can serve them; no image is stored. The query parameters are those of the object
+storage that the providers' links point to: `Expires`, `OSSAccessKeyId`, `Signature`.
 """
 
 import hashlib
@@ -20,14 +20,15 @@ PREFIX = "/__files__/"
 ACCESS_KEY_ID = "qwenmock"
 SIGNATURE_BYTES = 20
 LONGEST_TOKEN = 1500
-"""A longer recipe (a long prompt, mostly) is kept in the store, and the URL carries its digest."""
+"""A longer recipe (usually a long prompt) is kept in the store, and the URL contains its digest."""
 
 
 class Recipe(NamedTuple):
-    """All that decides what a picture looks like, and what is written into it.
+    """Everything that decides what an image looks like, and what is written into its file.
 
     Attributes:
-        watermark: The text at the bottom right, "" for none.
+        images: Number of images of the request.
+        watermark: The text at the bottom right; "" for none.
         inputs: Digest, URL, width and height of each input image.
 
     """
@@ -49,14 +50,14 @@ class Recipe(NamedTuple):
 
     @classmethod
     def load(cls, data: bytes) -> "Recipe":
-        """Return the recipe that `dump` made the bytes of."""
+        """Return the recipe that `dump` wrote."""
         values: list[Any] = orjson.loads(data)
         values[-1] = tuple(tuple(entry) for entry in values[-1])
         return cls(*values)
 
 
 def recipe_of(job: Job, inputs: Sequence[Input], seed: int, size: tuple[int, int], request_id: str) -> Recipe:
-    """Return the recipe for a job's pictures."""
+    """Return the recipe for the images of a job."""
     return Recipe(
         model=job.model,
         prompt=job.prompt,
@@ -76,14 +77,14 @@ def _described(image: Input) -> tuple[str, str, int, int]:
 
 
 class Links:
-    """Makes and checks the URLs, with one secret."""
+    """Makes and checks signed URLs with one secret."""
 
     def __init__(self, secret: bytes, store: Store) -> None:
         self._secret = secret
         self._store = store
 
     async def make(self, recipe: Recipe, base_url: str, expires: int) -> list[str]:
-        """Return one URL for each picture of the recipe, valid until the unix second `expires`."""
+        """Return one URL for each image of the recipe, valid until the unix second `expires`."""
         data = recipe.dump()
         token = pybase64.urlsafe_b64encode(data).decode().rstrip("=")
         if len(token) > LONGEST_TOKEN:
@@ -95,21 +96,21 @@ class Links:
     def path(self, token: str, stem: str, suffix: str, expires: str) -> str:
         """Return path and query of a signed link."""
         name = f"{stem}.{suffix}"
-        # What base64 may hold that a query may not; `quote` takes ten times as long.
+        # The characters of base64 that a query may not contain; `quote` takes ten times as long.
         signature = self.sign(token, name, expires).replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
         return f"{PREFIX}{token}/{name}?Expires={expires}&OSSAccessKeyId={ACCESS_KEY_ID}&Signature={signature}"
 
     def sign(self, *parts: str) -> str:
-        """Return the signature over some strings, in base64."""
+        """Return the signature of some strings, in base64."""
         digest = hashlib.blake2b("\n".join(parts).encode(), key=self._secret, digest_size=SIGNATURE_BYTES).digest()
         return pybase64.b64encode(digest).decode()
 
     def is_signed(self, signature: str, *parts: str) -> bool:
-        """Tell, in constant time, whether the signature is that of the strings."""
+        """Return whether a signature is that of the strings; takes constant time."""
         return hmac.compare_digest(signature.encode(), self.sign(*parts).encode())
 
     async def recipe(self, token: str) -> Recipe | None:
-        """Return the recipe behind a token whose signature was checked; None where it is no longer kept."""
+        """Return the recipe for a token whose signature was checked; None if it is no longer kept."""
         if token.startswith("~"):
             data = await self._store.kept(token[1:])
         else:
@@ -118,7 +119,7 @@ class Links:
 
 
 def access_denied(message: str, request_id: str, path: str) -> bytes:
-    """Return the XML that the object storage answers a bad or expired link with."""
+    """Return the XML with which the object storage answers a bad or expired link."""
     fields = {"Code": "AccessDenied", "Message": message, "RequestId": request_id, "Resource": path}
     inner = "".join(f"  <{name}>{escape(value)}</{name}>\n" for name, value in fields.items())
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>\n{inner}</Error>\n'.encode()

@@ -1,7 +1,7 @@
-"""Real PNGs: the prompt as text, the inputs scaled, the watermark, and the request in their text chunks.
+"""Draws PNGs: the prompt as text, the scaled input images and the watermark; text chunks describe the request.
 
-A picture is a pure function of its recipe: the seed decides colours and shapes. It has a palette of few colours,
-which makes it ten times cheaper to write than RGB.
+An image is a pure function of its recipe: the seed decides colours and shapes. It uses a small palette, which makes
+it ten times cheaper to write than RGB.
 """
 
 import hashlib
@@ -17,22 +17,22 @@ from qwenmock.mockserver.images.links import Recipe
 
 INK, PAPER, FAINT = 0, 1, 2
 SHADES = 13
-"""Colours of the background; with ink, paper and faint they make the sixteen of a 4-bit picture."""
+"""Colours of the background; with ink, paper and faint they are the 16 colours of a 4-bit image."""
 CUBE = 16
-"""Where the 6x6x6 colours for the inputs begin in an 8-bit picture."""
+"""First palette index of the 6x6x6 colours for the input images in an 8-bit image."""
 LONGEST_TEXT = 240
-"""Characters of the prompt that are drawn; all of it is in the text chunk."""
+"""Characters of the prompt that are drawn; the text chunk has all of it."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def render(recipe: Recipe, index: int, inputs: Sequence[bytes | None]) -> bytes:
-    """Return the PNG for one picture of a recipe.
+    """Return the PNG of one image of a recipe.
 
     Args:
         recipe: What to draw.
-        index: Which of its pictures, from 0.
-        inputs: The input images' bytes in order; None where they are not kept here.
+        index: Number of the image, from 0.
+        inputs: The bytes of the input images, in order; None for one that is not kept here.
 
     """
     rng = Random(_digest(recipe, index))
@@ -50,7 +50,7 @@ def render(recipe: Recipe, index: int, inputs: Sequence[bytes | None]) -> bytes:
 
 
 def _digest(recipe: Recipe, index: int) -> bytes:
-    """Return what the picture depends on; the request's id is not part of it."""
+    """Return a digest of everything the image depends on; the request id is not part of it."""
     parts = (recipe.model, recipe.prompt, recipe.negative_prompt, recipe.seed, index, recipe.inputs)
     return hashlib.sha256(repr(parts).encode()).digest()
 
@@ -91,7 +91,7 @@ def _background(draw: ImageDraw.ImageDraw, recipe: Recipe, rng: Random) -> None:
 
 
 def _inputs(image: Image.Image, draw: ImageDraw.ImageDraw, recipe: Recipe, inputs: Sequence[bytes | None]) -> int:
-    """Draw the inputs side by side, numbered, and return where the text may begin."""
+    """Draw the input images side by side, numbered; return the y coordinate below them."""
     margin = max(4, min(recipe.width, recipe.height) // 40)
     cell = (recipe.width - margin * (len(inputs) + 1)) // len(inputs)
     height = recipe.height * 11 // 20
@@ -113,7 +113,7 @@ def _inputs(image: Image.Image, draw: ImageDraw.ImageDraw, recipe: Recipe, input
 
 
 def _scaled(data: bytes, width: int, height: int) -> Image.Image | None:
-    """Return an input, scaled to fit, in the colours of the cube; None where Pillow cannot read it."""
+    """Return an input image, scaled to fit, in the colours of the cube; None if Pillow cannot read it."""
     try:
         with Image.open(io.BytesIO(data)) as opened:
             opened.draft("RGB", (width, height))
@@ -121,7 +121,7 @@ def _scaled(data: bytes, width: int, height: int) -> Image.Image | None:
             picture = opened.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    # 0..255 to 0..5 in each channel, then one number: the colour's place in the cube.
+    # Map each channel from 0..255 to 0..5, then combine them to the index of the colour in the cube.
     red, green, blue = (
         channel.point([(value + 25) // 51 * weight for value in range(256)])
         for channel, weight in zip(picture.split(), (36, 6, 1), strict=True)
@@ -168,7 +168,7 @@ def _font(size: int) -> Font:
 
 @lru_cache(maxsize=8192)
 def _width(character: str, size: int) -> float | None:
-    """Return a character's width in pixels; None where the font has no picture of it."""
+    """Return the width of a character in pixels; None if the font has no glyph for it."""
     font = _font(size)
     if ord(character) >= 0x2190 or (font.getmask(character).getbbox() is None and not character.isspace()):
         return None
@@ -176,7 +176,7 @@ def _width(character: str, size: int) -> float | None:
 
 
 def _paragraph(draw: ImageDraw.ImageDraw, text: str, at: tuple[int, int], width: int, size: int, lines: int) -> int:
-    """Draw text broken to a width and return where it ends; a character without a glyph is its number in a box."""
+    """Draw text with line breaks, return the y below it. A character without a glyph appears as its code."""
     x, y = at
     left, advance = x, size * 5 // 4
     for word in text.replace("\n", " ").replace(" ", " \0").split("\0"):

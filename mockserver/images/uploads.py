@@ -1,20 +1,22 @@
-"""The storage that Model Studio's SDK puts local files into before it sends them: policy, form, `oss://` address.
+"""The object storage that SDKs upload local files to: a signed policy, a form, then an `oss://` URL.
 
-Published: Model Studio, upload a local file to obtain a temporary URL; the fields are those the SDK reads and sends.
+Documented: Model Studio, "Upload a local file to obtain a temporary URL"; the form fields are those its SDK sends.
 """
 
 import base64
 import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import orjson
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from qwenmock.mockserver.calls.call import Call
-from qwenmock.mockserver.calls.double import Double
+from qwenmock.mockserver.clock import Clock
+from qwenmock.mockserver.images.links import Links
 from qwenmock.mockserver.models import UploadPolicy
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.mockserver.store.protocols import Store
 
 UPLOAD_PATH = "/__upload__"
 SCHEME = "oss://"
@@ -23,46 +25,56 @@ FILE_MEGABYTES = 100
 MAX_BYTES = FILE_MEGABYTES * 2**20
 
 
-def policy(double: Double, call: Call, request_id: str) -> JSON:
-    """Return the certificate that an upload needs."""
-    dialect = double.dialects[call.provider.slug]
-    folder = f"{dialect.upload_folder}/{double.new_id().replace('-', '')}"
-    expires = int(double.clock.now()) + POLICY_SECONDS
-    text = base64.b64encode(orjson.dumps({"dir": folder, "expires": expires})).decode()
-    granted = UploadPolicy(
-        text=text,
-        signature=double.links.sign("upload", text),
-        folder=folder,
-        url=call.base_url + UPLOAD_PATH,
-        seconds=POLICY_SECONDS,
-        max_megabytes=FILE_MEGABYTES,
-    )
-    return dialect.upload_policy(granted, request_id)
+@dataclass(frozen=True)
+class Uploads:
+    """Grants uploads and receives the uploaded files."""
 
+    store: Store
+    clock: Clock
+    links: Links
+    new_id: Callable[[], str]
 
-async def store_upload(double: Double, request: Request) -> tuple[int, str]:
-    """Take an uploaded file. Returns status and, for a refusal, its reason."""
-    length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > MAX_BYTES:
-        return 400, f"EntityTooLarge: at most {MAX_BYTES} bytes are taken"
-    try:
-        async with request.form(max_files=1, max_fields=20) as form:
-            return await _stored(double, form)
-    except (HTTPException, ClientDisconnect) as error:
-        return 400, f"MalformedPOSTRequest: {error}"
+    def grant(self, folder: str, base_url: str) -> UploadPolicy:
+        """Return permission to upload a file.
 
+        Args:
+            folder: Parent of the new folder that the file goes to.
+            base_url: Scheme and host that the request came to.
 
-async def _stored(double: Double, form: FormData) -> tuple[int, str]:
-    text, key, file = form.get("policy"), form.get("key"), form.get("file")
-    if not isinstance(text, str) or not isinstance(key, str) or not isinstance(file, UploadFile):
-        return 400, "InvalidArgument: policy, key and file are due"
-    signature = form.get("Signature")
-    if not isinstance(signature, str) or not hmac.compare_digest(
-        signature.encode(), double.links.sign("upload", text).encode()
-    ):
-        return 403, "SignatureDoesNotMatch"
-    terms = orjson.loads(base64.b64decode(text))
-    if not key.startswith(terms["dir"] + "/") or double.clock.now() > terms["expires"]:
-        return 403, "AccessDenied: the policy does not cover this upload"
-    await double.store.keep(SCHEME + key, await file.read())
-    return 200, ""
+        """
+        folder = f"{folder}/{self.new_id().replace('-', '')}"
+        expires = int(self.clock.now()) + POLICY_SECONDS
+        text = base64.b64encode(orjson.dumps({"dir": folder, "expires": expires})).decode()
+        return UploadPolicy(
+            text=text,
+            signature=self.links.sign("upload", text),
+            folder=folder,
+            url=base_url + UPLOAD_PATH,
+            seconds=POLICY_SECONDS,
+            max_megabytes=FILE_MEGABYTES,
+        )
+
+    async def receive(self, request: Request) -> tuple[int, str]:
+        """Receive an uploaded file; return the HTTP status and, for a refusal, its reason."""
+        length = request.headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MAX_BYTES:
+            return 400, f"EntityTooLarge: at most {MAX_BYTES} bytes are accepted"
+        try:
+            async with request.form(max_files=1, max_fields=20) as form:
+                return await self._keep(form)
+        except (HTTPException, ClientDisconnect) as error:
+            return 400, f"MalformedPOSTRequest: {error}"
+
+    async def _keep(self, form: FormData) -> tuple[int, str]:
+        text, key, file = form.get("policy"), form.get("key"), form.get("file")
+        if not isinstance(text, str) or not isinstance(key, str) or not isinstance(file, UploadFile):
+            return 400, "InvalidArgument: policy, key and file are required"
+        signature = form.get("Signature")
+        expected = self.links.sign("upload", text)
+        if not isinstance(signature, str) or not hmac.compare_digest(signature.encode(), expected.encode()):
+            return 403, "SignatureDoesNotMatch"
+        terms = orjson.loads(base64.b64decode(text))
+        if not key.startswith(terms["dir"] + "/") or self.clock.now() > terms["expires"]:
+            return 403, "AccessDenied: the policy does not cover this upload"
+        await self.store.keep(SCHEME + key, await file.read())
+        return 200, ""

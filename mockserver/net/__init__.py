@@ -1,4 +1,4 @@
-"""What leaves the machine, and what must not: public addresses, an HTTP client for them, webhook signatures.
+"""Network security: public addresses, an HTTP client that reaches only those, and webhook signatures.
 
 Imports nothing of the other rooms. Start reading in `guarded_client`.
 """

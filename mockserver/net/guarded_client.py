@@ -1,7 +1,7 @@
-"""Calls that the double makes itself: callbacks, and images where fetching is on.
+"""HTTP requests that the server sends: callbacks, and input images with `--fetch-images`.
 
-A connection is made to the address that was checked, so that a name which resolves to the inside of the house, or
-does so only the second time, leads nowhere.
+A connection goes to the very address that was checked. A name that resolves to an internal address, or does so only
+the second time, leads nowhere.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ REDIRECTS = 3
 
 
 class OutboundError(Exception):
-    """A call could not be made, was not answered in time, or leads to an internal address."""
+    """A request failed, was not answered in time, or leads to an internal address."""
 
 
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to addresses that are allowed, and to no other."""
+    """Connects to allowed addresses only."""
 
     def __init__(self, *, allow_loopback: bool) -> None:
         self._inner: httpcore.AsyncNetworkBackend = cast(Any, httpcore).AnyIOBackend()
@@ -36,12 +36,12 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Look the name up, check what came, and connect to just that."""
+        """Resolve the name, check the address, and connect to that address."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise httpcore.ConnectError(f"{host} cannot be looked up: {error.strerror}") from error
+            raise httpcore.ConnectError(f"{host} cannot be resolved: {error.strerror}") from error
         address = str(found[0][4][0])
         if not is_public_address(address) and not (self._allow_loopback and is_loopback_address(address)):
             raise httpcore.ConnectError(f"{host} leads to the internal address {address}")
@@ -53,10 +53,10 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 class Outbound:
-    """Makes calls.
+    """An HTTP client for public addresses.
 
     Args:
-        allow_loopback: Whether this machine itself may be called.
+        allow_loopback: Whether requests to this machine are allowed too.
 
     """
 
@@ -64,10 +64,16 @@ class Outbound:
         self._backend = _GuardedBackend(allow_loopback=allow_loopback)
 
     async def post(self, url: str, headers: dict[str, str], body: bytes, seconds: float) -> int:
-        """Send a body and return the status. Redirects are not followed.
+        """Send a body and return the HTTP status. Redirects are not followed.
+
+        Args:
+            url: Absolute.
+            headers: Of the request, with `Host`.
+            body: The content.
+            seconds: Timeout.
 
         Raises:
-            OutboundError: There was no answer within the time.
+            OutboundError: The request failed or timed out.
 
         """
         try:
@@ -79,11 +85,16 @@ class Outbound:
         except _FAILURES as error:
             raise OutboundError(_reason(error)) from error
 
-    async def get(self, url: str, longest: int, seconds: float) -> bytes | None:
-        """Return what is at a URL; None where it is longer than that many bytes.
+    async def get(self, url: str, max_bytes: int, seconds: float) -> bytes | None:
+        """Return the content at a URL, following redirects; None if it is longer than `max_bytes`.
+
+        Args:
+            url: Absolute.
+            max_bytes: Longest content.
+            seconds: Timeout.
 
         Raises:
-            OutboundError: It could not be had within the time.
+            OutboundError: The request failed or timed out, or the status is not 200.
 
         """
         try:
@@ -94,7 +105,7 @@ class Outbound:
                         if response.status in {301, 302, 303, 307, 308} and location is not None:
                             url = urljoin(url, location.decode("latin-1"))
                             continue
-                        return await _limited(response, longest)
+                        return await _limited(response, max_bytes)
         except TimeoutError as error:
             raise OutboundError(f"no answer within {seconds:g} s") from error
         except _FAILURES as error:
@@ -113,14 +124,14 @@ _FAILURES = (
 )
 
 
-async def _limited(response: httpcore.Response, longest: int) -> bytes | None:
+async def _limited(response: httpcore.Response, max_bytes: int) -> bytes | None:
     if response.status != 200:
         raise OutboundError(f"status {response.status}")
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.aiter_stream():
         size += len(chunk)
-        if size > longest:
+        if size > max_bytes:
             return None
         chunks.append(chunk)
     return b"".join(chunks)

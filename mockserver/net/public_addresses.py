@@ -1,6 +1,6 @@
-"""Which network addresses are the inside of somebody's house.
+"""Which network addresses are public.
 
-Used for callback addresses and fetched images: the name as it was written, and again every address it resolves to.
+Used for callback URLs and fetched images: for the host as written, and again for the address it resolves to.
 """
 
 import ipaddress
@@ -10,7 +10,7 @@ INTERNAL_NAMES = ("localhost", ".localhost", ".local", ".internal", ".home.arpa"
 
 
 def is_public_address(text: str) -> bool:
-    """Tell whether an IP address leads out: not loopback, private, link-local or otherwise reserved."""
+    """Return whether an IP address is public: not loopback, private, link-local or otherwise reserved."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
@@ -22,9 +22,9 @@ def is_public_address(text: str) -> bool:
 
 
 def is_public_host(host: str) -> bool:
-    """Tell whether a host, as written in a URL, may lead out; a name is not looked up here.
+    """Return whether a host, as written in a URL, may be public. A name is not resolved here.
 
-    Whatever the system's own resolver takes for an IPv4 address counts as one: `0x7f.1`, `2130706433`, `017700000001`.
+    Every notation that the system's resolver reads as an IPv4 address counts: `0x7f.1`, `2130706433`, `017700000001`.
     """
     host = host.rstrip(".").lower()
     if not host or host == "localhost" or host.endswith(INTERNAL_NAMES):
@@ -40,12 +40,12 @@ def is_public_host(host: str) -> bool:
 
 
 def is_loopback_address(text: str) -> bool:
-    """Tell whether an IP address is this machine's own."""
+    """Return whether an IP address is a loopback address."""
     return ipaddress.ip_address(text.partition("%")[0]).is_loopback
 
 
 def is_loopback_host(host: str) -> bool:
-    """Tell whether a host, as written in a URL, is this machine by its address or as `localhost`."""
+    """Return whether a host, as written in a URL, is `localhost` or a loopback address."""
     try:
         return host.lower() == "localhost" or is_loopback_address(host)
     except ValueError:

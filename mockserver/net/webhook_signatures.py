@@ -1,7 +1,7 @@
-"""Standard Webhooks signatures. The providers sign nothing; signing is for users whose receivers want it.
+"""Standard Webhooks signatures. The providers do not sign callbacks; this is for receivers that expect signatures.
 
-`webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `{id}.{timestamp}.{body}`, keyed by what stands in
-base64 behind `whsec_`.
+`webhook-signature` is `v1,` and the base64 of an HMAC-SHA256 over `{id}.{timestamp}.{body}`. The key is the base64
+after `whsec_` in the secret.
 """
 
 import base64
@@ -16,7 +16,7 @@ def key_of(secret: str) -> bytes:
     """Return the key in a secret.
 
     Raises:
-        ValueError: It is not `whsec_` and base64.
+        ValueError: The secret is not `whsec_` followed by base64.
 
     """
     try:
@@ -24,12 +24,12 @@ def key_of(secret: str) -> bytes:
     except binascii.Error:
         key = b""
     if not key or not secret.startswith(PREFIX):
-        raise ValueError("a secret is whsec_ followed by base64, as Standard Webhooks has it")
+        raise ValueError("expected whsec_ followed by base64, as in Standard Webhooks")
     return key
 
 
 def headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the three headers for a message."""
+    """Return the three headers of a signed message."""
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
@@ -43,10 +43,12 @@ def _signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str
 
 
 def problem(secret: str, received: dict[str, str], body: bytes, now: float) -> str | None:
-    """Return what is wrong with a message's signature; None for one that is right.
+    """Return what is wrong with the signature of a message; None if it is right.
 
     Args:
-        received: The message's headers by lower-case name.
+        secret: The shared secret.
+        received: The headers of the message, by lower-case name.
+        body: Its content.
         now: Unix seconds.
 
     """
@@ -56,8 +58,8 @@ def problem(secret: str, received: dict[str, str], body: bytes, now: float) -> s
         return "it is not signed"
     if not timestamp.isdecimal() or abs(int(timestamp) - now) > TOLERANCE_SECONDS:
         return f"its timestamp {timestamp} is more than {TOLERANCE_SECONDS} s from now"
-    due = _signature(secret, message_id, timestamp, body)
+    expected = _signature(secret, message_id, timestamp, body)
     given = [each.partition(",")[2] for each in signatures.split(" ") if each.startswith("v1,")]
-    if not any(hmac.compare_digest(each.encode(), due.encode()) for each in given):
+    if not any(hmac.compare_digest(each.encode(), expected.encode()) for each in given):
         return "its signature is not that of its content"
     return None

@@ -1,4 +1,4 @@
-"""Work that goes on after its request was answered: the states of a task, its billing and its callbacks.
+"""Tasks: work that continues after its request was answered, with its billing and its callbacks.
 
-May import `dialects`, `accounts`, `store` and `net`. Start reading in `lifecycle`.
+May import `dialects`, `services`, `accounts`, `net` and the modules below them. Start reading in `lifecycle`.
 """

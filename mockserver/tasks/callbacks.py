@@ -1,135 +1,150 @@
-"""The callback_worker: settles tasks when they end and makes their callbacks, at least once each.
+"""The callback worker: settles tasks when they end and delivers their callbacks, at least once each.
 
-Any replica may claim a callback; a claim ends with its lease, so that another takes over what a dead one left. What
-is tried is told in the journal.
+Any replica may claim a delivery. A claim ends with its lease, so another replica takes over what a dead one left.
+Every attempt is recorded in the journal.
 """
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import orjson
 
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.accounts.keys import mask
-from qwenmock.mockserver.calls.double import Double
+from qwenmock.mockserver.dialects import Dialect
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import Delivery
 from qwenmock.mockserver.net import webhook_signatures
 from qwenmock.mockserver.net.guarded_client import Outbound, OutboundError
+from qwenmock.mockserver.services import Services
 from qwenmock.mockserver.store.records import JournalEntry
-from qwenmock.mockserver.tasks.lifecycle import settle_finished, view
+from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.vocabulary import JSON
 
-LOOK_SECONDS = 0.05
-"""Between two looks while something is under way."""
+BUSY_SECONDS = 0.05
+"""Between two rounds while a task or a callback is pending."""
 IDLE_SECONDS = 1.0
-"""Between two looks otherwise: another replica may have created a task."""
+"""Between two rounds otherwise: another replica may have created a task."""
 LEASE_SECONDS = 15.0
-MOST_AT_ONCE = 64
+MAX_CONCURRENT = 64
 
 
 class CallbackWorker:
     """Runs beside the server, from the first task on.
 
     Args:
-        calls_out: Whether callbacks are made; tasks are settled either way.
+        services: What it works with.
+        dialects: By provider slug; they write the callback bodies.
+        refresh: Loads what other processes have changed.
+        calls_out: Whether callbacks are sent; tasks are settled either way.
 
     """
 
-    def __init__(self, double: Double, *, calls_out: bool) -> None:
-        self._double = double
+    def __init__(
+        self,
+        services: Services,
+        dialects: Mapping[str, Dialect],
+        refresh: Callable[[], Awaitable[None]],
+        *,
+        calls_out: bool,
+    ) -> None:
+        self._services = services
+        self._dialects = dialects
+        self._refresh = refresh
         self._calls_out = calls_out
-        self._outbound = Outbound(allow_loopback=double.settings.allow_local_callbacks)
+        self._outbound = Outbound(allow_loopback=services.settings.allow_local_callbacks)
         self._running: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._deliveries: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Begin, or look again at once."""
+        """Start the worker, or begin its next round now."""
         if self._running is None or self._running.done():
             self._running = asyncio.get_running_loop().create_task(self._run())
         self._wake.set()
 
     async def stop(self) -> None:
-        """End. A callback that is being made is made again after a restart."""
-        for each in (self._running, *self._under_way):
+        """Stop the worker. A delivery that is cut off is attempted again after a restart."""
+        for each in (self._running, *self._deliveries):
             if each is not None:
                 each.cancel()
-        await asyncio.gather(*filter(None, (self._running, *self._under_way)), return_exceptions=True)
+        await asyncio.gather(*filter(None, (self._running, *self._deliveries)), return_exceptions=True)
 
     async def _run(self) -> None:
         while True:
             try:
-                await self._double.refresh()
-                await settle_finished(self._double)
-                while self._calls_out and len(self._under_way) < MOST_AT_ONCE and await self._claim():
+                await self._refresh()
+                await settle_finished(self._services)
+                while self._calls_out and len(self._deliveries) < MAX_CONCURRENT and await self._claim():
                     pass
-                busy = await self._double.store.has_work()
+                is_busy = await self._services.store.has_work()
             except StoreError:
-                busy = True  # the store may be back at the next look
+                is_busy = True  # the store may be back in the next round
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS if busy else IDLE_SECONDS)
+                await asyncio.wait_for(self._wake.wait(), BUSY_SECONDS if is_busy else IDLE_SECONDS)
             except TimeoutError:
                 continue
 
     async def _claim(self) -> bool:
-        now = self._double.clock.now()
-        delivery = await self._double.store.claim_delivery(now, time.time() + LEASE_SECONDS)
+        """Claim a delivery and start it. Return whether there was one."""
+        delivery = await self._services.store.claim_delivery(self._services.clock.now(), time.time() + LEASE_SECONDS)
         if delivery is None:
             return False
-        attempt = asyncio.get_running_loop().create_task(self._attempt(delivery))
-        self._under_way.add(attempt)
-        attempt.add_done_callback(self._under_way.discard)
+        attempt = asyncio.get_running_loop().create_task(self._deliver(delivery))
+        self._deliveries.add(attempt)
+        attempt.add_done_callback(self._deliveries.discard)
         return True
 
-    async def _attempt(self, delivery: Delivery) -> None:
-        """Make a callback once, and say what came of it."""
-        double = self._double
-        task = await double.store.task(delivery.task_id)
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Attempt a delivery once, and store and record its outcome."""
+        services = self._services
+        task = await services.store.task(delivery.task_id)
         if task is None:
-            await double.store.set_delivery(replace(delivery, state="lost"))
+            await services.store.set_delivery(replace(delivery, state="lost"))
             return
-        provider = double.catalog[delivery.provider]
+        provider = services.catalog[delivery.provider]
         terms = provider.callbacks
         assert terms is not None, "the loader checks it: a request may name a callback"
-        now = double.clock.now()
-        content: JSON = double.dialects[provider.slug].task(provider, task, view(task, now), task.request_id)
-        body = orjson.dumps(content)
+        now = services.clock.now()
+        status = task.status_at(now)
+        content: JSON = self._dialects[provider.slug].task(provider, task, status, task.request_id)
+        attempt = await self._attempt(delivery, orjson.dumps(content), now, terms.timeout_seconds)
+        attempted = _after(delivery, attempt, terms.retry_seconds, services.clock.now())
+        await services.store.set_delivery(attempted)
+        if attempted.state == "delivered":
+            await services.store.release_held(delivery.key, services.clock.now())
+        services.metrics.called_back(delivery.provider, attempted.state)
+        await self._record(attempted, attempt, content)
+
+    async def _attempt(self, delivery: Delivery, body: bytes, now: float, timeout: float) -> dict[str, JSON]:
+        """Send a callback; return the attempt as it is kept with the delivery."""
         started = time.perf_counter()
         status, failure = 0, None
         try:
-            status = await self._outbound.post(delivery.url, self._headers(delivery, body), body, terms.timeout_seconds)
+            status = await self._outbound.post(delivery.url, self._headers(delivery, body), body, timeout)
         except OutboundError as error:
             failure = str(error)
-        milliseconds = round((time.perf_counter() - started) * 1000, 3)
-        tries = len(delivery.attempts) + 1
-        attempt = {"attempt": tries, "at": now, "status": status, "error": failure, "milliseconds": milliseconds}
-        attempted = replace(delivery, attempts=(*delivery.attempts, attempt))
-        pauses = terms.retry_seconds
-        if 200 <= status < 300:
-            attempted = replace(attempted, state="delivered")
-        elif tries <= len(pauses):
-            attempted = replace(attempted, due=double.clock.now() + pauses[tries - 1])
-        else:
-            attempted = replace(attempted, state="failed")
-        await double.store.set_delivery(attempted)
-        if attempted.state == "delivered":
-            await double.store.release_held(delivery.key, double.clock.now())
-        double.metrics.called_back(delivery.provider, attempted.state)
-        await self._tell(attempted, attempt, content)
+        return {
+            "attempt": len(delivery.attempts) + 1,
+            "at": now,
+            "status": status,
+            "error": failure,
+            "milliseconds": round((time.perf_counter() - started) * 1000, 3),
+        }
 
     def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
         host = delivery.url.split("/")[2]
         headers = {"Host": host, "Content-Type": "application/json", "User-Agent": f"qwenmock/{__version__}"}
-        secret = self._double.settings.callback_secret
+        secret = self._services.settings.callback_secret
         if secret is not None:
             headers |= webhook_signatures.headers(secret, delivery.message_id, int(time.time()), body)
         return headers
 
-    async def _tell(self, delivery: Delivery, attempt: dict[str, JSON], content: JSON) -> None:
-        """Put an attempt into the journal."""
+    async def _record(self, delivery: Delivery, attempt: Mapping[str, JSON], content: JSON) -> None:
+        """Record an attempt in the journal."""
         entry: JournalEntry = {
             "id": delivery.id,
             "at": attempt["at"],
@@ -152,5 +167,16 @@ class CallbackWorker:
             "advisories": [],
             "charge": None,
         }
-        await self._double.store.record(entry, delivery.key)
-        self._double.log(entry)
+        await self._services.store.record(entry, delivery.key)
+        self._services.log(entry)
+
+
+def _after(delivery: Delivery, attempt: dict[str, JSON], retry_seconds: Sequence[float], now: float) -> Delivery:
+    """Return a delivery after an attempt: delivered, waiting for the next attempt, or failed."""
+    attempted = replace(delivery, attempts=(*delivery.attempts, attempt))
+    if 200 <= attempt["status"] < 300:
+        return replace(attempted, state="delivered")
+    number: int = attempt["attempt"]
+    if number <= len(retry_seconds):
+        return replace(attempted, due=now + retry_seconds[number - 1])
+    return replace(attempted, state="failed")

@@ -1,7 +1,7 @@
-"""Work that goes on after its request was answered.
+"""The life of a task: its id and times, settlement, cancellation, and the callbacks it leads to.
 
-A task's state is a function of the clock: nothing runs while it is pending or processing. What must happen when it
-ends (billing, then callbacks) happens once, when anybody next looks or when the callback_worker does.
+The status of a task is a function of the clock: nothing runs while it is pending or running. When it has ended it is
+settled (billed, callbacks planned) exactly once, by the next request that looks at tasks or by the callback worker.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,37 +9,23 @@ from dataclasses import replace
 from random import Random
 
 from qwenmock.mockserver.accounts import pricing
-from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.models import Charge, Delivery, Task, TaskStatus
+from qwenmock.mockserver.models import Charge, Delivery, Task
+from qwenmock.mockserver.services import Services
 from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 INSTANT = (0.2, 1.0)
-"""Seconds after creation that a task starts, and ends, where no latency is set."""
+"""Seconds from creation to start and to end if no latency is set."""
 REALISTIC = 30.0
 PENDING_PART = 0.2
-"""Part of its time that a task waits in the queue."""
+"""Fraction of its time that a task waits in the queue."""
 LATE_SECONDS = 60.0
 HELD_SECONDS = 10.0
 ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
-def view(task: Task, now: float) -> TaskStatus:
-    """Return how a task looks at a moment."""
-    at = min(now, task.ends if task.cancelled is None else task.cancelled)
-    part = (at - task.starts) / (task.ends - task.starts)
-    progress = 0 if part < 0 else 1 + int(98 * part)
-    if task.cancelled is not None:
-        return TaskStatus("cancelled", progress)
-    if now < task.starts:
-        return TaskStatus("pending", 0)
-    if now < task.ends:
-        return TaskStatus("running", min(progress, 99))
-    return TaskStatus("succeeded", 100) if task.failure is None else TaskStatus("failed", 99)
-
-
-def new_id(provider: Provider, created: float, rng: Random) -> str:
-    """Return an id for a task, in the provider's form."""
+def new_task_id(provider: Provider, created: float, rng: Random) -> str:
+    """Return a new task id in the provider's format."""
     prefix = provider.tasks.prefix if provider.tasks else ""
     if not prefix:
         digits = f"{rng.getrandbits(128):032x}"
@@ -47,47 +33,53 @@ def new_id(provider: Provider, created: float, rng: Random) -> str:
     return f"{prefix}{int(created)}-{''.join(rng.choices(ID_LETTERS, k=8))}"
 
 
-def times(double: Double, created: float, wait: float) -> tuple[float, float]:
-    """Return when a task that is created now starts, and when it ends."""
-    latency = double.settings.latency
+def task_times(services: Services, created: float, wait: float) -> tuple[float, float]:
+    """Return when a task that is created now starts and ends.
+
+    Args:
+        services: Its latency setting applies.
+        created: Unix seconds.
+        wait: Extra seconds before it starts.
+
+    """
+    latency = services.settings.latency
     if latency.maximum == 0:
         return created + INSTANT[0] + wait, created + INSTANT[1] + wait
-    takes = REALISTIC if latency.is_realistic else latency.draw(double.rng)
-    return created + takes * PENDING_PART + wait, created + takes + wait
+    seconds = REALISTIC if latency.is_realistic else latency.draw(services.rng)
+    return created + seconds * PENDING_PART + wait, created + seconds + wait
 
 
-async def settle_finished(double: Double) -> None:
-    """Bill the tasks that have ended, or give back what was held for them, and set their callbacks up."""
-    now = double.clock.now()
-    for task in await double.store.finished_tasks(now):
-        await finish(double, task)
+async def settle_finished(services: Services) -> None:
+    """Bill the tasks that have ended, or release their reservations, and plan their callbacks."""
+    for task in await services.store.finished_tasks(services.clock.now()):
+        await settle(services, task)
 
 
-async def finish(double: Double, task: Task) -> bool:
-    """Settle one task that has ended. Returns whether it was this call that did."""
+async def settle(services: Services, task: Task) -> bool:
+    """Settle a task that has ended. Return whether this call did it, and not another one before."""
     charge = None
     if task.failure is None and task.cancelled is None:
-        charge = _charge(double, task)
-    is_done = await double.store.finish_task(task, charge, deliveries(double, task))
-    if is_done and charge is not None:
-        double.metrics.charged(charge.provider, charge.currency, charge.images, charge.amount)
-    return is_done
+        charge = _charge_for(services, task)
+    is_settled = await services.store.finish_task(task, charge, planned_deliveries(services, task))
+    if is_settled and charge is not None:
+        services.metrics.charged(charge.provider, charge.currency, charge.images, charge.amount)
+    return is_settled
 
 
-async def cancel(double: Double, task: Task) -> Task | None:
-    """Cancel a task and return it as it then is; None where it has ended already."""
-    now = double.clock.now()
-    if task.settled or view(task, now).ended:
+async def cancel(services: Services, task: Task) -> Task | None:
+    """Cancel a task and return it as cancelled; return None if it has already ended."""
+    now = services.clock.now()
+    if task.settled or task.status_at(now).ended:
         return None
     cancelled = replace(task, cancelled=now)
-    return cancelled if await finish(double, cancelled) else None
+    return cancelled if await settle(services, cancelled) else None
 
 
-def _charge(double: Double, task: Task) -> Charge:
-    provider = double.catalog[task.provider]
-    price = pricing.unit_price(provider, task.model, double.settings.prices)
+def _charge_for(services: Services, task: Task) -> Charge:
+    provider = services.catalog[task.provider]
+    price = pricing.unit_price(provider, task.model, services.settings.prices)
     return Charge(
-        id=double.new_id(),
+        id=services.new_id(),
         request_id=task.request_id,
         provider=task.provider,
         model=task.model,
@@ -100,51 +92,46 @@ def _charge(double: Double, task: Task) -> Charge:
     )
 
 
-def deliveries(double: Double, task: Task) -> Sequence[Delivery]:
-    """Return the callbacks for a task that has ended, as its fault, if any, would have them."""
+def planned_deliveries(services: Services, task: Task) -> Sequence[Delivery]:
+    """Return the callbacks for a task that has ended, changed by its callback fault if it has one."""
     if task.callback_url is None:
         return []
-    now = double.clock.now()
-    first = new_delivery(double, task, now)
+    now = services.clock.now()
+    first = Delivery(
+        id=services.new_id(),
+        message_id=f"msg_{services.new_id().replace('-', '')}",
+        task_id=task.id,
+        provider=task.provider,
+        key=task.key,
+        url=task.callback_url,
+        due=now,
+        state="waiting",
+    )
     faulty = {
         "lost": [replace(first, state="lost")],
         "late": [replace(first, due=now + LATE_SECONDS)],
         "out-of-order": [replace(first, state="held", due=now + HELD_SECONDS)],
-        "duplicate": [first, replace(first, id=double.new_id())],
+        "duplicate": [first, replace(first, id=services.new_id())],
     }
     return faulty.get(task.callback_fault or "", [first])
 
 
-def new_delivery(double: Double, task: Task, due: float) -> Delivery:
-    """Return a callback for a task."""
-    return Delivery(
-        id=double.new_id(),
-        message_id=f"msg_{double.new_id().replace('-', '')}",
-        task_id=task.id,
-        provider=task.provider,
-        key=task.key,
-        url=task.callback_url or "",
-        due=due,
-        state="waiting",
-    )
-
-
 def describe(task: Task, now: float, callbacks: Sequence[Delivery]) -> Mapping[str, JSON]:
     """Return a task as the control API shows it."""
-    seen = view(task, now)
+    status = task.status_at(now)
     return {
         "id": task.id,
         "provider": task.provider,
         "key": task.key,
         "request_id": task.request_id,
         "model": task.model,
-        "state": seen.state,
-        "progress": seen.progress,
+        "state": status.state,
+        "progress": status.progress,
         "created": task.created,
         "starts": task.starts,
         "ends": task.ends,
-        "urls": list(task.urls) if seen.state == "succeeded" else [],
-        "failure": task.failure if seen.state == "failed" else None,
+        "urls": list(task.urls) if status.state == "succeeded" else [],
+        "failure": task.failure if status.state == "failed" else None,
         "reserved": "0" if task.settled else f"{task.reserved:f}",
         "callbacks": [
             {"id": d.id, "url": d.url, "state": d.state, "due": d.due, "attempts": list(d.attempts)} for d in callbacks

@@ -246,7 +246,7 @@ def test_every_format_is_accepted_by_its_bytes(nebula: httpx.Client, suffix: str
 )
 def test_body_that_is_no_json_is_refused(nebula: httpx.Client, content: bytes) -> None:
     answer = nebula.post(PATH, content=content, headers={"Content-Type": "application/json"})
-    assert "no JSON" in refusal(answer, 400)
+    assert "invalid JSON" in refusal(answer, 400)
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
@@ -407,7 +407,7 @@ def test_unknown_field_is_an_advisory(nebula: httpx.Client, control: httpx.Clien
     answer = nebula.post(PATH, json=text_body(steps=5))
     assert answer.status_code == 200
     assert "parameters.steps" in answer.headers["X-Qwenmock-Advisory"]
-    assert control.get("/journal").json()[0]["advisories"] == ["parameters.steps is no documented field"]
+    assert control.get("/journal").json()[0]["advisories"] == ["parameters.steps is not a documented field"]
 
 
 def test_link_ends_after_a_day(nebula: httpx.Client, control: httpx.Client) -> None:

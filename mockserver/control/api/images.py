@@ -5,7 +5,6 @@ from starlette.requests import Request
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.control.api.requests import ControlError, read_body
 from qwenmock.mockserver.control.api.responses import UploadedImage
-from qwenmock.mockserver.images.files import upload
 from qwenmock.mockserver.images.headers import NotAnImage
 from qwenmock.mockserver.schema_errors import format_json
 
@@ -20,7 +19,7 @@ async def upload_image(double: Double, request: Request) -> UploadedImage:
     if suffix is not None and not (suffix.isalnum() and suffix.isascii() and len(suffix) <= MAX_SUFFIX):
         raise ControlError(400, f"suffix: expected 1 to {MAX_SUFFIX} letters or digits, got {format_json(suffix)}")
     try:
-        url, header = await upload(double, data, origin, suffix)
+        url, header = await double.files.upload(data, origin, suffix)
     except NotAnImage as error:
         raise ControlError(400, f"expected the bytes of an image: {error.reason}") from error
     return {"url": url, "media_type": header.media_type, "width": header.width, "height": header.height}

@@ -15,7 +15,7 @@ from qwenmock.mockserver.control.openapi import openapi
 from qwenmock.mockserver.control.session import COOKIE, session_of
 from qwenmock.mockserver.metrics import CONTENT_TYPE as METRICS_TYPE
 from qwenmock.mockserver.store.protocols import Selection
-from qwenmock.mockserver.tasks.lifecycle import settle_finished, view
+from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.vocabulary import JSON
 
@@ -56,7 +56,7 @@ async def get_metrics(double: Double, _request: Request) -> Response:
     """Return the counters in the text format of Prometheus."""
     await settle_finished(double)
     now = double.clock.now()
-    running = sum(not view(task, now).ended for task in await double.store.tasks(Selection()))
+    running = sum(not task.status_at(now).ended for task in await double.store.tasks(Selection()))
     text = double.metrics.exposition(await double.store.deliveries(None), running)
     return Response(text, media_type=METRICS_TYPE)
 

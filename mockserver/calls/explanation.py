@@ -1,0 +1,139 @@
+"""The engine that explains why a body is invalid: `jsonschema` with messages in our words and the custom keywords."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import jsonschema
+from jsonschema import validators
+from jsonschema.exceptions import ValidationError
+
+from qwenmock.mockserver.calls.keywords import CUSTOM_KEYWORDS, Breach, format_value, is_uri, regex
+from qwenmock.schemas.vocabulary import JSON, Schema
+
+TYPE_NAMES = {
+    "string": "a string",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "an object",
+    "array": "an array",
+    "null": "null",
+}
+
+
+def _keyword(check: Callable[[Any, JSON], Iterator[Breach]]) -> Any:
+    """Return a keyword of `jsonschema` for a function that yields breaches."""
+
+    def keyword(_engine: Any, spec: Any, instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
+        for name, message in check(spec, instance):
+            yield ValidationError(message, validator=name)
+
+    return keyword
+
+
+def _simple(name: str, broken: Callable[[Any, JSON], str | None]) -> Any:
+    """Return a keyword for a function that returns one message, or None for a value that keeps it."""
+
+    def check(spec: Any, instance: JSON) -> Iterator[Breach]:
+        message = broken(spec, instance)
+        if message is not None:
+            yield name, message
+
+    return _keyword(check)
+
+
+def _type(engine: Any, spec: Any, instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
+    types = [spec] if isinstance(spec, str) else cast(list[str], spec)
+    if not any(engine.is_type(instance, kind) for kind in types):
+        expected = " or ".join(TYPE_NAMES[kind] for kind in types)
+        yield ValidationError(f"must be {expected}, got {format_value(instance)}", validator="type")
+
+
+def _required(_engine: Any, spec: list[str], instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for member in spec:
+            if member not in instance:
+                # The rule's path is that of the missing member.
+                yield ValidationError("is required", validator="required", path=[member])
+
+
+def _one_of(spec: list[dict[str, list[str]]], instance: JSON) -> str | None:
+    names = [branch["required"][0] for branch in spec]
+    if isinstance(instance, dict) and sum(name in instance for name in names) != 1:
+        return f"must hold exactly one of {', '.join(names)}"
+    return None
+
+
+def _number(value: JSON) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+EXPLAINER: Any = cast(Any, validators.extend)(
+    jsonschema.Draft202012Validator,
+    {
+        "type": _type,
+        "required": _required,
+        "enum": _simple(
+            "enum",
+            lambda spec, value: (
+                None
+                if any(value == item and type(value) is type(item) for item in spec)
+                else f"must be one of {', '.join(map(str, spec))}, got {format_value(value)}"
+            ),
+        ),
+        "const": _simple(
+            "const",
+            lambda spec, value: (
+                None
+                if value == spec and isinstance(value, bool) == isinstance(spec, bool)
+                else f"must be {format_value(spec)}, got {format_value(value)}"
+            ),
+        ),
+        "not": _simple("not", lambda _spec, _value: "is not accepted here"),
+        "oneOf": _simple("oneOf", _one_of),
+        "minimum": _simple(
+            "minimum", lambda s, v: f"must be at least {s}, got {format_value(v)}" if _number(v) and v < s else None
+        ),
+        "maximum": _simple(
+            "maximum", lambda s, v: f"must be at most {s}, got {format_value(v)}" if _number(v) and v > s else None
+        ),
+        "minLength": _simple(
+            "minLength",
+            lambda s, v: f"must have at least {s} characters" if isinstance(v, str) and len(v) < s else None,
+        ),
+        "maxLength": _simple(
+            "maxLength",
+            lambda s, v: (
+                f"must have at most {s} characters, got {len(v)}" if isinstance(v, str) and len(v) > s else None
+            ),
+        ),
+        "minItems": _simple(
+            "minItems",
+            lambda s, v: (
+                f"must have at least {s} items, got {len(cast(list[JSON], v))}"
+                if isinstance(v, list) and len(cast(list[JSON], v)) < s
+                else None
+            ),
+        ),
+        "maxItems": _simple(
+            "maxItems",
+            lambda s, v: (
+                f"must have at most {s} items, got {len(cast(list[JSON], v))}"
+                if isinstance(v, list) and len(cast(list[JSON], v)) > s
+                else None
+            ),
+        ),
+        "pattern": _simple(
+            "pattern",
+            lambda s, v: (
+                f"must match {s}, got {format_value(v)}" if isinstance(v, str) and not regex(s).search(v) else None
+            ),
+        ),
+        "format": _simple(
+            "format",
+            lambda s, v: f"must be a {s}, got {format_value(v)}" if isinstance(v, str) and not is_uri(v) else None,
+        ),
+        **{keyword: _keyword(check) for keyword, check in CUSTOM_KEYWORDS.items()},
+    },
+)
+"""Validator class of `jsonschema`."""

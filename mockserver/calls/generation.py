@@ -1,0 +1,149 @@
+"""Images and their billing: at once for a synchronous request, later for a task."""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+
+from qwenmock.mockserver.accounts import pricing
+from qwenmock.mockserver.calls.acceptance import AcceptedRequest
+from qwenmock.mockserver.calls.call import Call, Trace
+from qwenmock.mockserver.calls.double import Double
+from qwenmock.mockserver.images.links import recipe_of
+from qwenmock.mockserver.models import Charge, Input, Result, Task
+from qwenmock.mockserver.tasks.lifecycle import new_task_id, task_times
+from qwenmock.schemas.models import Provider
+
+SEED_BITS = 31
+HOLD_GRACE = 5.0
+"""Seconds that a hold outlives the expected time of its request; after that, its process must have died."""
+
+
+async def generate(double: Double, call: Call, request: AcceptedRequest, trace: Trace) -> tuple[Result, Charge]:
+    """Make the images at once; return them and the charge for those that succeeded."""
+    delay = double.settings.latency.draw(double.rng) + request.effects.wait
+    if delay > 0:
+        await hold(double, request, trace, time.time() + delay + HOLD_GRACE)
+        trace.enter("generate")
+        await asyncio.sleep(delay)
+    else:
+        # Without a delay there is nothing to hold: the charge itself takes the amount off the balance.
+        trace.enter("generate")
+    if request.failure is not None:
+        raise request.failure
+    job, failed = request.job, request.effects.fail_images
+    now = double.clock.now()
+    urls, (width, height) = await _pictures(double, call, request, trace, now)
+    result = Result(
+        job=job,
+        request_id=trace.request_id,
+        created=int(now),
+        urls=tuple(urls[: job.n - failed]),
+        width=width,
+        height=height,
+        failed=failed,
+    )
+    charge = _charge_for(double, request, result, now)
+    trace.enter("charge")
+    return result, charge
+
+
+async def create_task(double: Double, call: Call, request: AcceptedRequest, trace: Trace) -> Task:
+    """Create a task; it is charged when it has succeeded."""
+    if request.failure is not None:
+        raise request.failure
+    await hold(double, request, trace, None)
+    trace.enter("generate")
+    job, effects, failure = request.job, request.effects, request.failure_code
+    now = double.clock.now()
+    starts, ends = task_times(double, now, effects.wait)
+    urls, (width, height) = await _pictures(double, call, request, trace, ends)
+    failed = 0 if failure else min(effects.fail_images, job.n)
+    task = Task(
+        id=new_task_id(call.provider, now, double.rng),
+        provider=call.provider.slug,
+        endpoint=call.endpoint.name,
+        variant=job.variant.name,
+        key=request.caller.key,
+        request_id=trace.request_id,
+        model=job.model,
+        prompt=job.prompt,
+        prompt_extend=job.prompt_extend,
+        created=now,
+        starts=starts,
+        ends=ends,
+        urls=tuple(urls[: job.n - failed]),
+        width=width,
+        height=height,
+        failed=failed,
+        failure=failure,
+        callback_url=job.callback_url,
+        callback_fault=effects.callback,
+        reserved=request.cost,
+    )
+    trace.task_id = task.id
+    await double.store.add_task(task)
+    trace.is_held = False  # from now on the task holds it
+    double.wake()
+    return task
+
+
+async def hold(double: Double, request: AcceptedRequest, trace: Trace, until: float | None) -> None:
+    """Reserve the cost of a request until it is charged.
+
+    Args:
+        double: The server.
+        request: Who pays, and how much.
+        trace: Notes that there is a hold.
+        until: Unix seconds after which the hold ends by itself; None for never.
+
+    """
+    await double.store.reserve(request.caller.defaults, trace.request_id, request.cost, until)
+    trace.is_held = True
+
+
+async def _pictures(
+    double: Double, call: Call, request: AcceptedRequest, trace: Trace, done: float
+) -> tuple[list[str], tuple[int, int]]:
+    """Return links to the images, which are drawn when they are fetched, and their width and height.
+
+    Seed and size are chosen here if the request does not give them. The links expire a while after `done`.
+    """
+    job = request.job
+    seed = double.rng.getrandbits(SEED_BITS) if job.seed is None else job.seed
+    size = job.size or default_size(job.provider, request.inputs)
+    recipe = recipe_of(job, request.inputs, seed, size, trace.request_id)
+    base_url = double.settings.public_url or call.base_url
+    urls = await double.links.make(recipe, base_url, int(done) + job.provider.link_lifetime)
+    return urls, size
+
+
+def default_size(provider: Provider, inputs: Sequence[Input]) -> tuple[int, int]:
+    """Return width and height if the request names none: the documented area, in the last input's aspect ratio."""
+    picture = provider.picture
+    return _size(picture.area, inputs[-1].width / inputs[-1].height if inputs else 1.0, picture.multiple)
+
+
+@lru_cache(maxsize=1024)
+def _size(area: int, ratio: float, multiple: int) -> tuple[int, int]:
+    width, height = (
+        max(multiple, round(math.sqrt(exact) / multiple) * multiple) for exact in (area * ratio, area / ratio)
+    )
+    return width, height
+
+
+def _charge_for(double: Double, request: AcceptedRequest, result: Result, now: float) -> Charge:
+    provider, images = request.job.provider, len(result.urls)
+    return Charge(
+        id=double.new_id(),
+        request_id=result.request_id,
+        provider=provider.slug,
+        model=request.job.model,
+        key=request.caller.key,
+        images=images,
+        unit_price=request.price,
+        currency=provider.currency,
+        amount=pricing.cost(request.price, images),
+        created=now,
+    )

@@ -1,0 +1,70 @@
+"""Plain JSON Schemas made from the contract's schemas, which have custom keywords."""
+
+from collections.abc import Iterator
+
+from qwenmock.schemas.vocabulary import JSON, Schema
+
+LIKELY_ITEMS = 10
+"""Items considered of a member whose number no document limits."""
+
+
+def to_json_schema(schema: Schema) -> Schema:
+    """Return a schema in plain JSON Schema, as far as that can express it."""
+    plain = {key: value for key, value in schema.items() if not key.startswith("x-")}
+    if "properties" in plain:
+        plain["properties"] = {name: to_json_schema(member) for name, member in plain["properties"].items()}
+    if "items" in plain:
+        plain["items"] = to_json_schema(plain["items"])
+    if "x-parts" in schema:
+        plain["allOf"] = [
+            {
+                "contains": {"required": [member]},
+                "minContains": limits.get("minItems", 0),
+                **({"maxContains": limits["maxItems"]} if "maxItems" in limits else {}),
+            }
+            for member, limits in schema["x-parts"].items()
+        ]
+    return plain
+
+
+def strict_subset(schema: Schema) -> Schema:
+    """Return a plain schema that accepts only valid values without undocumented members, but not all of them.
+
+    A validator can check it without calling Python functions; what it rejects may be valid all the same.
+    """
+    strict = to_json_schema(schema)
+    if "properties" in schema:
+        members = {name: strict_subset(member) for name, member in schema["properties"].items()}
+        strict |= {"properties": members, "additionalProperties": False}
+    if "items" in schema:
+        strict["items"] = strict_subset(schema["items"])
+    more = [*_image_patterns(schema.get("x-image")), *_last_item_rules(schema.get("x-parts", {}))]
+    if more:
+        strict["allOf"] = [*strict.get("allOf", ()), *more]
+    return strict
+
+
+def _image_patterns(spec: dict[str, JSON] | None) -> Iterator[Schema]:
+    """Yield patterns for common image URLs: a plain host, then printable ASCII."""
+    if spec is None:
+        return
+    web = "|".join(scheme for scheme in spec["schemes"] if scheme in {"http", "https"})
+    kinds = [rf"(?:{web})://[A-Za-z0-9.-]+(?::[0-9]+)?(?:[/?#][!-~]*)?$"]
+    if "data" in spec["schemes"]:
+        kinds.append("data:")
+    yield {"pattern": f"^(?:{'|'.join(kinds)})"}
+    if "urlPattern" in spec:
+        yield {"anyOf": [{"pattern": "^data:"}, {"pattern": spec["urlPattern"]}]}
+
+
+def _last_item_rules(spec: dict[str, dict[str, JSON]]) -> Iterator[Schema]:
+    """Yield, for a list of each length, that its last item has the member that must stand there."""
+    longest = sum(limits.get("maxItems", LIKELY_ITEMS) for limits in spec.values())
+    for member, limits in spec.items():
+        if limits.get("position") == "last":
+            yield {
+                "anyOf": [
+                    {"minItems": n, "maxItems": n, "prefixItems": [*[True] * (n - 1), {"required": [member]}]}
+                    for n in range(1, longest + 1)
+                ]
+            }

@@ -1,0 +1,122 @@
+"""The custom schema keywords as functions: image lists, sizes, image URLs and callback URLs.
+
+Each takes the keyword's value in the schema and a value of the body, and yields the rules that the value breaks. Both
+engines in `validation` use them.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from qwenmock.mockserver.net.public_addresses import is_loopback_host, is_public_host
+from qwenmock.schemas.vocabulary import JSON
+
+SIZE = re.compile(r"([1-9][0-9]{0,5})\*([1-9][0-9]{0,5})", re.ASCII)
+
+Breach = tuple[str, str]
+"""The name of the broken rule, and what it demands."""
+
+
+def format_value(value: JSON) -> str:
+    """Return a short description of a value for a message."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return f'the string "{value[:40]}{"…" if len(value) > 40 else ""}"'
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return f"an array of {len(cast(list[JSON], value))}"
+    return str(value)[:40]
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Return width and height of a size such as `1024*1024`; None if it has another form."""
+    match = SIZE.fullmatch(text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+@cache
+def regex(pattern: str) -> re.Pattern[str]:
+    """Compile a schema's pattern. In Python `$` also matches before a last newline; in JSON Schema not."""
+    return re.compile(re.sub(r"(?<!\\)\$", r"\\Z", pattern))
+
+
+def is_uri(text: str) -> bool:
+    """Return whether a text is an absolute URI with a scheme and a host."""
+    try:
+        parts = urlsplit(text)
+        return bool(parts.scheme and parts.hostname) and text.isprintable() and " " not in text
+    except ValueError:
+        return False
+
+
+def parts(spec: dict[str, dict[str, JSON]], value: JSON) -> Iterator[Breach]:
+    """Check how many items of a list have a member, and where they stand."""
+    if not isinstance(value, list):
+        return
+    items = [cast(dict[str, JSON], item) if isinstance(item, dict) else {} for item in cast(list[JSON], value)]
+    for member, limits in spec.items():
+        count = sum(member in item for item in items)
+        if count < limits.get("minItems", 0):
+            yield f"{member}.minItems", f"must hold at least {limits['minItems']} {member}, got {count}"
+        if count > limits.get("maxItems", count):
+            yield f"{member}.maxItems", f"must hold at most {limits['maxItems']} {member}, got {count}"
+        if limits.get("position") == "last" and count and member not in items[-1]:
+            yield f"{member}.position", f"must end with its {member}"
+
+
+def size(spec: dict[str, int], value: JSON) -> Iterator[Breach]:
+    """Check the form and the sides of a size."""
+    if not isinstance(value, str):
+        return
+    sides = parse_size(value)
+    if sides is None:
+        yield "syntax", f"must be width*height in pixels, as in 1024*1024, got {format_value(value)}"
+        return
+    if min(sides) < spec["minSide"]:
+        yield "minSide", f"must have sides of at least {spec['minSide']} pixels, got {sides[0]}*{sides[1]}"
+    if max(sides) > spec["maxSide"]:
+        yield "maxSide", f"must have sides of at most {spec['maxSide']} pixels, got {sides[0]}*{sides[1]}"
+
+
+def image(spec: dict[str, JSON], value: JSON) -> Iterator[Breach]:
+    """Check the URL of an image. Its bytes are read later, when the rest of the body is right."""
+    if not isinstance(value, str):
+        return
+    scheme = value[:8].partition(":")[0].lower()
+    if scheme not in spec["schemes"] or (scheme != "data" and not is_uri(value)):
+        expected = " or ".join(f"{scheme}:" for scheme in spec["schemes"])
+        yield "schemes", f"must be a URL with {expected}, got {format_value(value)}"
+    elif scheme in {"http", "https"} and "urlPattern" in spec and not regex(spec["urlPattern"]).search(value):
+        yield "urlPattern", f"must match {spec['urlPattern']}, got {format_value(value)}"
+
+
+def callback(spec: dict[str, JSON], value: JSON) -> Iterator[Breach]:
+    """Check the URL of a callback: its scheme, and that its host is public."""
+    if not isinstance(value, str):
+        return
+    if value.partition(":")[0].lower() not in spec["schemes"] or not is_uri(value):
+        yield "schemes", f"must be a URL with {' or '.join(spec['schemes'])}, got {format_value(value)}"
+    elif spec["publicHost"] and not is_public_host(urlsplit(value).hostname or ""):
+        yield "publicHost", f"must not lead to an internal address, got {format_value(value)}"
+
+
+def is_local(value: JSON) -> bool:
+    """Return whether a value is an http URL of this machine."""
+    return (
+        isinstance(value, str)
+        and is_uri(value)
+        and value[:4] == "http"
+        and is_loopback_host(urlsplit(value).hostname or "")
+    )
+
+
+CUSTOM_KEYWORDS: dict[str, Callable[[Any, JSON], Iterator[Breach]]] = {
+    "x-parts": parts,
+    "x-size": size,
+    "x-image": image,
+    "x-callback": callback,
+}
