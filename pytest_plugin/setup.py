@@ -1,4 +1,4 @@
-"""From options to examiners."""
+"""Examiners for the options of a run."""
 
 import os
 import time
@@ -7,7 +7,9 @@ from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.settings import Settings
 from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import ORIGIN, EmbeddedTarget, HttpTarget, Target
 from qwenmock.pytest_plugin.options import PURPOSES, OptionError, Options, keys_of
 from qwenmock.pytest_plugin.recording.recorder import Recorder
@@ -20,34 +22,34 @@ LEDGER = f"{CONTROL}/ledger?request_id={{request_id}}"
 
 
 def chosen(options: Options) -> list[Provider]:
-    """Return the providers that are to be examined.
+    """Return the providers to examine.
 
     Raises:
-        OptionError: One is unknown.
+        OptionError: A slug is unknown.
         CatalogError: The catalogue cannot be loaded.
 
     """
     catalog = load() if options.schemas is None else load(options.schemas)
     for slug in options.providers:
         if slug not in catalog.providers:
-            raise OptionError(f"there is no provider {slug!r}; there are {', '.join(catalog.providers)}")
+            raise OptionError(f"unknown provider {slug!r}, expected one of {', '.join(catalog.providers)}")
     return [catalog[slug] for slug in options.providers or catalog.providers]
 
 
 def create_examiner(provider: Provider, options: Options, shared: str | None = None) -> Examiner:
-    """Return the examiner for a provider, with what it examines.
+    """Return the examiner for a provider, connected to its target.
 
     Args:
-        shared: File of the budget, where several processes spend it.
+        shared: File of the budget, if several processes spend it.
 
     """
-    examiner = _embedded(provider, options) if options.url is None else _live(provider, options, shared)
-    if options.seconds is not None:
-        examiner.deadline = time.monotonic() + options.seconds
-    return examiner
+    deadline = None if options.seconds is None else time.monotonic() + options.seconds
+    if options.url is None:
+        return _embedded(provider, options, deadline)
+    return _live(provider, options, deadline, shared)
 
 
-def _live(provider: Provider, options: Options, shared: str | None) -> Examiner:
+def _live(provider: Provider, options: Options, deadline: float | None, shared: str | None) -> Examiner:
     key, special = keys_of(provider.slug, os.environ)
     target: Target = HttpTarget(options.url or provider.base_url, options.timeout)
     if options.record is not None:
@@ -56,28 +58,31 @@ def _live(provider: Provider, options: Options, shared: str | None) -> Examiner:
     return Examiner(
         provider=provider,
         target=target,
-        key=key,
-        keys=special,
+        credentials=Credentials(provider.slug, key, special, may_limit_rate="rate-limit" in options.allow),
         budget=Budget(options.budget, provider.currency, shared, provider.slug),
-        ledger=options.ledger,
-        live=True,
-        allow=options.allow,
-        pace=options.pace,
-        image=options.image,
-        profile=options.profile,
+        settings=SessionSettings(
+            ledger=options.ledger,
+            live=True,
+            pace=options.pace,
+            image=options.image,
+            profile=options.profile,
+            deadline=deadline,
+        ),
     )
 
 
-def _embedded(provider: Provider, options: Options) -> Examiner:
+def embedded_credentials(slug: str) -> Credentials:
+    """Return the keys that the embedded double knows."""
+    return Credentials(slug, EMBEDDED_KEY, EMBEDDED_KEYS)
+
+
+def _embedded(provider: Provider, options: Options, deadline: float | None) -> Examiner:
     double = create_double(Settings(seed=0), Catalog({provider.slug: provider}))
     return Examiner(
         provider=provider,
         target=EmbeddedTarget(create_app(double, calls_out=False), provider.slug),
-        key=EMBEDDED_KEY,
-        keys=EMBEDDED_KEYS,
+        credentials=embedded_credentials(provider.slug),
         budget=Budget(None, provider.currency),
-        ledger=LEDGER,
-        control=CONTROL,
-        profile=options.profile,
+        settings=SessionSettings(ledger=LEDGER, control=CONTROL, profile=options.profile, deadline=deadline),
         now=double.clock.now,
     )

@@ -88,7 +88,7 @@ def _recorded(provider: Provider, options: dict[str, Any]) -> Path:
     except CouldNotRun as error:
         raise SettingsError(str(error)) from error
     finally:
-        examiner.target.close()
+        examiner.close()
     return folder
 
 

@@ -58,7 +58,7 @@ def _examine(provider: Provider, options: Options) -> dict[str, JSON]:
         examiner.preflight()
         return report.as_json(_run(examiner), provider)
     finally:
-        examiner.target.close()
+        examiner.close()
 
 
 def _run(examiner: Examiner) -> report.Run:

@@ -51,11 +51,11 @@ class Run:
     def finish(self, examiner: Examiner) -> None:
         """Take in what the examiner has counted."""
         self.seconds = round(time.time() - self.started, 3)
-        self.tallies = examiner.tallies
-        self.statuses = examiner.statuses
-        self.requests = examiner.sent
-        if examiner.budget.limit is not None:
-            budget = examiner.budget
+        self.tallies = examiner.results.tallies
+        self.statuses = examiner.sender.statuses
+        self.requests = examiner.sender.sent
+        if examiner.payments.budget.limit is not None:
+            budget = examiner.payments.budget
             self.budget = {
                 "currency": budget.currency,
                 "limit": f"{budget.limit:f}",
@@ -92,7 +92,7 @@ class Run:
 
 def begin(examiner: Examiner) -> Run:
     """Return an empty run."""
-    return Run(examiner.target.name, examiner.provider.slug, examiner.profile, time.time())
+    return Run(examiner.target.name, examiner.provider.slug, examiner.settings.profile, time.time())
 
 
 def rules_of(provider: Provider) -> list[Rule]:

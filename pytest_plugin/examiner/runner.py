@@ -143,12 +143,12 @@ def run_checks(examiner: Examiner, checks: Iterable[Check]) -> Iterator[Outcome]
         except ContractViolation as violation:
             yield Outcome(check, "failed", str(violation))
         except (NotExaminable, OverBudget) as reason:
-            yield Outcome(check, "skipped", examiner.masked(str(reason)))
+            yield Outcome(check, "skipped", examiner.credentials.mask(str(reason)))
         except TargetError as error:
-            yield Outcome(check, "skipped", examiner.masked(f"no verdict: {error}"))
+            yield Outcome(check, "skipped", examiner.credentials.mask(f"no verdict: {error}"))
         except UNREADABLE as error:
-            yield Outcome(check, "skipped", examiner.masked(unreadable(error)))
+            yield Outcome(check, "skipped", examiner.credentials.mask(unreadable(error)))
         except (AssertionError, HypothesisException) as failure:
-            yield Outcome(check, "failed", examiner.masked(str(failure)))
+            yield Outcome(check, "failed", examiner.credentials.mask(str(failure)))
         else:
             yield Outcome(check, "passed", "")

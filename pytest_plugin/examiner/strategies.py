@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from qwenmock.pytest_plugin.examiner import sample_images
 from qwenmock.pytest_plugin.examiner.bodies import CALLBACK, PROMPT
-from qwenmock.pytest_plugin.examiner.boundaries import Edit, describe, edits_of
+from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit, describe
+from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.schemas.catalog import Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, Schema
