@@ -9,14 +9,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from qwenmock.pytest_plugin.examiner import report
+from qwenmock.pytest_plugin.examiner.report.content import Report, budget_line, report_of
+from qwenmock.pytest_plugin.examiner.report.files import write
+from qwenmock.pytest_plugin.examiner.report.run import Run, begin
 from qwenmock.pytest_plugin.examiner.results import CouldNotRun
 from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.options import OptionError, Options, key_variable, keys_of, read_options
 from qwenmock.pytest_plugin.setup import chosen, create_examiner
 from qwenmock.schemas.catalog import Provider
-from qwenmock.schemas.vocabulary import JSON
 
 CONFORMS, VIOLATIONS, COULD_NOT_RUN = 0, 1, 2
 SHOWN_FAILURES = 5
@@ -43,7 +44,7 @@ def check(values: dict[str, Any]) -> int:
     reports = [_examine(provider, options) for provider in providers]
     _summary(console, reports)
     for path in options.reports:
-        report.write(path, reports)
+        write(path, reports)
         console.print(f"report: {path}", markup=False)
     if any(not each["summary"]["conforms"] for each in reports):
         return VIOLATIONS
@@ -52,17 +53,17 @@ def check(values: dict[str, Any]) -> int:
     return CONFORMS
 
 
-def _examine(provider: Provider, options: Options) -> dict[str, JSON]:
+def _examine(provider: Provider, options: Options) -> Report:
     examiner = create_examiner(provider, options)
     try:
         examiner.preflight()
-        return report.as_json(_run(examiner), provider)
+        return report_of(_run(examiner), provider)
     finally:
         examiner.close()
 
 
-def _run(examiner: Examiner) -> report.Run:
-    run = report.begin(examiner)
+def _run(examiner: Examiner) -> Run:
+    run = begin(examiner)
     checks = checks_of(examiner.provider)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     errors = Console(stderr=True)
@@ -75,7 +76,7 @@ def _run(examiner: Examiner) -> report.Run:
     return run
 
 
-def _summary(console: Console, reports: list[dict[str, JSON]]) -> None:
+def _summary(console: Console, reports: list[Report]) -> None:
     for each in reports:
         for failure in each["failures"][:SHOWN_FAILURES]:
             console.rule(failure["check"], align="left")
@@ -92,7 +93,7 @@ def _summary(console: Console, reports: list[dict[str, JSON]]) -> None:
     console.print(f"target: {reports[0]['target']}", markup=False)
     for each in reports:
         summary = each["summary"]
-        numbers = (summary[name] for name in ("pass", "fail", "observed", "skipped"))
+        numbers = (summary["pass"], summary["fail"], summary["observed"], summary["skipped"])
         verdict = "[green]conforms" if summary["conforms"] else f"[red]{summary['violations']} failed"
         table.add_row(
             each["provider"],
@@ -106,7 +107,7 @@ def _summary(console: Console, reports: list[dict[str, JSON]]) -> None:
         for reason, count in sorted(each["skipped"].items(), key=lambda item: -item[1])[:10]:
             console.print(f"{each['provider']}: not examined, {count} x: {reason}", markup=False)
         if each["budget"]:
-            console.print(report.budget_line(each), markup=False)
+            console.print(budget_line(each), markup=False)
 
 
 def fail(text: str) -> int:
