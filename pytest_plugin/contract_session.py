@@ -85,7 +85,8 @@ class ContractSession:
 
     def load(self, dumped: str) -> None:
         """Add what another process found."""
-        for values in cast(list[RunValues], json.loads(dumped)):
+        dumped_runs: list[RunValues] = json.loads(dumped)
+        for values in dumped_runs:
             run = Run.load(values)
             if run.provider in self.runs:
                 self.runs[run.provider].add(run)

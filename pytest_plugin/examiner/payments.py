@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict
 from urllib.parse import quote
 
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.expected_cost import worst_case
+from qwenmock.pytest_plugin.examiner.json_values import is_array
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.target import Reply, Target, TargetError
 from qwenmock.schemas.catalog import Provider, Variant
@@ -86,7 +87,8 @@ class Payments:
             found = reply.json()["charges"] if reply.status == 200 else None
         except (TargetError, ValueError, KeyError, TypeError) as error:
             raise NotExaminable(f"the ledger cannot be read: {type(error).__name__}: {error}") from error
-        if not isinstance(found, list):
+        if not is_array(found):
             raise NotExaminable(f"the ledger cannot be read: status {reply.status}")
         # A ledger that does not support the filter answers with all its charges.
-        return [charge for charge in cast(list[Charge], found) if charge.get("request_id", request_id) == request_id]
+        charges: list[Charge] = found
+        return [charge for charge in charges if charge.get("request_id", request_id) == request_id]

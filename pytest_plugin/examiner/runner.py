@@ -6,8 +6,9 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import NotRequired, Protocol, TypedDict, cast
+from typing import NotRequired, TypedDict
 
+import pytest
 from hypothesis.errors import HypothesisException
 
 from qwenmock import contract_tests
@@ -36,20 +37,6 @@ class Arguments(TypedDict):
     contract_provider: Provider
     contract_variant: NotRequired[Variant]
     contract_rule: NotRequired[Rule]
-
-
-class Mark(Protocol):
-    """What is read of a mark of pytest."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def args(self) -> tuple[object, ...]:
-        """Its arguments."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +135,15 @@ def _checks_in(module: ModuleType, provider: Provider) -> Iterator[Check]:
                 yield Check(f"{name}[{label(values)}]", function.__module__, COSTLY in named, run)
 
 
-def _marks(marked: object) -> Sequence[Mark]:
-    found: object = getattr(marked, "pytestmark", [])
-    return cast(list[Mark], found) if isinstance(found, list) else [cast(Mark, found)]
+def _marks(marked: object) -> Sequence[pytest.Mark]:
+    found: list[pytest.Mark] | pytest.MarkDecorator = getattr(marked, "pytestmark", [])
+    return found if isinstance(found, list) else [found.mark]
 
 
-def _parametrized(marks: Sequence[Mark]) -> list[dict[str, object]]:
+def _parametrized(marks: Sequence[pytest.Mark]) -> list[dict[str, object]]:
     """Return the arguments of each run that `parametrize` asks for; one without arguments if there is none."""
-    rows = [
-        {cast(str, mark.args[0]): value}
-        for mark in marks
-        if mark.name == "parametrize"
-        for value in cast(Iterable[object], mark.args[1])
+    rows: list[dict[str, object]] = [
+        {mark.args[0]: value} for mark in marks if mark.name == "parametrize" for value in mark.args[1]
     ]
     return rows or [{}]
 

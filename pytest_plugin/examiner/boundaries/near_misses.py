@@ -1,11 +1,11 @@
-"""Strings that are nearly a valid one: what careless parsers take for it."""
+"""Strings that are nearly a valid one: careless parsers accept them."""
 
 FULL_WIDTH = str.maketrans("0123456789*x", "０１２３４５６７８９＊ｘ")
 ARABIC_INDIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
 
 def near_misses(value: str) -> list[str]:
-    """Return strings that are nearly the one: another separator, digits of another script, blanks, letter case."""
+    """Return strings that are nearly the same: another separator, digits of another script, blanks, letter case."""
     candidates = [
         value.replace("*", "x"),
         value.replace("*", "×"),
@@ -27,21 +27,22 @@ def near_misses(value: str) -> list[str]:
         value.replace("-", "_"),
         "",
     ]
-    if "*" in value:
-        width, _, height = value.partition("*")
-        candidates += [
-            f"{height}*{width}",
-            f"0{value}",
-            f"+{value}",
-            f"{int(width) + 1}*{height}",
-            f"{width}*{int(height) - 1}",
-        ]
-        candidates += [
-            f"{width}.0*{height}",
-            f"{width}*{height}px",
-            f"{width}*",
-            f"*{height}",
-            width,
-            f"{width}**{height}",
-        ]
+    candidates += _size_near_misses(value) if "*" in value else []
     return [candidate for candidate in dict.fromkeys(candidates) if candidate != value]
+
+
+def _size_near_misses(value: str) -> list[str]:
+    width, _, height = value.partition("*")
+    return [
+        f"{height}*{width}",
+        f"0{value}",
+        f"+{value}",
+        f"{int(width) + 1}*{height}",
+        f"{width}*{int(height) - 1}",
+        f"{width}.0*{height}",
+        f"{width}*{height}px",
+        f"{width}*",
+        f"*{height}",
+        width,
+        f"{width}**{height}",
+    ]

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
-from typing import cast
 
 from qwenmock.pytest_plugin.examiner.bodies import at, put, take
 from qwenmock.pytest_plugin.examiner.boundaries import arrays, images, json_types, numbers, strings
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit, describe
 from qwenmock.pytest_plugin.examiner.boundaries.values import LONG, Values
+from qwenmock.pytest_plugin.examiner.json_values import is_object
 from qwenmock.pytest_plugin.examiner.results import Side
 from qwenmock.pytest_plugin.examiner.sample_images import picture_url
 from qwenmock.schemas.catalog import Provider, Rule, Variant, load
@@ -124,7 +124,7 @@ def _part_edits(schema: Schema, rule: Rule, accepted: list[JSON], refused: list[
     edits = [_put(schema, rule, "accept", value) for value in accepted]
     for value in refused:
         note = describe(value)
-        if isinstance(value, dict) and members.keys() <= cast(dict[str, JSON], value).keys():
+        if is_object(value) and members.keys() <= value.keys():
             first = place(value, before=nothing, after=slice(1, None))
             edits += [
                 Edit(rule, "reject", note, place(value, before=nothing, after=nothing)),

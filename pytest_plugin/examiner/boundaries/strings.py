@@ -1,21 +1,19 @@
 """Strings: listed values, lengths, sizes, image URLs, callback URLs."""
 
-from typing import cast
-
 from qwenmock.pytest_plugin.examiner.bodies import smallest
 from qwenmock.pytest_plugin.examiner.boundaries.near_misses import near_misses
 from qwenmock.pytest_plugin.examiner.boundaries.values import WIDE, Values
 from qwenmock.schemas.catalog import Rule
-from qwenmock.schemas.vocabulary import JSON, Schema
+from qwenmock.schemas.vocabulary import Schema
 
 
 def enum(subschema: Schema, _rule: Rule) -> Values:
     """Return the listed values, and near misses of each."""
-    accepted: list[JSON] = list(subschema["enum"])
-    refused: list[JSON] = []
-    for value in cast(list[str], accepted):
+    accepted: list[str] = list(subschema["enum"])
+    refused: list[str] = []
+    for value in accepted:
         refused += near_misses(value)
-    return accepted, [value for value in dict.fromkeys(refused) if value not in accepted]
+    return list(accepted), [value for value in dict.fromkeys(refused) if value not in accepted]
 
 
 def const(subschema: Schema, _rule: Rule) -> Values:
@@ -72,7 +70,7 @@ def url_pattern(_subschema: Schema, _rule: Rule) -> Values:
 
 def size_syntax(subschema: Schema, _rule: Rule) -> Values:
     """Return sizes that are well formed, and nearly so."""
-    good = cast(str, smallest(subschema))
+    good: str = smallest(subschema)
     longest = subschema["x-size"]["maxSide"]
     refused = [miss for miss in near_misses(good) if miss.count("*") != 1 or not miss.replace("*", "").isascii()]
     refused += [f"{good} ", f" {good}", f"{good}\n", good.replace("*", " * "), f"0{good}", f"+{good}", "auto"]

@@ -1,7 +1,6 @@
 """The images behind the links: their sizes, and how long and with which signature a link works."""
 
 from collections.abc import Iterator
-from typing import cast
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 import orjson
@@ -37,7 +36,8 @@ def refuse_changed_links(examiner: Examiner, variant: Variant) -> None:
     """Open an answer's link again, which must work, and with signature or expiry changed, which must not."""
     success = accept(examiner, variant, example(variant))
     content = orjson.dumps(success.asked)
-    for url in cast(list[str], success.values("image_url"))[:1]:
+    urls: list[str] = success.values("image_url")
+    for url in urls[:1]:
         again = examiner.target.send("GET", url, {}).status
         if again != 200:
             promise = f"a link that works for {examiner.provider.link_lifetime} s"
@@ -62,7 +62,7 @@ def _changed_links(link: SplitResult) -> Iterator[tuple[str, str]]:
 def outlive_link(examiner: Examiner, variant: Variant) -> None:
     """Move the target's clock to the end of a link's lifetime: it must work before the end, and not after."""
     success = accept(examiner, variant, example(variant))
-    url = cast(str, success.values("image_url")[0])
+    url: str = success.values("image_url")[0]
     lifetime = examiner.provider.link_lifetime
     statuses: list[int] = []
     for seconds in (lifetime - 10, 20):

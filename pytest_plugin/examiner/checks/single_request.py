@@ -1,7 +1,6 @@
 """One request that must be accepted, or refused, and everything that its answer must be."""
 
 from decimal import Decimal
-from typing import cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -63,14 +62,14 @@ def _conclude_success(examiner: Examiner, edit: Edit | None, mistakes: list[str]
         examiner.results.conclude(edit, mistakes, content, promise)
 
 
-def require_fetchable(addresses: list[JSON]) -> None:
+def require_fetchable(addresses: list[str]) -> None:
     """Send no URL to a live target that a real provider could not fetch.
 
     Raises:
         NotExaminable: There is one.
 
     """
-    for address in cast(list[str], addresses):
+    for address in addresses:
         if urlsplit(address).hostname == "example.com" and address not in SAMPLES:
             raise NotExaminable(f"a live target would fetch {address}, and nothing is there")
 
