@@ -4,7 +4,7 @@ import pytest
 
 from qwenmock.pytest_plugin.examiner.checks.authentication import refuse_authorization, refuse_key
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 
 FORMS: dict[str, list[str | None]] = {
     "required": [None],
@@ -25,7 +25,7 @@ def test_call_without_a_valid_key_is_refused(
     contract_examiner: Examiner, contract_provider: Provider, keyword: str
 ) -> None:
     """Every form of a missing or wrong key gets the documented error."""
-    rule = contract_provider.rule(f"{contract_provider.slug}/http/authorization/{keyword}")
+    rule = contract_provider.http_rule(f"authorization/{keyword}")
     for form in FORMS[keyword]:
         refuse_authorization(contract_examiner, rule, form)
 

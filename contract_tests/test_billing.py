@@ -4,7 +4,7 @@ import pytest
 
 from qwenmock.pytest_plugin.examiner.checks.billing import bill_every_count, bill_nothing_for_refusals, credits_follow
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.models import Variant
 
 
 @pytest.mark.contract_costly

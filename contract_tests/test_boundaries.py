@@ -8,7 +8,7 @@ from qwenmock.pytest_plugin.examiner.checks.boundaries import (
     examine_rule,
 )
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Rule, Variant
+from qwenmock.schemas.models import Rule, Variant
 
 
 def test_rule_holds_on_both_sides(contract_examiner: Examiner, contract_variant: Variant, contract_rule: Rule) -> None:

@@ -11,7 +11,7 @@ from qwenmock.pytest_plugin.examiner.checks.examples import (
 )
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Provider, Rule, Variant
+from qwenmock.schemas.models import Provider, Rule, Variant
 
 
 def test_smallest_request_succeeds(contract_examiner: Examiner, contract_variant: Variant) -> None:

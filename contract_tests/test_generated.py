@@ -9,7 +9,7 @@ from qwenmock.pytest_plugin.examiner.checks.generated import (
     refuse_unparsable,
 )
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.models import Variant
 
 
 @pytest.mark.contract_costly

@@ -4,7 +4,7 @@ import pytest
 
 from qwenmock.pytest_plugin.examiner.checks.pictures import accept_every_size, outlive_link, refuse_changed_links
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.models import Variant
 
 
 @pytest.mark.contract_costly

@@ -10,7 +10,7 @@ from qwenmock.pytest_plugin.examiner.checks.tasks import (
     refuse_unknown_tasks,
 )
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.models import Variant
 
 pytestmark = pytest.mark.contract_tasks
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from qwenmock.schemas.catalog import Rule
+from qwenmock.schemas.models import Rule
 
 
 class SettingsError(Exception):

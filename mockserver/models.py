@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from qwenmock.schemas.catalog import ErrorKind, Provider, Variant
+from qwenmock.schemas.models import ErrorKind, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 

@@ -26,8 +26,8 @@ from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import TargetError
 from qwenmock.pytest_plugin.options import OptionError, Options
 from qwenmock.pytest_plugin.setup import chosen, create_examiner
-from qwenmock.schemas.catalog import Provider
 from qwenmock.schemas.errors import CatalogError
+from qwenmock.schemas.models import Provider
 
 
 class ContractSession:

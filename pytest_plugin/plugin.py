@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # for the import time of every pytest run
     from qwenmock.pytest_plugin.contract_session import ContractSession
     from qwenmock.pytest_plugin.examiner.session import Examiner
     from qwenmock.pytest_plugin.testkit.offline import Guard
-    from qwenmock.schemas.catalog import Provider, Rule, Variant
+    from qwenmock.schemas.models import Provider, Rule, Variant
 
 __all__ = ["qwenmock", "qwenmock_intercept", "qwenmock_session", "qwenmock_settings"]
 OFFLINE: "pytest.StashKey[Guard]" = pytest.StashKey()

@@ -13,7 +13,8 @@ from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import ORIGIN, EmbeddedTarget, HttpTarget, Target
 from qwenmock.pytest_plugin.options import PURPOSES, OptionError, Options, keys_of
 from qwenmock.pytest_plugin.recording.recorder import Recorder
-from qwenmock.schemas.catalog import Catalog, Provider, load
+from qwenmock.schemas.catalog import Catalog, load
+from qwenmock.schemas.models import Provider
 
 EMBEDDED_KEY = "sk-mock"
 EMBEDDED_KEYS = {purpose: f"sk-mock-{purpose}" for purpose in PURPOSES} | {"other": "sk-mock.other"}

@@ -4,17 +4,21 @@ from pathlib import Path
 
 
 class CatalogError(Exception):
-    """A file of the catalogue is not what it must be.
+    """A file of the catalogue is not valid.
 
     Attributes:
         file: The file at fault.
         pointer: JSON pointer into it, "" for the whole file.
-        reason: What is wrong and what would be accepted.
+        reason: What is wrong, and what is accepted.
+        provider: The provider's slug, "" for a file that belongs to none.
 
     """
 
-    def __init__(self, file: Path, pointer: str, reason: str) -> None:
-        super().__init__(f"{file}#{pointer}: {reason}" if pointer else f"{file}: {reason}")
+    def __init__(self, file: Path, pointer: str, reason: str, provider: str = "") -> None:
+        owner = f"provider {provider}: " if provider else ""
+        where = f"{file}#{pointer}" if pointer else f"{file}"
+        super().__init__(f"{owner}{where}: {reason}")
         self.file = file
         self.pointer = pointer
         self.reason = reason
+        self.provider = provider

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from qwenmock.mockserver.errors import ApiError
 from qwenmock.mockserver.store.protocols import AccountDefaults
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 
 STARTING_BALANCE = Decimal(1000000)
 SCHEME = "Bearer "
@@ -92,4 +92,4 @@ def authenticate(provider: Provider, header: str, more: dict[str, Profile]) -> C
 
 
 def _unauthorized(provider: Provider, keyword: str, detail: str) -> ApiError:
-    return ApiError("unauthorized", detail, provider.rule(f"{provider.slug}/http/authorization/{keyword}"))
+    return ApiError("unauthorized", detail, provider.http_rule(f"authorization/{keyword}"))

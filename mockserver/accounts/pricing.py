@@ -4,8 +4,9 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 from qwenmock.mockserver.money import plain
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
+from qwenmock.schemas.wording import counted
 
 CENT = Decimal("0.01")
 QUOTA_DOLLAR = Decimal("0.000001")
@@ -30,20 +31,25 @@ def billing_log(provider: Provider, model: str, images: int, price: Decimal | No
     """
     if price is None:
         return {"note": f"the price is unknown: no document names one; --price {provider.slug}=AMOUNT sets one"}
-    terms = provider.settings.get("billing_log")
+    terms = provider.billing_log
     if terms is None:
         return None
-    per_dollar = Decimal(terms["quota_per_usd"])
-    quota = (price / Decimal(terms["cny_per_usd"]) * per_dollar).quantize(Decimal(1), ROUND_HALF_UP)
-    sign = provider.settings.get("currency_sign", "")
-    noun = "image" if images == 1 else "images"
-    total = (price * images).quantize(CENT, ROUND_HALF_UP)
-    return {
-        "content": f"Image generation: {images} {noun} × {sign}{_at_least_cents(price)} = {sign}{total}",
-        "modelName": model,
+    per_dollar = Decimal(terms.quota_per_usd)
+    quota = (price / terms.cny_per_usd * per_dollar).quantize(Decimal(1), ROUND_HALF_UP)
+    text = terms.template.format(
+        images=counted(images, "image"),
+        sign=provider.currency_sign,
+        unit_price=_at_least_cents(price),
+        total=(price * images).quantize(CENT, ROUND_HALF_UP),
+    )
+    values: dict[str, JSON] = {
+        "billing_text": text,
+        "model": model,
         "quota": int(quota),
-        "quotaDollar": str((quota * images / per_dollar).quantize(QUOTA_DOLLAR)),
+        "quota_dollar": str((quota * images / per_dollar).quantize(QUOTA_DOLLAR)),
     }
+    # In the order of the provider's schema.
+    return {path[-1]: values[role] for role, [path] in terms.document.roles.items() if role in values}
 
 
 def _at_least_cents(price: Decimal) -> Decimal:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from qwenmock.mockserver.models import Charge, Job
-from qwenmock.schemas.catalog import Endpoint, Provider
+from qwenmock.schemas.models import Endpoint, Provider
 from qwenmock.schemas.vocabulary import JSON
 
 

@@ -14,6 +14,8 @@ from typing import cast
 import orjson
 
 from qwenmock.mockserver.store.protocols import Fetch
+from qwenmock.schemas.catalog import Catalog
+from qwenmock.schemas.models import ENDED_STATES
 from qwenmock.schemas.vocabulary import JSON
 from qwenmock.schemas.wording import counted
 
@@ -27,7 +29,6 @@ POLLS = 3
 """Looks in too quick succession that are more than an accident."""
 TOLERANCE = 0.05
 """Seconds that a client may come early: clocks differ."""
-ENDED = {"completed", "failed", "SUCCEEDED", "FAILED", "CANCELED", "cancelled"}
 
 Entry = Mapping[str, JSON]
 
@@ -53,16 +54,17 @@ class Finding:
     lost: str = ""
 
 
-def verdict(entries: Sequence[Entry], fetches: Sequence[Fetch]) -> dict[str, JSON]:
+def verdict(entries: Sequence[Entry], fetches: Sequence[Fetch], catalog: Catalog) -> dict[str, JSON]:
     """Return what the calls show.
 
     Args:
         entries: Of the journal, the oldest first.
         fetches: Of pictures; only those that the entries' answers link to count.
+        catalog: The providers that were called.
 
     """
     calls = [entry for entry in entries if entry["endpoint"] != "callback"]
-    findings = [*_retries(calls), *_polls(calls), *_links(calls, fetches)]
+    findings = [*_retries(calls), *_polls(calls, catalog), *_links(calls, fetches)]
     return {
         "ok": not any(finding.severity == "error" for finding in findings),
         "calls": len(calls),
@@ -120,17 +122,22 @@ def _impatient(group: Sequence[Entry]) -> Iterator[Finding]:
             yield Finding("retry_after_ignored", "error", detail, _ids((before, after)))
 
 
-def _polls(calls: Sequence[Entry]) -> Iterator[Finding]:
+def _polls(calls: Sequence[Entry], catalog: Catalog) -> Iterator[Finding]:
     looks: dict[str, list[Entry]] = defaultdict(list)
     for entry in calls:
-        if entry["endpoint"] == "task" and entry["status"] == 200:
+        kind = catalog.endpoint_kind(entry["provider"], entry["endpoint"])
+        if kind == "task" and entry["status"] == 200:
             looks[entry["task"]].append(entry)
     for task, group in looks.items():
         quick = [b for a, b in pairwise(group) if b["at"] - a["at"] < POLL_SECONDS]
         if len(quick) >= POLLS:
             detail = f"task {task} was looked at {len(quick)} times within {POLL_SECONDS} s of the look before"
             yield Finding("polled_too_fast", "error", detail, _ids(quick))
-        ends = [at for at, entry in enumerate(group) if _state(entry) in ENDED]
+        ends = [
+            at
+            for at, entry in enumerate(group)
+            if catalog[entry["provider"]].task_state(entry["answer"]) in ENDED_STATES
+        ]
         if ends and ends[0] < len(group) - 1:
             after = group[ends[0] + 1 :]
             detail = f"task {task} had ended, and was looked at {len(after)} times more"
@@ -162,12 +169,6 @@ def _paths(value: JSON) -> Iterator[str]:
     elif isinstance(value, list):
         for item in cast(list[JSON], value):
             yield from _paths(item)
-
-
-def _state(entry: Entry) -> str:
-    answer: JSON = entry["answer"] or {}
-    output: JSON = answer.get("output") or {}
-    return str(answer.get("status") or output.get("task_status"))
 
 
 def _identity(entry: Entry) -> tuple[str, ...]:

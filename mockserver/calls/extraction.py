@@ -5,7 +5,7 @@ from typing import Any
 
 from qwenmock.mockserver.calls.validation import parse_size
 from qwenmock.mockserver.models import Job
-from qwenmock.schemas.catalog import Document, Provider, Variant
+from qwenmock.schemas.models import Document, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, reader, subschema
 
 OTHERWISE: dict[str, Any] = {

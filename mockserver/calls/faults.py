@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from qwenmock.mockserver.models import Job
 from qwenmock.mockserver.store.protocols import Store
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 LONGEST_WAIT = 300.0

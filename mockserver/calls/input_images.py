@@ -16,7 +16,7 @@ from qwenmock.mockserver.images.headers import Header, NotAnImage, decode_data_u
 from qwenmock.mockserver.images.links import PREFIX
 from qwenmock.mockserver.models import Input, Job
 from qwenmock.mockserver.net.guarded_client import Outbound, OutboundError
-from qwenmock.schemas.catalog import Provider, Rule
+from qwenmock.schemas.models import Provider, Rule
 from qwenmock.schemas.vocabulary import JSON
 
 FETCH_SECONDS = 10.0
@@ -50,8 +50,8 @@ def _may_be_here(url: str) -> bool:
 
 def _unseen(provider: Provider, url: str) -> Input:
     """Return an input of which only its address is known."""
-    picture = provider.settings["picture"]
-    return Input("", url, "", picture["unseen_width"], picture["unseen_height"])
+    picture = provider.picture
+    return Input("", url, "", picture.unseen_width, picture.unseen_height)
 
 
 async def _inspected(

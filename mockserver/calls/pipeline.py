@@ -35,7 +35,7 @@ from qwenmock.mockserver.store.protocols import InsufficientBalance, TooManyRequ
 from qwenmock.mockserver.tasks.lifecycle import new_id as new_task_id
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.mockserver.tasks.lifecycle import times as task_times
-from qwenmock.schemas.catalog import Provider, Variant
+from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.recordings import Recording
 from qwenmock.schemas.vocabulary import JSON
 
@@ -47,8 +47,6 @@ MOST_LINKS = 16
 """Pictures that one recorded answer may hold."""
 HOLD_GRACE = 5.0
 """Seconds that a hold outlives the time its request should take: after that its process must have died."""
-RETRY_AFTER = 1
-"""Seconds that a rate limit asks to wait for where no window says better."""
 
 
 class Order(NamedTuple):
@@ -90,6 +88,8 @@ async def serve(double: Double, call: Call) -> Answer:
             raise
         error = failure if isinstance(failure, ApiError) else explained(failure)
         trace.charge = None
+        if error.kind == "rate_limited":
+            error.headers.setdefault("Retry-After", str(call.provider.retry_after))
         status, body = refused(double, call, error, trace)
         answer = Answer(status, orjson.dumps(body), _headers(trace, error))
         entry = journal.entry(call, trace, answer, error, time.perf_counter())
@@ -127,7 +127,7 @@ async def replayed(double: Double, call: Call, trace: Trace, recording: Recordin
     recipe = Recipe("recorded", "", "", 0, *REPLAYED_SIZE, MOST_LINKS, "", trace.request_id, ())
     base_url = double.settings.public_url or call.base_url
     links = await double.links.make(recipe, base_url, int(now) + call.provider.link_lifetime)
-    body = with_links(recording.answer, links)
+    body = with_links(recording.answer, links, call.provider.link_names)
     trace.advisories.append("answered as recorded")
     answer = Answer(
         recording.status,
@@ -165,7 +165,7 @@ async def carry_out(double: Double, call: Call, trace: Trace, effects: Effects) 
         await asyncio.sleep(effects.wait)
         effects = replace(effects, wait=0.0)
     if effects.error is not None:
-        raise ApiError(effects.error, "asked for by the Prefer header", headers=_retry_after(effects.error))
+        raise ApiError(effects.error, "asked for by the Prefer header")
     if not call.endpoint.variants:
         replay(double, call, call.endpoint.path.replace("{task_id}", call.task_id), None)
         return await answer_query(double, call, trace), effects
@@ -290,7 +290,7 @@ def check_failure(order: Order) -> None:
     """Run into what a fault, a directive or the key itself asks for."""
     kind = order.effects.error
     if kind is not None:
-        raise ApiError(kind, "asked for by a directive or a fault", headers=_retry_after(kind))
+        raise ApiError(kind, "asked for by a directive or a fault")
     if order.caller.profile.always == "internal":
         raise ApiError("internal", "this key always runs into an internal error")
 
@@ -310,7 +310,7 @@ async def generate(
 async def limit(double: Double, caller: Caller, now: float) -> Decimal:
     """Hold the key to its requests a minute, and return its balance."""
     if caller.profile.always == "rate_limited":
-        raise ApiError("rate_limited", "this key is always rate limited", headers=_retry_after("rate_limited"))
+        raise ApiError("rate_limited", "this key is always rate limited")
     try:
         return await double.store.admit(caller.defaults, now)
     except TooManyRequests as refusal:
@@ -397,8 +397,8 @@ def permit(call: Call, job: Job, profile: Profile) -> None:
 
 def default_size(provider: Provider, inputs: Sequence[Input]) -> tuple[int, int]:
     """Return the size where none is asked for: about the documented area, in the last input's aspect ratio."""
-    picture = provider.settings["picture"]
-    return _size(picture["area"], inputs[-1].width / inputs[-1].height if inputs else 1.0, picture["multiple"])
+    picture = provider.picture
+    return _size(picture.area, inputs[-1].width / inputs[-1].height if inputs else 1.0, picture.multiple)
 
 
 @lru_cache(maxsize=1024)
@@ -448,11 +448,7 @@ def _charge(double: Double, result: Result, order: Order, now: float) -> Charge:
 
 
 def _malformed(provider: Provider, rule: str, detail: str) -> ApiError:
-    return ApiError("malformed", detail, provider.rule(f"{provider.slug}/http/{rule}"))
-
-
-def _retry_after(kind: str) -> dict[str, str]:
-    return {"Retry-After": str(RETRY_AFTER)} if kind == "rate_limited" else {}
+    return ApiError("malformed", detail, provider.http_rule(rule))
 
 
 def _headers(trace: Trace, error: ApiError | None) -> dict[str, str]:

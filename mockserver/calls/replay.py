@@ -2,15 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from qwenmock.schemas.recordings import Recording, fingerprint, load_recordings
 from qwenmock.schemas.vocabulary import JSON
-
-LINK_NAMES = {"url", "image", "results"}
-"""What the providers' answers call a picture's link."""
 
 
 @dataclass
@@ -48,13 +46,19 @@ class Replay:
         return recording
 
 
-def with_links(answer: JSON, links: Sequence[str]) -> JSON:
-    """Return a recorded answer with its links to pictures, which have ended, replaced by others, each by one."""
+def with_links(answer: JSON, links: Sequence[str], names: AbstractSet[str]) -> JSON:
+    """Return a recorded answer with its links to images, which have expired, replaced by new ones.
+
+    Args:
+        links: The new links; a link that stands in several places is replaced by the same one everywhere.
+        names: The members that hold links: `Provider.link_names`.
+
+    """
     left = list(links)
     new: dict[str, str] = {}
 
     def put(value: JSON, name: str) -> JSON:
-        if isinstance(value, str) and name in LINK_NAMES and value.startswith(("http://", "https://")):
+        if isinstance(value, str) and name in names and value.startswith(("http://", "https://")):
             if value not in new and left:
                 new[value] = left.pop(0)
             return new.get(value, value)

@@ -20,7 +20,7 @@ from jsonschema.exceptions import (
 )
 
 from qwenmock.mockserver.net.public_addresses import is_loopback_host, is_public_host
-from qwenmock.schemas.catalog import Document, Rule
+from qwenmock.schemas.models import Document, Rule
 from qwenmock.schemas.vocabulary import JSON, Path, Schema, reader, walk
 
 LONGEST_DETAIL = 1000

@@ -132,7 +132,7 @@ class ControlApi:
     async def verdict(self, request: Request) -> JSON:
         """Say how the client behaved, as far as the journal goes back."""
         newest_first = await self.double.store.journal(self._selection(request, self.double.settings.journal_max))
-        return verdict(list(reversed(newest_first)), await self.double.store.fetches())
+        return verdict(list(reversed(newest_first)), await self.double.store.fetches(), self.double.catalog)
 
     async def ledger(self, request: Request) -> JSON:
         """Return accounts and charges."""

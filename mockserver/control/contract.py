@@ -2,7 +2,7 @@
 
 from qwenmock.fixtures import exchanges
 from qwenmock.mockserver.calls.validation import standard
-from qwenmock.schemas.catalog import Provider, Rule, Variant
+from qwenmock.schemas.models import Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 

@@ -7,7 +7,7 @@ from qwenmock.fixtures import exchanges
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls.validation import standard
 from qwenmock.mockserver.control.samples import answer, ended_task, refusal
-from qwenmock.schemas.catalog import Document, Endpoint, ErrorKind, Provider
+from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Provider
 from qwenmock.schemas.vocabulary import JSON
 
 BEARER = "bearer"
@@ -52,7 +52,7 @@ def _operation(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
         operation["parameters"] = parameters
     if endpoint.variants:
         operation["requestBody"] = {"required": True, "content": {JSON_TYPE: _bodies(provider, endpoint)}}
-    if endpoint.created_response is not None and "callbacks" in provider.settings:
+    if endpoint.created_response is not None and provider.callbacks is not None:
         operation["callbacks"] = {"ended": {"{$request.body#/callback_url}": {"post": _callback(provider)}}}
     return operation
 

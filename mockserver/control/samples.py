@@ -9,7 +9,7 @@ from qwenmock.mockserver.calls.extraction import extractor
 from qwenmock.mockserver.dialects import dialect_of
 from qwenmock.mockserver.models import Job, Refused, Result, Task
 from qwenmock.mockserver.tasks.lifecycle import new_id, view
-from qwenmock.schemas.catalog import ErrorKind, Provider, Variant
+from qwenmock.schemas.models import ErrorKind, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 REQUEST_ID = "3f0c8a52-7d1e-4b9a-9c64-0a5d2e7b1f38"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from qwenmock.mockserver.dialects import upstream
 from qwenmock.mockserver.models import Refused, Result, Task
 from qwenmock.mockserver.tasks.lifecycle import TaskStatus
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 BEIJING = timezone(timedelta(hours=8))

@@ -2,7 +2,7 @@
 
 from qwenmock.mockserver.models import Account, Refused, Task
 from qwenmock.mockserver.tasks.lifecycle import TaskStatus
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 

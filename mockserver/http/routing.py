@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from qwenmock.schemas.catalog import Catalog, Endpoint, Provider
+from qwenmock.schemas.catalog import Catalog
+from qwenmock.schemas.models import Endpoint, Provider
 
 TASK_ID = "{task_id}"
 REMEMBERED = 1024

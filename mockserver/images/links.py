@@ -65,7 +65,7 @@ def recipe_of(job: Job, inputs: Sequence[Input], seed: int, size: tuple[int, int
         width=size[0],
         height=size[1],
         images=job.n,
-        watermark=job.provider.settings["picture"]["watermark"] if job.watermark else "",
+        watermark=job.provider.picture.watermark if job.watermark else "",
         request_id=request_id,
         inputs=tuple([_described(image) for image in inputs]),
     )

@@ -91,23 +91,22 @@ class CallbackWorker:
             await double.store.set_delivery(replace(delivery, state="lost"))
             return
         provider = double.catalog[delivery.provider]
-        terms = provider.settings["callbacks"]
+        terms = provider.callbacks
+        assert terms is not None, "the loader checks it: a request may name a callback"
         now = double.clock.now()
         content: JSON = double.dialects[provider.slug].task(provider, task, view(task, now), task.request_id)
         body = orjson.dumps(content)
         started = time.perf_counter()
         status, failure = 0, None
         try:
-            status = await self._outbound.post(
-                delivery.url, self._headers(delivery, body), body, terms["timeout_seconds"]
-            )
+            status = await self._outbound.post(delivery.url, self._headers(delivery, body), body, terms.timeout_seconds)
         except OutboundError as error:
             failure = str(error)
         milliseconds = round((time.perf_counter() - started) * 1000, 3)
         tries = len(delivery.attempts) + 1
         attempt = {"attempt": tries, "at": now, "status": status, "error": failure, "milliseconds": milliseconds}
         attempted = replace(delivery, attempts=(*delivery.attempts, attempt))
-        pauses: list[int] = terms["retry_seconds"]
+        pauses = terms.retry_seconds
         if 200 <= status < 300:
             attempted = replace(attempted, state="delivered")
         elif tries <= len(pauses):

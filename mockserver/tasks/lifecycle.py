@@ -11,7 +11,7 @@ from random import Random
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.models import Charge, Delivery, Task
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 INSTANT = (0.2, 1.0)

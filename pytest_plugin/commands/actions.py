@@ -19,7 +19,8 @@ from qwenmock.pytest_plugin.setup import create_examiner
 from qwenmock.pytest_plugin.testkit.callback_cases import Case, examine
 from qwenmock.pytest_plugin.testkit.callback_receiver import print_line
 from qwenmock.schemas.catalog import HERE as SCHEMAS
-from qwenmock.schemas.catalog import Catalog, Provider, load
+from qwenmock.schemas.catalog import Catalog, load
+from qwenmock.schemas.models import Provider
 from qwenmock.schemas.recordings import load_recordings, save
 from qwenmock.schemas.wording import counted
 

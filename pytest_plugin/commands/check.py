@@ -17,7 +17,7 @@ from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.options import OptionError, Options, key_variable, keys_of, read_options
 from qwenmock.pytest_plugin.setup import chosen, create_examiner
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 
 CONFORMS, VIOLATIONS, COULD_NOT_RUN = 0, 1, 2
 SHOWN_FAILURES = 5

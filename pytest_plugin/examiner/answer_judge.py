@@ -2,19 +2,17 @@
 
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of, log_mistakes
 from qwenmock.pytest_plugin.examiner.invariants import (
-    OF_PICTURES,
     Success,
+    broken_invariants,
     broken_pictures,
-    broken_relations,
     image_counts,
-    relations,
     role_values,
 )
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
-from qwenmock.schemas.catalog import Document, ErrorKind, Rule
+from qwenmock.schemas.models import Document, ErrorKind, Rule
 from qwenmock.schemas.vocabulary import JSON
 
 
@@ -30,8 +28,8 @@ def success_mistakes(examiner: Examiner, success: Success, max_pictures: int | N
         return [f"{rule.id} is broken: {success.reply.excerpt}" for rule in broken] + billing_mistakes(
             examiner, success
         )
-    known = relations(examiner.provider, success.variant)
-    found = dict(broken_relations(success)) | _repeated(examiner, success.variant.answer, success.body)
+    known = success.variant.invariants
+    found = dict(broken_invariants(success)) | _repeated(examiner, success.variant.answer, success.body)
     looked = max_pictures != 0
     try:
         found |= dict(broken_pictures(success, pictures(examiner, success, max_pictures))) if looked else {}
@@ -39,13 +37,13 @@ def success_mistakes(examiner: Examiner, success: Success, max_pictures: int | N
         if not examiner.sender.is_answering(with_key=False):
             raise NotExaminable(f"no verdict on the images: {error}") from error
         found["picture-format"] = str(error)
-    for name, rule in known.items():
-        if looked or name not in OF_PICTURES:
-            examiner.results.tally(rule, "accept", held=name not in found, detail=found.get(name, ""))
+    for name, invariant in known.items():
+        if looked or not invariant.needs_images:
+            examiner.results.tally(invariant.rule, "accept", held=name not in found, detail=found.get(name, ""))
     violations = [
-        f"{known[name].id} ({known[name].value}): {got}"
+        f"{known[name].rule.id} ({known[name].rule.value}): {got}"
         for name, got in found.items()
-        if name in known and examiner.results.asserted(known[name], "accept")
+        if name in known and examiner.results.asserted(known[name].rule, "accept")
     ]
     return violations + billing_mistakes(examiner, success)
 
@@ -139,7 +137,7 @@ def billing_mistakes(examiner: Examiner, success: Success) -> list[str]:
     if charge.get("model", model) != model:
         mistakes.append(f"billed as {charge.get('model')}, expected {model}")
     if provider.billing_log is not None:
-        mistakes += [f"{rule.id} is broken" for rule in checked(examiner, provider.billing_log, charge["log"])]
+        mistakes += [f"{rule.id} is broken" for rule in checked(examiner, provider.billing_log.document, charge["log"])]
         # The documents show one image and two. They do not say how a sum is rounded from three on.
         mistakes += log_mistakes(provider, model, images, charge["log"], with_dollars=images < 3 or not examiner.live)
     return mistakes

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable
 
 from qwenmock.pytest_plugin.examiner.sample_images import SAMPLES, picture_url
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.models import Variant
 from qwenmock.schemas.vocabulary import JSON, Path, Schema, subschema
 
 PROMPT = "A cat playing in the grass"

@@ -1,11 +1,11 @@
 """Expected costs, computed from the catalogue and not by the server's billing."""
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from typing import cast
 
 from qwenmock.pytest_plugin.examiner.json_values import is_object
-from qwenmock.schemas.catalog import Provider, Variant
+from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, select
+from qwenmock.schemas.wording import counted
 
 
 def worst_case(provider: Provider, variant: Variant | None, body: JSON) -> Decimal:
@@ -44,24 +44,26 @@ def charge_of(provider: Provider, model: str, images: int) -> Decimal:
 
 
 def log_mistakes(provider: Provider, model: str, images: int, log: JSON, *, with_dollars: bool) -> list[str]:
-    """Return what is wrong with the billing record of a charge, in sentences; `quotaDollar` only if asked."""
-    terms = provider.settings["billing_log"]
+    """Return what is wrong with the billing record of a charge, in sentences; the dollars only if asked."""
+    terms = provider.billing_log
+    assert terms is not None, "only called for providers with a billing log"
     price = provider.models[model].amount or Decimal(0)
-    per_dollar = Decimal(terms["quota_per_usd"])
-    quota = (price * per_dollar / Decimal(terms["cny_per_usd"])).to_integral_value(ROUND_HALF_UP)
+    per_dollar = Decimal(terms.quota_per_usd)
+    quota = (price * per_dollar / terms.cny_per_usd).to_integral_value(ROUND_HALF_UP)
     total = (price * images).quantize(Decimal("0.01"), ROUND_HALF_UP)
-    sign = provider.settings.get("currency_sign", "")
-    noun = "image" if images == 1 else "images"
     unit = max(price, price.quantize(Decimal("0.01")), key=lambda amount: -amount.as_tuple().exponent)  # type: ignore[operator]
-    due = {
-        "content": f"Image generation: {images} {noun} × {sign}{unit} = {sign}{total}",
-        "modelName": model,
+    noun = counted(images, "image")
+    expected = {
+        "billing_text": terms.template.format(images=noun, sign=provider.currency_sign, unit_price=unit, total=total),
+        "model": model,
         "quota": int(quota),
-        "quotaDollar": f"{quota * images / per_dollar:.6f}",
+        "quota_dollar": f"{quota * images / per_dollar:.6f}",
     }
     if not with_dollars:
-        del due["quotaDollar"]
-    stated: dict[str, JSON] = cast(dict[str, JSON], log) if isinstance(log, dict) else {}
+        del expected["quota_dollar"]
+    stated = {role: next(iter(terms.document.values(role, log)), None) for role in expected}
     return [
-        f"{name} is {stated.get(name)!r}, {value!r} is due" for name, value in due.items() if stated.get(name) != value
+        f"{terms.document.roles[role][0][-1]} is {stated[role]!r}, expected {value!r}"
+        for role, value in expected.items()
+        if stated[role] != value
     ]

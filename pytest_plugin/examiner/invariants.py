@@ -10,27 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from qwenmock.pytest_plugin.examiner import sample_images
 from qwenmock.pytest_plugin.examiner.target import Reply
-from qwenmock.schemas.catalog import Certainty, Document, Provider, Rule, Variant
+from qwenmock.schemas.models import Document, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, select, subschema
-
-RECENT_SECONDS = 300
-"""How far `created` may be from the examiner's clock."""
-LIFETIME_SLACK = 3600
-"""How far a link's life may be from the documented one: the documents say "approximately"."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A promise that an answer breaks.
-
-    Attributes:
-        rule: The promise.
-        got: What came instead.
-
-    """
-
-    rule: Rule
-    got: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,63 +49,11 @@ class Success:
 
 def role_values(document: Document, role: str, body: JSON) -> list[JSON]:
     """Return a document's values of a role, in order."""
-    return [value for path in document.roles.get(role, ()) for value in select(body, path)]
+    return document.values(role, body)
 
 
-RELATIONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("content-type", (), "is sent as application/json"),
-    ("status", ("http_status",), "states its HTTP status"),
-    ("counts", ("images",), "states the same number of images everywhere"),
-    ("requested-count", ("images",), "holds no more images than were asked for"),
-    ("same-links", ("image_url",), "holds the same links in the same order everywhere"),
-    ("distinct-links", ("image_url",), "holds a link of its own for each image"),
-    ("created", ("created",), "was created a moment ago"),
-    ("request-id", ("request_id",), "has a request id that no other answer has"),
-    ("link-lifetime", ("image_url",), "holds links that live as long as documented"),
-    ("requested-size", ("width",), "states the size that was asked for"),
-    ("default-size", ("width",), "states a size in the input's aspect ratio where none was asked for"),
-    ("picture-type", ("image_url",), "links to image/png"),
-    ("picture-format", ("image_url",), "links to PNGs that decode"),
-    ("picture-size", ("image_url", "width"), "states width and height of the pictures it links to"),
-    ("effective-prompt", ("image_url",), "is made from the prompt, cut where that is too long"),
-)
-"""Name, the roles that an answer must have for it, and the promise in words."""
-OF_PICTURES = frozenset({"picture-type", "picture-format", "picture-size", "effective-prompt"})
-
-
-def relations(provider: Provider, variant: Variant) -> dict[str, Rule]:
-    """Return the relations that a variant's answers must keep, by name."""
-    document = variant.answer
-    return {
-        name: Rule(
-            id=f"{provider.slug}/{document.name}/{name}",
-            provider=provider.slug,
-            variant=document.name,
-            path=(),
-            keyword=name,
-            value=words,
-            source=document.schema["x-source"],
-            certainty=(certainty := _certainty(provider, document, name)),
-            reject_certainty=certainty,
-            error="",
-        )
-        for name, needed, words in RELATIONS
-        if all(role in document.roles for role in needed)
-    }
-
-
-def _certainty(provider: Provider, document: Document, name: str) -> Certainty:
-    if name == "effective-prompt":
-        return "assumed"  # that it can be read in the picture is a promise of the double alone
-    if name == "link-lifetime":
-        return provider.settings["links"]["certainty"]
-    if name == "default-size":
-        return provider.settings["picture"]["certainty"]
-    return document.schema["x-certainty"]
-
-
-def broken_relations(success: Success) -> Iterator[tuple[str, str]]:
-    """Yield the name of each relation that an answer breaks, and what it has instead; pictures are another matter."""
+def broken_invariants(success: Success) -> Iterator[tuple[str, str]]:
+    """Yield the name of each invariant that an answer breaks, and what it has instead; pictures are another matter."""
     content_type = success.reply.headers.get("content-type", "").partition(";")[0].strip()
     if content_type != "application/json":
         yield "content-type", f"Content-Type: {content_type}"
@@ -135,7 +64,7 @@ def broken_relations(success: Success) -> Iterator[tuple[str, str]]:
     yield from _links(success)
     now = success.now
     for created in success.values("created"):
-        if abs(created - now) > RECENT_SECONDS:
+        if abs(created - now) > success.variant.invariants["created"].tolerance:
             yield "created", f"{created}, {created - now:+.0f} seconds from now"
     yield from _sizes(success)
 
@@ -170,10 +99,14 @@ def _links(success: Success) -> Iterator[tuple[str, str]]:
     for group in groups[:1]:
         if len(set(group)) != len(group):
             yield "distinct-links", f"{len(group) - len(set(group))} links twice"
+    lifetime = success.provider.link_lifetime
     for url in cast(list[str], success.values("image_url")):
         expires = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
         lifetime = success.provider.link_lifetime
-        if expires.isdecimal() and abs(int(expires) - success.now - lifetime) > LIFETIME_SLACK:
+        if (
+            expires.isdecimal()
+            and abs(int(expires) - success.now - lifetime) > success.variant.invariants["link-lifetime"].tolerance
+        ):
             yield "link-lifetime", f"a link that expires in {int(expires) - success.now:.0f} s, not {lifetime} s"
             return
 
@@ -199,9 +132,9 @@ def default_size(success: Success) -> tuple[int, int] | None:
     if not inputs or not inputs[-1].startswith("data:"):
         return None
     size = sample_images.size_of(inputs[-1])
-    picture = success.provider.settings["picture"]
-    scale = (picture["area"] / (size[0] * size[1])) ** 0.5
-    width, height = (max(1, round(side * scale / picture["multiple"])) * picture["multiple"] for side in size)
+    picture = success.provider.picture
+    scale = (picture.area / (size[0] * size[1])) ** 0.5
+    width, height = (max(1, round(side * scale / picture.multiple)) * picture.multiple for side in size)
     return width, height
 
 

@@ -10,7 +10,7 @@ from qwenmock.pytest_plugin.examiner.expected_cost import worst_case
 from qwenmock.pytest_plugin.examiner.json_values import is_array
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.target import Reply, Target, TargetError
-from qwenmock.schemas.catalog import Provider, Variant
+from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 

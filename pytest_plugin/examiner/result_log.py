@@ -4,7 +4,7 @@ from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.sending import Sender
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, Side, Tally
-from qwenmock.schemas.catalog import Rule
+from qwenmock.schemas.models import Rule
 
 
 class ResultLog:

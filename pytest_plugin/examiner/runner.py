@@ -22,7 +22,7 @@ from qwenmock.pytest_plugin.examiner.results import (
 )
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import TargetError
-from qwenmock.schemas.catalog import Provider, Rule, Variant
+from qwenmock.schemas.models import Provider, Rule, Variant
 
 TASKS = "contract_tasks"
 COSTLY = "contract_costly"

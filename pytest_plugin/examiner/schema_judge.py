@@ -18,7 +18,7 @@ from PIL import Image
 
 from qwenmock.pytest_plugin.examiner.json_values import is_array, is_object
 from qwenmock.pytest_plugin.examiner.sample_images import FORMATS, HOSTED
-from qwenmock.schemas.catalog import Document, Rule
+from qwenmock.schemas.models import Document, Rule
 from qwenmock.schemas.vocabulary import JSON, Path, Schema
 
 Breach: TypeAlias = tuple[Path, str]

@@ -15,7 +15,7 @@ from qwenmock.pytest_plugin.examiner.payments import Payments
 from qwenmock.pytest_plugin.examiner.result_log import ResultLog
 from qwenmock.pytest_plugin.examiner.settings import DEFAULTS, PROFILES, SessionSettings
 from qwenmock.pytest_plugin.examiner.target import Target
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 
 
 class Examiner:

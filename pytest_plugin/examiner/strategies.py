@@ -16,7 +16,7 @@ from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit, describe
 from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
 from qwenmock.pytest_plugin.examiner.json_values import is_object
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
-from qwenmock.schemas.catalog import Provider, Variant
+from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, Schema
 
 LONGEST = 200

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.recording.recorder import documents_for, endpoint_at, variant_of
-from qwenmock.schemas.catalog import Document, Provider
+from qwenmock.schemas.models import Document, Provider
 from qwenmock.schemas.recordings import Recording
 from qwenmock.schemas.vocabulary import JSON, Schema, select
 from qwenmock.schemas.wording import counted
@@ -112,7 +112,7 @@ def drift(provider: Provider, recordings: Sequence[Recording]) -> Drift:
         for rule in broken_rules(document, recording.answer):
             values = select(recording.answer, rule.path)
             broken[rule.id].append(_shown(values[0]) if values else "it is missing")
-        _compare_with_request(provider, recording, found)
+        _compare_with_request(provider, recording, document, found)
     found.broken = {rule_id: f"{len(values)} x, for one {values[0]}" for rule_id, values in sorted(broken.items())}
     for each in seen.values():
         found.undocumented += _undocumented(each)
@@ -130,33 +130,28 @@ def _document(provider: Provider, recording: Recording) -> Document | None:
     return min(documents, key=lambda each: len(broken_rules(each, recording.answer)), default=None)
 
 
-def _compare_with_request(provider: Provider, recording: Recording, found: Drift) -> None:
-    """Hold size and number of a success to what was asked for."""
+def _compare_with_request(provider: Provider, recording: Recording, document: Document, found: Drift) -> None:
+    """Compare size and number of the images in a success with the request."""
     endpoint = endpoint_at(provider, recording.method, recording.path)
     variant = None if endpoint is None else variant_of(endpoint, recording.request)
     if variant is None or recording.status != 200:
         return
     where = f"{recording.method} {recording.path}"
-    for path in variant.request.roles.get("size", ()):
-        for asked in select(recording.request, path):
-            came = {f"{usage['width']}*{usage['height']}" for usage in _usages(recording.answer)}
-            wrong = sorted(came - {f"{asked}"})
-            found.wrong_sizes += [f"{where}: {asked} was asked for, {size} came" for size in wrong]
-    asked_for = [n for path in variant.request.roles.get("n", ()) for n in select(recording.request, path)]
-    counts = {usage["image_count"] for usage in _usages(recording.answer) if "image_count" in usage}
-    due = asked_for[0] if asked_for else 1
-    found.quantities += [f"{where}: {due} pictures were asked for, {count} came" for count in sorted(counts - {due})]
+    widths, heights = (document.values(role, recording.answer) for role in ("width", "height"))
+    sizes = {f"{width}*{height}" for width, height in zip(widths, heights, strict=False)}
+    for asked in variant.request.values("size", recording.request):
+        wrong = sorted(sizes - {f"{asked}"})
+        found.wrong_sizes += [f"{where}: {asked} was asked for, {size} came" for size in wrong]
+    expected = next(iter(variant.request.values("n", recording.request)), 1)
+    counts = _image_counts(document, recording.answer)
+    wrong_counts = sorted(counts - {expected})
+    found.quantities += [f"{where}: {expected} pictures were asked for, {count} came" for count in wrong_counts]
 
 
-def _usages(value: JSON) -> list[dict[str, JSON]]:
-    """Return the parts of an answer that say how large its pictures are."""
-    if isinstance(value, dict):
-        members = cast(dict[str, JSON], value)
-        own = [members] if {"width", "height"} <= members.keys() else []
-        return own + [usage for member in members.values() for usage in _usages(member)]
-    if isinstance(value, list):
-        return [usage for item in cast(list[JSON], value) for usage in _usages(item)]
-    return []
+def _image_counts(document: Document, answer: JSON) -> set[int]:
+    """Return the numbers of images that an answer states, or that it holds where it states none."""
+    stated = {count for count in document.values("image_count", answer) if isinstance(count, int)}
+    return stated or {len(cast(list[JSON], i)) for i in document.values("images", answer) if isinstance(i, list)}
 
 
 def _undocumented(seen: _Seen) -> list[Undocumented]:

@@ -17,7 +17,7 @@ from qwenmock.pytest_plugin.examiner.budget import Budget, OverBudget
 from qwenmock.pytest_plugin.examiner.expected_cost import worst_case
 from qwenmock.pytest_plugin.examiner.target import Reply
 from qwenmock.pytest_plugin.recording.recorder import endpoint_at, recording_of, variant_of
-from qwenmock.schemas.catalog import Endpoint, Provider
+from qwenmock.schemas.models import Endpoint, Provider
 from qwenmock.schemas.recordings import save
 from qwenmock.schemas.vocabulary import JSON
 

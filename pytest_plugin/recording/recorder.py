@@ -10,7 +10,7 @@ import orjson
 
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.target import Reply, Target
-from qwenmock.schemas.catalog import Document, Endpoint, Provider, Variant
+from qwenmock.schemas.models import Document, Endpoint, Provider, Variant
 from qwenmock.schemas.recordings import Recording, save
 from qwenmock.schemas.vocabulary import JSON
 

@@ -10,7 +10,7 @@ import httpx
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.control.samples import ended_task
 from qwenmock.mockserver.net import webhook_signatures
-from qwenmock.schemas.catalog import Provider
+from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 HUGE = 20 * 2**20
@@ -46,7 +46,7 @@ def bodies(provider: Provider) -> tuple[Mapping[str, JSON], Mapping[str, JSON]]:
 
     """
     variants = [v for v in provider.variants.values() if ended_task(provider, v) is not None]
-    if "callbacks" not in provider.settings or not variants:
+    if provider.callbacks is None or not variants:
         raise ValueError(f"{provider.slug} makes no callbacks")
     sample = ended_task(provider, variants[0])
     assert sample is not None, "just looked for"

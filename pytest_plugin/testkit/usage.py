@@ -71,12 +71,9 @@ class Usage:
             touched.statuses.add(str(entry["status"]))
             if entry["rule"]:
                 touched.rules.add(entry["rule"]["id"])
-            if entry["endpoint"] == "task" and entry["status"] == 200:
-                provider = mock.catalog[entry["provider"]]
-                answer: dict[str, Any] = entry["answer"]
-                output: dict[str, Any] = answer.get("output") or {}
-                named: Any = answer.get("status") or output.get("task_status")
-                state = provider.tasks.state_called(named) if provider.tasks else None
+            kind = mock.catalog.endpoint_kind(entry["provider"], entry["endpoint"])
+            if kind == "task" and entry["status"] == 200:
+                state = mock.catalog[entry["provider"]].task_state(entry["answer"])
                 touched.states.update({state} if state else ())
             if entry["charge"] and has_expired:
                 touched.links.add("expired")
@@ -121,7 +118,7 @@ def never(touched: Touched, catalog: Catalog, slug: str) -> list[str]:
     missing = [str(status) for status in sorted(provider.statuses) if str(status) not in touched.statuses]
     if provider.tasks is not None and touched.states | touched.callbacks:
         missing += [f"task {state}" for state in provider.tasks.states if state not in touched.states]
-    if "callbacks" in provider.settings and touched.callbacks:
+    if provider.callbacks is not None and touched.callbacks:
         missing += [f"callback {outcome}" for outcome in CALLBACKS if outcome not in touched.callbacks]
     return missing + ([] if "expired" in touched.links else ["expired link"])
 

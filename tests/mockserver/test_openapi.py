@@ -28,7 +28,7 @@ def test_document_is_valid_and_complete(control: httpx.Client, slug: str) -> Non
     validator.validate(document)
     provider = load()[slug]
     assert set(document["paths"]) == {endpoint.path for endpoint in provider.endpoints.values()}
-    create = provider.endpoints["create"]
+    create = provider.create_endpoint
     responses = document["paths"][create.path]["post"]["responses"]
     assert {int(status) for status in responses} == provider.statuses
 

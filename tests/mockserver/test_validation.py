@@ -10,7 +10,8 @@ from qwenmock.fixtures import exchanges
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.strategies import bodies, mutants
-from qwenmock.schemas.catalog import Variant, load
+from qwenmock.schemas.catalog import load
+from qwenmock.schemas.models import Variant
 
 CATALOG = load()
 VARIANTS = {f"{provider.slug}/{name}": variant for provider in CATALOG for name, variant in provider.variants.items()}

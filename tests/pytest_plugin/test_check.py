@@ -26,7 +26,8 @@ from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import HttpTarget
 from qwenmock.pytest_plugin.options import Options, key_variable
 from qwenmock.pytest_plugin.setup import EMBEDDED_KEY, create_examiner, embedded_credentials
-from qwenmock.schemas.catalog import Provider, load
+from qwenmock.schemas.catalog import load
+from qwenmock.schemas.models import Provider
 
 COMMAND = [sys.executable, "-m", "qwenmock.mockserver", "check"]
 KEYS = {

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.settings import Settings
-from qwenmock.schemas.catalog import Catalog, Provider, Variant
+from qwenmock.schemas.catalog import Catalog
+from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, subschema, walk
 
 
@@ -335,6 +336,16 @@ def status(old: int, new: int) -> Callable[[Exchange, dict[str, Any]], None]:
     return tamper
 
 
+def without_header(on: int, name: str) -> Callable[[Exchange, dict[str, Any]], None]:
+    """Leave a header out of the answers with a status."""
+
+    def tamper(exchange: Exchange, _memory: dict[str, Any]) -> None:
+        if exchange.status == on:
+            exchange.headers.pop(name, None)
+
+    return tamper
+
+
 def whole(
     content_type: str, body: bytes, only: Callable[[Exchange], bool]
 ) -> Callable[[Exchange, dict[str, Any]], None]:
@@ -573,6 +584,7 @@ NEBULA: tuple[Fault, ...] = (
             "answers a wrong key with 400": status(401, 400),
             "answers an empty account with 402": status(403, 402),
             "limits with 503": status(429, 503),
+            "limits without Retry-After": without_header(429, "retry-after"),
             "fails with 502": status(500, 502),
             "calls JSON text": whole("text/plain", b"", lambda e: e.is_success),
             "calls errors HTML": whole("text/html", b"", lambda e: e.is_refusal),

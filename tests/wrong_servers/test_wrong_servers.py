@@ -18,7 +18,8 @@ from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
 from qwenmock.pytest_plugin.setup import CONTROL, LEDGER, embedded_credentials
-from qwenmock.schemas.catalog import Catalog, Provider, load
+from qwenmock.schemas.catalog import Catalog, load
+from qwenmock.schemas.models import Provider
 
 CATALOG = load()
 SEEDS = int(os.environ.get("QWENMOCK_TEST_SEEDS", "2"))
@@ -28,7 +29,7 @@ SEEDS = int(os.environ.get("QWENMOCK_TEST_SEEDS", "2"))
 def answer_of(provider: Provider, key: str) -> object:
     """Return what a right server answers to the smallest request."""
     target = EmbeddedTarget(create_app(create_double(Settings(), Catalog({provider.slug: provider}))), provider.slug)
-    endpoint = provider.endpoints["create"]
+    endpoint = provider.create_endpoint
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     reply = target.send("POST", target.base_url + endpoint.path, headers, orjson.dumps(example(endpoint.variants[0])))
     target.close()

@@ -2,7 +2,7 @@
 
 from qwenmock.pytest_plugin.examiner.bodies import parts, smallest
 from qwenmock.pytest_plugin.examiner.boundaries.values import Values
-from qwenmock.schemas.catalog import Rule
+from qwenmock.schemas.models import Rule
 from qwenmock.schemas.vocabulary import Schema
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qwenmock.pytest_plugin.examiner.results import Side
-from qwenmock.schemas.catalog import Rule
+from qwenmock.schemas.models import Rule
 from qwenmock.schemas.vocabulary import JSON
 
 

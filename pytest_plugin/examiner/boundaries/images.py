@@ -3,7 +3,7 @@
 from qwenmock.pytest_plugin.examiner import sample_images
 from qwenmock.pytest_plugin.examiner.boundaries.values import Values
 from qwenmock.pytest_plugin.examiner.results import Side
-from qwenmock.schemas.catalog import Rule
+from qwenmock.schemas.models import Rule
 from qwenmock.schemas.vocabulary import JSON, Schema
 
 ADDRESSES = (

@@ -4,7 +4,7 @@ import json
 
 from qwenmock.pytest_plugin.examiner.bodies import smallest
 from qwenmock.pytest_plugin.examiner.boundaries.values import LINES, LONG, Values
-from qwenmock.schemas.catalog import Rule
+from qwenmock.schemas.models import Rule
 from qwenmock.schemas.vocabulary import JSON, Schema
 
 WITH_A_FORM = frozenset({"enum", "const", "pattern", "format", "x-image", "x-size", "x-callback"})

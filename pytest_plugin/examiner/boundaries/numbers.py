@@ -1,7 +1,7 @@
 """Numbers at their limits."""
 
 from qwenmock.pytest_plugin.examiner.boundaries.values import Values
-from qwenmock.schemas.catalog import Rule
+from qwenmock.schemas.models import Rule
 from qwenmock.schemas.vocabulary import Schema
 
 

@@ -11,7 +11,8 @@ from qwenmock.pytest_plugin.examiner.boundaries.values import LONG, Values
 from qwenmock.pytest_plugin.examiner.json_values import is_object
 from qwenmock.pytest_plugin.examiner.results import Side
 from qwenmock.pytest_plugin.examiner.sample_images import picture_url
-from qwenmock.schemas.catalog import Provider, Rule, Variant, load
+from qwenmock.schemas.catalog import load
+from qwenmock.schemas.models import Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, Path, Schema, subschema
 
 VALUES: Mapping[str, Callable[[Schema, Rule], Values]] = {

@@ -3,7 +3,7 @@
 from qwenmock.pytest_plugin.examiner.bodies import smallest
 from qwenmock.pytest_plugin.examiner.boundaries.near_misses import near_misses
 from qwenmock.pytest_plugin.examiner.boundaries.values import WIDE, Values
-from qwenmock.schemas.catalog import Rule
+from qwenmock.schemas.models import Rule
 from qwenmock.schemas.vocabulary import Schema
 
 

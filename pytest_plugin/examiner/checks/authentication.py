@@ -1,10 +1,12 @@
 """Requests without a valid key, and with keys that cause an error."""
 
 from qwenmock.pytest_plugin.examiner.answer_judge import refusal_mistakes
+from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
 from qwenmock.pytest_plugin.examiner.checks.single_request import control_request, http_edit, refuse
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Rule
+from qwenmock.pytest_plugin.examiner.target import Reply
+from qwenmock.schemas.models import Rule
 
 
 def refuse_authorization(examiner: Examiner, rule: Rule, form: str | None) -> None:
@@ -41,5 +43,21 @@ def refuse_key(examiner: Examiner, purpose: str, error_name: str, content: bytes
     error = examiner.provider.errors[error_name]
     reply = examiner.sender.call(content or control, worst, key)
     mistakes = refusal_mistakes(examiner, error, reply)
+    if error_name == "rate_limited" and not mistakes:
+        require_retry_after(examiner, reply, content or control)
     if not examiner.live or error.certainty != "assumed":
         examiner.results.require(mistakes, content or control, f"a {error.status} for a key that is {purpose}")
+
+
+def require_retry_after(examiner: Examiner, reply: Reply, content: bytes) -> None:
+    """Check that a refusal for too many requests says how long to wait.
+
+    Raises:
+        ContractViolation: It does not, and the rule is asserted.
+
+    """
+    rule = examiner.provider.http_rule("retry-after/required")
+    stated = reply.headers.get("retry-after", "")
+    mistakes = [] if stated else [f"a {reply.status} without the header Retry-After"]
+    edit = Edit(rule, "accept", "too many requests", lambda body: body)
+    examiner.results.conclude(edit, mistakes, content, "a Retry-After with the seconds to wait")

@@ -15,7 +15,7 @@ from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
 from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts, requested_count, role_values
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Document, Endpoint, Variant
+from qwenmock.schemas.models import Document, Endpoint, Variant
 from qwenmock.schemas.vocabulary import JSON, subschema
 
 

@@ -8,7 +8,7 @@ from qwenmock.pytest_plugin.examiner.checks.single_request import accept, reject
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Rule, Variant
+from qwenmock.schemas.models import Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, select, walk
 
 UNDOCUMENTED = "undocumented"
@@ -95,7 +95,7 @@ def accept_undocumented(examiner: Examiner, variant: Variant) -> None:
     """
     if examiner.live:
         raise NotExaminable("no document says that undocumented members are ignored: not tried on a live target")
-    rule = examiner.provider.rule(f"{examiner.provider.slug}/http/body/additionalProperties")
+    rule = examiner.provider.http_rule("body/additionalProperties")
     schema, base = variant.request.schema, example(variant)
     for path, subschema in walk(schema):
         if "properties" in subschema:

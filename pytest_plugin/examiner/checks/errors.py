@@ -39,7 +39,7 @@ def refuse_in_order(examiner: Examiner, purpose: str, error_name: str, content: 
 
 def refuse_content_type(examiner: Examiner, content_type: str) -> None:
     """Send a valid body with another content type: it must get the documented error."""
-    rule = examiner.provider.rule(f"{examiner.provider.slug}/http/content-type/const")
+    rule = examiner.provider.http_rule("content-type/const")
     content, worst = control_request(examiner)
     headers = {**examiner.credentials.headers(), "Content-Type": content_type}
     refuse(examiner, http_edit(rule, content_type), content, headers=headers, worst=worst)
@@ -54,6 +54,6 @@ def refuse_huge_body(examiner: Examiner) -> None:
     """
     if examiner.live:
         raise NotExaminable("no document states how large a body may be: not tried on a live target")
-    rule = examiner.provider.rule(f"{examiner.provider.slug}/http/body/maxBytes")
+    rule = examiner.provider.http_rule("body/maxBytes")
     content = b" " * (examiner.provider.max_body_bytes + 1)
     refuse(examiner, http_edit(rule, f"{len(content)} bytes"), content)

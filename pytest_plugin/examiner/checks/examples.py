@@ -6,7 +6,7 @@ from qwenmock.pytest_plugin.examiner.bodies import example, largest
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.models import Variant
 from qwenmock.schemas.vocabulary import JSON
 
 

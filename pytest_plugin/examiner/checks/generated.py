@@ -13,7 +13,7 @@ from qwenmock.pytest_plugin.examiner.results import ContractViolation, NotExamin
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.strategies import UNPARSABLE, bodies, mutants, nearly_json, unparsable
 from qwenmock.pytest_plugin.examiner.target import TargetError
-from qwenmock.schemas.catalog import Rule, Variant
+from qwenmock.schemas.models import Rule, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 Drawn = TypeVar("Drawn")
@@ -105,4 +105,4 @@ def refuse_nearly_json(examiner: Examiner) -> None:
 
 
 def _syntax_rule(examiner: Examiner) -> Rule:
-    return examiner.provider.rule(f"{examiner.provider.slug}/http/body/syntax")
+    return examiner.provider.http_rule("body/syntax")

@@ -9,7 +9,7 @@ from qwenmock.pytest_plugin.examiner.bodies import example, put
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.models import Variant
 from qwenmock.schemas.vocabulary import JSON, subschema
 
 

@@ -14,7 +14,7 @@ from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.sample_images import SAMPLES
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
-from qwenmock.schemas.catalog import Document, Provider, Rule, Variant
+from qwenmock.schemas.models import Document, Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 

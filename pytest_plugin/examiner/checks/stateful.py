@@ -18,7 +18,7 @@ from qwenmock.pytest_plugin.examiner.payments import Charge
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
-from qwenmock.schemas.catalog import Variant
+from qwenmock.schemas.models import Variant
 from qwenmock.schemas.vocabulary import JSON, subschema
 
 STEPS = 15

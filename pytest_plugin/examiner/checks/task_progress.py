@@ -10,7 +10,7 @@ from qwenmock.pytest_plugin.examiner.invariants import Success, role_values
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
-from qwenmock.schemas.catalog import Document, Provider, Tasks, Variant
+from qwenmock.schemas.models import Document, Provider, Tasks, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 TASK_STEP = 0.15

@@ -17,7 +17,7 @@ from qwenmock.pytest_plugin.examiner.checks.task_progress import (
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
-from qwenmock.schemas.catalog import Document, Variant
+from qwenmock.schemas.models import Document, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 

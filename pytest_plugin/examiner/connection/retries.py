@@ -9,7 +9,7 @@ from qwenmock.pytest_plugin.examiner.payments import Payments
 from qwenmock.pytest_plugin.examiner.result_log import ResultLog
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, NotExaminable
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
-from qwenmock.schemas.catalog import Provider, Variant
+from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 TRIES = 3

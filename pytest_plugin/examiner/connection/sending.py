@@ -12,7 +12,7 @@ from qwenmock.pytest_plugin.examiner.payments import Payments
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import Reply, Target, TargetError
-from qwenmock.schemas.catalog import Endpoint, Provider
+from qwenmock.schemas.models import Endpoint, Provider
 
 CURL_MAX = 100_000
 """Bytes of a body that are printed as a command: a shell does not accept many more."""
@@ -24,13 +24,6 @@ class SentTo:
 
     endpoint: Endpoint
     headers: Mapping[str, str]
-
-
-def create_endpoint(provider: Provider) -> Endpoint:
-    """Return the first endpoint that makes images."""
-    endpoint = provider.endpoint_for("create")
-    assert endpoint is not None, "every provider has an endpoint that makes images"
-    return endpoint
 
 
 class Sender:
@@ -54,7 +47,7 @@ class Sender:
         settings: SessionSettings,
     ) -> None:
         self.target = target
-        self.create = create_endpoint(provider)
+        self.create = provider.create_endpoint
         self.sent = 0
         self.statuses: dict[str, int] = {}
         self.stopped_because = ""

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import TypedDict
 
-from qwenmock.pytest_plugin.examiner.invariants import relations
 from qwenmock.pytest_plugin.examiner.report.run import BudgetRow, NoBudget, Run
 from qwenmock.pytest_plugin.examiner.results import SIDES, RuleStatus, SideCounts, Tally
-from qwenmock.schemas.catalog import Certainty, Provider, Rule
+from qwenmock.schemas.models import Certainty, Provider, Rule
 
 UNTOUCHED = "no request of this run touched it"
 ORDER: tuple[RuleStatus, ...] = ("fail", "observed", "pass", "skipped")
@@ -71,8 +70,8 @@ class Report(TypedDict):
 
 
 def rules_of(provider: Provider) -> list[Rule]:
-    """Return every rule of a provider, with the relations that no schema states."""
-    found = [rule for variant in provider.variants.values() for rule in relations(provider, variant).values()]
+    """Return every rule of a provider, with the invariants that no schema states."""
+    found = [each.rule for variant in provider.variants.values() for each in variant.invariants.values()]
     return [*provider.rules, *found]
 
 

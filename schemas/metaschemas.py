@@ -1,0 +1,81 @@
+"""The schemas of the catalogue's own files, and sentences for what breaks them."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import jsonschema
+from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVariableType]
+from referencing import Registry, Resource
+
+from qwenmock.schemas.vocabulary import JSON
+
+FOLDER = Path(__file__).parent
+FILES = ("vocabulary.schema.json", "provider.schema.json", "rules.schema.json")
+LONGEST_VALUE = 200
+
+
+def _validator(name: str) -> jsonschema.Draft202012Validator:
+    registry: Registry[Any] = Registry()
+    for file in FILES:
+        registry = registry.with_resource(file, Resource.from_contents(json.loads((FOLDER / file).read_text("utf-8"))))
+    return jsonschema.Draft202012Validator(
+        {"$ref": name}, registry=registry, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+
+
+_VALIDATORS = {name: _validator(name) for name in FILES}
+
+
+def mistake(value: JSON, metaschema: str) -> tuple[str, str] | None:
+    """Return what makes a file's content invalid, as JSON pointer and sentence; None for valid content."""
+    errors = list(_VALIDATORS[metaschema].iter_errors(value))
+    if not errors:
+        return None
+    error = cast(Any, best_match(errors))
+    return pointer(error.absolute_path), _describe(error.validator, error.validator_value, error.instance, error)
+
+
+def pointer(path: "list[str | int] | tuple[str | int, ...]") -> str:
+    """Return a path as JSON pointer."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
+
+
+def quoted(names: object) -> str:
+    """Return names in alphabetical order, each in quotation marks: `"a", "b"`."""
+    return ", ".join(sorted(f'"{name}"' for name in cast(set[str], names)))
+
+
+def _shown(value: JSON) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+
+
+_EXPECTED: Mapping[str, Callable[[Any], str]] = {
+    "type": lambda expected: f"a value of type {expected}",
+    "enum": lambda expected: "one of " + ", ".join(map(_shown, expected)),
+    "const": _shown,
+    "pattern": lambda expected: f"a string that matches {expected}",
+    "format": lambda expected: f"a string in the format {expected}",
+    "minimum": lambda expected: f"at least {expected}",
+    "maximum": lambda expected: f"at most {expected}",
+    "minLength": lambda expected: f"at least {expected} characters",
+    "minItems": lambda expected: f"at least {expected} items",
+    "maxItems": lambda expected: f"at most {expected} items",
+    "minProperties": lambda expected: f"at least {expected} members",
+    "uniqueItems": lambda _: "items that differ",
+}
+"""What is accepted, by the keyword that a value breaks."""
+
+
+def _describe(keyword: str, expected: Any, value: Any, error: Any) -> str:
+    if keyword == "required":
+        missing = [name for name in expected if name not in value]
+        return f"missing {quoted(missing)}; expected {quoted(expected)}"
+    if keyword == "additionalProperties" and expected is False:
+        known = error.schema.get("properties", {})
+        return f"unknown {quoted(value.keys() - known.keys())}; expected {quoted(known)}"
+    if keyword in _EXPECTED:
+        return f"expected {_EXPECTED[keyword](expected)}, got {_shown(value)}"
+    return str(error.message)[:1000]

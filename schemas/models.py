@@ -1,0 +1,445 @@
+"""The contract of a provider, as typed and frozen values: `Provider -> Variant -> Document -> Rule`.
+
+`catalog.load` makes them from the provider's folder; nothing else does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from typing import Literal, get_args
+
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, roles, select, subschema
+
+Certainty = Literal["documented", "published", "observed", "assumed"]
+EndpointKind = Literal["create", "task", "cancel", "list", "credits", "upload"]
+State = Literal["pending", "running", "succeeded", "failed", "cancelled"]
+"""What a task's state is called here; `Tasks.states` has the provider's name for it."""
+
+STATES: tuple[State, ...] = get_args(State)
+ENDED_STATES: frozenset[State] = frozenset({"succeeded", "failed", "cancelled"})
+"""The states that a task does not leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One promise of a provider that a request, an answer or the connection can keep or break.
+
+    Attributes:
+        id: `slug/variant/json-pointer/keyword`; unique in the catalogue.
+        provider: The provider's slug.
+        variant: The variant's name; for an answer its file's stem, `http` for what no schema states.
+        path: Where in the document it holds.
+        keyword: The limit's name.
+        value: The limit.
+        source: Seed file and heading, or the public document.
+        certainty: How sure it is that what keeps the rule is accepted.
+        reject_certainty: How sure it is that what breaks the rule is refused.
+        error: The kind of error that breaking it gets (a key of the provider's errors).
+
+    """
+
+    id: str
+    provider: str
+    variant: str
+    path: Path
+    keyword: str
+    value: JSON
+    source: str
+    certainty: Certainty
+    reject_certainty: Certainty
+    error: str
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One schema file with its references put in, and the rules it states.
+
+    Attributes:
+        name: The variant's name, or the file's stem.
+        schema: JSON Schema 2020-12 and the project's keywords, without references.
+        rules: One rule for each limit.
+        file: Where it stands in the provider's folder.
+
+    """
+
+    name: str
+    schema: Schema
+    rules: tuple[Rule, ...]
+    file: str
+
+    @cached_property
+    def roles(self) -> Mapping[str, tuple[Path, ...]]:
+        """Where the values of each role stand."""
+        return roles(self.schema)
+
+    def values(self, role: str, body: JSON) -> list[JSON]:
+        """Return the values in a body that have a role, in order."""
+        return [value for path in self.roles.get(role, ()) for value in select(body, path)]
+
+    @cached_property
+    def rule_at(self) -> Mapping[tuple[Path, str], Rule]:
+        """The rule for a place and a keyword."""
+        return {(rule.path, rule.keyword): rule for rule in self.rules}
+
+    @cached_property
+    def image_terms(self) -> tuple[Mapping[str, JSON], Mapping[str, Rule]]:
+        """What is said of input images, and the rules for that by keyword; only for a document that has such."""
+        path = self.roles["image"][0]
+        rules = {rule.keyword: rule for rule in self.rules if rule.path == path}
+        return subschema(self.schema, path)["x-image"], rules
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """A kind of refusal.
+
+    Attributes:
+        message: Its text; where `{detail}` stands in it, what exactly was wrong is put.
+        message_certainty: How certain the wording is.
+        certainty: How certain the status is.
+        document: What its body must be.
+        fields: What the provider's dialect puts into the body besides.
+
+    """
+
+    name: str
+    status: int
+    message: str
+    message_certainty: Certainty
+    source: str
+    certainty: Certainty
+    document: Document = field(repr=False)
+    fields: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one image costs in the provider's currency; `amount` is None where no document names a price."""
+
+    amount: Decimal | None
+    source: str
+    certainty: Certainty
+
+
+@dataclass(frozen=True, slots=True)
+class BillingLog:
+    """The record of a charge that the provider shows its customers.
+
+    Attributes:
+        document: What the record must be; its roles are `billing_text`, `model`, `quota` and `quota_dollar`.
+        template: The sentence at `billing_text`, with `{images}`, `{sign}`, `{unit_price}` and `{total}` in it.
+        cny_per_usd: The exchange rate that its quota is computed with.
+        quota_per_usd: Units of quota for one dollar.
+
+    """
+
+    document: Document
+    template: str
+    cny_per_usd: Decimal
+    quota_per_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """How long links to images work, in seconds."""
+
+    lifetime_seconds: int
+    source: str
+    certainty: Certainty
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What images are like where the request does not say.
+
+    Attributes:
+        area: Number of pixels, about; the aspect ratio is that of the last input.
+        multiple: Both sides are multiples of this number of pixels.
+        unseen_width: Width, in pixels, that counts for an input image that cannot be fetched.
+        unseen_height: Its height.
+        watermark: The text of a watermark.
+
+    """
+
+    area: int
+    multiple: int
+    unseen_width: int
+    unseen_height: int
+    watermark: str
+    source: str
+    certainty: Certainty
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """Where it is documented that calls need a key."""
+
+    source: str
+    certainty: Certainty
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """How the provider calls the client when a task has ended.
+
+    Attributes:
+        timeout_seconds: How long it waits for the answer.
+        retry_seconds: The pauses before each further attempt.
+
+    """
+
+    timeout_seconds: int
+    retry_seconds: tuple[int, ...]
+    source: str
+    certainty: Certainty
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A promise about a success that no schema can state: how its values agree with each other and with the request.
+
+    Attributes:
+        rule: Its value is the promise in words, such as `states its HTTP status`.
+        tolerance: By how many seconds a time may differ.
+        needs_images: Whether the images must be fetched for it.
+
+    """
+
+    rule: Rule
+    tolerance: int
+    needs_images: bool
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One form of a request, and the answer it gets.
+
+    Attributes:
+        name: Unique with its provider.
+        title: What it is, in words.
+        models: The models that take it.
+        discriminator: The member whose presence tells it from the other variants of the same models.
+        request: What the body must be.
+        answer: What a success answers.
+        invariants: What a success promises besides, by name.
+
+    """
+
+    name: str
+    title: str
+    models: tuple[str, ...]
+    discriminator: str | None
+    request: Document
+    answer: Document
+    invariants: Mapping[str, Invariant] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A method and a path, and the variants it takes, in the order of the provider's file.
+
+    Attributes:
+        kind: What it does: makes images, returns, cancels or lists tasks, returns credits, or an upload policy.
+        path: May hold `{task_id}`.
+        required_header: Name and value of the header it must be called with; None for one that must be called without.
+        created_response: What the creation of a task answers; None where the answer holds the images.
+        answer: What it answers where it takes no variant.
+
+    """
+
+    name: str
+    kind: EndpointKind
+    method: str
+    path: str
+    variants: tuple[Variant, ...]
+    required_header: tuple[str, str] | None = None
+    created_response: Document | None = None
+    answer: Document | None = None
+
+    @cached_property
+    def by_model(self) -> Mapping[str, tuple[Variant, ...]]:
+        """The variants of each model, those told by a member first."""
+        found: dict[str, tuple[Variant, ...]] = {}
+        for variant in sorted(self.variants, key=lambda v: v.discriminator is None):
+            for model in variant.models:
+                found[model] = (*found.get(model, ()), variant)
+        return found
+
+    def variant_of(self, model: str, body: Mapping[str, JSON]) -> Variant | None:
+        """Return the variant that a body for the model is held to; None where the endpoint does not serve the model."""
+        candidates = self.by_model.get(model, ())
+        for variant in candidates:
+            if variant.discriminator is None or variant.discriminator in body:
+                return variant
+        return candidates[-1] if candidates else None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """The provider's name for a state of its tasks, and what a query answers in it; None for the variant's answer."""
+
+    name: str
+    document: Document | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """How a provider's tasks go.
+
+    Attributes:
+        prefix: What every task's id begins with.
+        estimated_seconds: How long the provider says that one takes.
+        states: The provider's name for each state, and what a query answers in it.
+        failures: Text by code.
+        failure_codes: The codes for `refused`, `no_images` and `internal`.
+
+    """
+
+    prefix: str
+    estimated_seconds: int
+    states: Mapping[str, TaskState]
+    failures: Mapping[str, str]
+    failure_codes: Mapping[str, str]
+    source: str
+    certainty: Certainty
+
+    def state_called(self, name: object) -> State | None:
+        """Return the state that the provider calls so; None for a name that it does not use."""
+        return next((state for state in STATES if self.states[state].name == name), None)
+
+    @property
+    def ended_names(self) -> frozenset[str]:
+        """What the provider calls the states that a task does not leave."""
+        return frozenset(self.states[state].name for state in ENDED_STATES)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Everything one gateway promises.
+
+    Attributes:
+        currency_sign: What stands before an amount, "" for nothing.
+        documents: File names of its seed documents.
+        max_body_bytes: The largest request body that it accepts.
+        price: What an image costs where the model has no price of its own.
+        models: The price of an image by model.
+        error: What the body of an error must be.
+        errors: The kinds of error by name.
+        billing_log: None for a provider that documents none; so are `tasks` and `callbacks`.
+        rules: The rules of all documents, and those of HTTP.
+
+    """
+
+    slug: str
+    name: str
+    dialect: str
+    base_url: str
+    currency: str
+    currency_sign: str
+    documents: tuple[str, ...]
+    max_body_bytes: int
+    price: Price
+    models: Mapping[str, Price]
+    endpoints: Mapping[str, Endpoint]
+    variants: Mapping[str, Variant]
+    error: Document
+    errors: Mapping[str, ErrorKind]
+    billing_log: BillingLog | None
+    links: Links
+    picture: Picture
+    authentication: Authentication
+    tasks: Tasks | None
+    callbacks: Callbacks | None
+    rules: tuple[Rule, ...] = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        """The production host's name."""
+        return self.base_url.removeprefix("https://")
+
+    @property
+    def link_lifetime(self) -> int:
+        """How long links to images work, in seconds."""
+        return self.links.lifetime_seconds
+
+    @cached_property
+    def statuses(self) -> frozenset[int]:
+        """Every HTTP status that the documents name."""
+        return frozenset({200, *(kind.status for kind in self.errors.values())})
+
+    @property
+    def create_endpoint(self) -> Endpoint:
+        """The first endpoint that makes images; every provider has one."""
+        return next(endpoint for endpoint in self.endpoints.values() if endpoint.kind == "create")
+
+    def endpoint_for(self, kind: EndpointKind) -> Endpoint | None:
+        """Return the provider's first endpoint of a kind; None where it has none."""
+        return next((endpoint for endpoint in self.endpoints.values() if endpoint.kind == kind), None)
+
+    def endpoint_of(self, variant: Variant) -> Endpoint:
+        """Return the endpoint that takes a variant."""
+        return next(endpoint for endpoint in self.endpoints.values() if variant in endpoint.variants)
+
+    @cached_property
+    def task_documents(self) -> tuple[Document, ...]:
+        """What the query of a task may answer, and a callback carry."""
+        if self.tasks is None:
+            return ()
+        states = [state.document for state in self.tasks.states.values() if state.document is not None]
+        ended = [each.answer for each in self.variants.values() if self.endpoint_of(each).created_response is not None]
+        return tuple({document.name: document for document in (*states, *ended)}.values())
+
+    def task_state(self, body: JSON) -> State | None:
+        """Return the state that a task has by the answer to a query, or by a callback; None where it states none."""
+        if self.tasks is None:
+            return None
+        names = (name for document in self.task_documents for name in document.values("task_status", body))
+        return next((state for name in names if (state := self.tasks.state_called(name)) is not None), None)
+
+    @cached_property
+    def link_names(self) -> frozenset[str]:
+        """The names of the members that hold links to images, in any answer."""
+        answers = [*self.task_documents, *(variant.answer for variant in self.variants.values())]
+        paths = (path for document in answers for path in document.roles.get("image_url", ()))
+        # A list of links has the name of the list.
+        return frozenset(next(step for step in reversed(path) if step != "*") for path in paths)
+
+    def answers_of(self, endpoint: Endpoint) -> tuple[Document, ...]:
+        """Return what an endpoint may answer with success."""
+        if endpoint.created_response is not None:
+            return (endpoint.created_response,)
+        if endpoint.variants:
+            return tuple({each.answer.name: each.answer for each in endpoint.variants}.values())
+        if endpoint.answer is not None:
+            return (endpoint.answer,)
+        return self.task_documents if endpoint.kind == "task" else ()
+
+    @cached_property
+    def has_required_header(self) -> bool:
+        """Whether a header tells some endpoints from others."""
+        return any(endpoint.required_header for endpoint in self.endpoints.values())
+
+    @cached_property
+    def retry_after(self) -> int:
+        """How many seconds a client is asked to wait after too many requests, where nothing says better."""
+        return int(self.http_rule("retry-after/required").value)
+
+    def http_rule(self, name: str) -> Rule:
+        """Return a rule of HTTP by place and keyword, such as `body/syntax`."""
+        return self.rule(f"{self.slug}/http/{name}")
+
+    def price_of(self, model: str) -> Price:
+        """Return what one image of the model costs."""
+        return self.models[model]
+
+    def rule(self, rule_id: str) -> Rule:
+        """Return the rule with that id."""
+        return self._rules_by_id[rule_id]
+
+    @cached_property
+    def _rules_by_id(self) -> Mapping[str, Rule]:
+        return {rule.id: rule for rule in self.rules}
