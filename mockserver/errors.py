@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from qwenmock.schemas.errors import SettingsError as SettingsError
 from qwenmock.schemas.models import Rule
-
-
-class SettingsError(Exception):
-    """An option, an environment variable or a config file says something that cannot be done."""
 
 
 class StoreError(Exception):

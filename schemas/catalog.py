@@ -191,10 +191,9 @@ class _Loader:
     def _billing_log(self, entry: Table) -> BillingLog:
         document = self.schemas.document("billing-log", entry["schema"])
         for role in BILLING_ROLES:
-            if len(document.roles.get(role, ())) != 1:
-                raise self._error(
-                    "/properties", f'expected exactly one member with the x-role "{role}"', entry["schema"]
-                )
+            if [len(path) for path in document.roles.get(role, ())] != [1]:
+                reason = f'expected exactly one member of the record with the x-role "{role}"'
+                raise self._error("/properties", reason, entry["schema"])
         text = subschema(document.schema, document.roles["billing_text"][0])
         if "x-template" not in text:
             reason = 'missing "x-template" at the member with the x-role "billing_text"'

@@ -1,6 +1,10 @@
-"""What can be wrong with the catalogue."""
+"""What can be wrong with files and settings that users write."""
 
 from pathlib import Path
+
+
+class SettingsError(Exception):
+    """An option, an environment variable, or a file that one of them names cannot be used as it is."""
 
 
 class CatalogError(Exception):

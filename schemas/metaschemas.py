@@ -56,6 +56,7 @@ _EXPECTED: Mapping[str, Callable[[Any], str]] = {
     "type": lambda expected: f"a value of type {expected}",
     "enum": lambda expected: "one of " + ", ".join(map(_shown, expected)),
     "const": _shown,
+    "not": lambda excluded: f"a value other than {_shown(excluded.get('const'))}",
     "pattern": lambda expected: f"a string that matches {expected}",
     "format": lambda expected: f"a string in the format {expected}",
     "minimum": lambda expected: f"at least {expected}",

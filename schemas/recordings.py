@@ -15,7 +15,7 @@ from typing import Any, cast
 import jsonschema
 import orjson
 
-from qwenmock.mockserver.errors import SettingsError
+from qwenmock.schemas.errors import SettingsError
 from qwenmock.schemas.vocabulary import JSON
 
 SCHEMA = Path(__file__).with_name("recording.schema.json")

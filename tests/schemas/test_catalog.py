@@ -19,6 +19,9 @@ from qwenmock.schemas.models import Rule, Variant
 from qwenmock.schemas.vocabulary import subschema
 
 CATALOG = catalog.load()
+EVOLINK_TOML = (catalog.HERE / "evolink/provider.toml").read_text("utf-8")
+CALLBACKS = EVOLINK_TOML[EVOLINK_TOML.index("[callbacks]") : EVOLINK_TOML.index("[error]")]
+TASKS = EVOLINK_TOML[EVOLINK_TOML.index("[tasks]") : EVOLINK_TOML.index("[callbacks]")]
 VARIANTS = {f"{p.slug}/{v.name}": (p, v) for p in CATALOG for v in p.variants.values()}
 
 
@@ -190,6 +193,156 @@ def test_provider_file_that_is_off_is_refused(copy: Path, old: str, new: str, na
     message = failure(copy)
     assert "provider.toml" in message
     assert named in message
+
+
+def problem(folder: Path, slug: str, file: str, old: str, new: str) -> str:
+    """Return what is said of a provider one of whose files is changed, without the folder."""
+    shutil.copytree(catalog.HERE / slug, folder / slug)
+    path = folder / slug / file
+    content = path.read_text("utf-8")
+    assert old in content
+    path.write_text(content.replace(old, new, 1), "utf-8")
+    with pytest.raises(CatalogError) as caught:
+        catalog.load(folder)
+    error = caught.value
+    assert (error.provider, str(error.file)) == (slug, str(path))
+    assert str(error) == f"provider {slug}: {path}{'#' if error.pointer else ''}{error.pointer}: {error.reason}"
+    return f"{error.pointer}: {error.reason}"
+
+
+PROBLEMS = {
+    "value": (
+        ("nebula", "provider.toml", "max_body_bytes = 44040192", 'max_body_bytes = "4"'),
+        '/max_body_bytes: expected a value of type integer, got "4"',
+    ),
+    "range": (
+        ("nebula", "provider.toml", "status = 500", "status = 200"),
+        "/errors/internal/status: expected at least 400, got 200",
+    ),
+    "certainty": (
+        ("nebula", "provider.toml", 'certainty = "documented"', 'certainty = "sure"'),
+        '/price/certainty: expected one of "documented", "published", "observed", "assumed", got "sure"',
+    ),
+    "kind": (
+        ("nebula", "provider.toml", 'kind = "create"', 'kind = "make"'),
+        '/endpoints/create/kind: expected one of "create", "task", "cancel", "list", "credits", "upload", got "make"',
+    ),
+    "unknown member": (
+        ("nebula", "provider.toml", "[links]", "[links]\ncolour = 1"),
+        '/links: unknown "colour"; expected "certainty", "lifetime_seconds", "source"',
+    ),
+    "missing member": (
+        ("nebula", "provider.toml", "lifetime_seconds = 86400", ""),
+        '/links: missing "lifetime_seconds"; expected "certainty", "lifetime_seconds", "source"',
+    ),
+    "reserved name": (
+        ("nebula", "provider.toml", "[endpoints.create]", "[endpoints.callback]"),
+        '/endpoints: expected a value other than "callback", got "callback"',
+    ),
+    "unknown variant": (
+        ("nebula", "provider.toml", '"full", "contents"]', '"full", "content"]'),
+        '/endpoints/create/variants/2: unknown variant "content"; expected "contents", "full", "simplified"',
+    ),
+    "unused variant": (
+        ("nebula", "provider.toml", '"full", "contents"]', '"full"]'),
+        "/variants/contents: expected an endpoint that takes this variant",
+    ),
+    "model without variant": (
+        ("evolink", "provider.toml", "[models.qwen-image-edit]", "[models.qwen-image-edit]\n[models.dall-e]"),
+        '/models/dall-e: no variant takes this model; the variants\' schemas have "qwen-image-edit"',
+    ),
+    "variant without model": (
+        ("nebula", "provider.toml", "[models.qwen-image-plus]\n", ""),
+        '/models: missing "qwen-image-plus", which the variants\' schemas have',
+    ),
+    "no create": (
+        ("nebula", "provider.toml", 'kind = "create"', 'kind = "credits"'),
+        '/endpoints: expected at least one endpoint of the kind "create"',
+    ),
+    "variants of a query": (
+        ("evolink", "provider.toml", 'kind = "task"', 'kind = "task"\nvariants = ["edit"]'),
+        '/endpoints/task: expected "variants" for an endpoint of the kind "create", and for no other',
+    ),
+    "created response of a query": (
+        ("evolink", "provider.toml", 'kind = "task"', 'kind = "task"\ncreated_response = "created.schema.json"'),
+        '/endpoints/task/created_response: expected only for endpoints of the kind "create"',
+    ),
+    "credits without answer": (
+        ("evolink", "provider.toml", 'answer = "credits.schema.json"', ""),
+        '/endpoints/credits: missing "answer": an endpoint of the kind "credits" needs it',
+    ),
+    "task without id": (
+        ("evolink", "provider.toml", "/v1/tasks/{task_id}", "/v1/tasks"),
+        '/endpoints/task/path: expected "{task_id}" once for the kinds "task" and "cancel", else not, got "/v1/tasks"',
+    ),
+    "tasks without query": (
+        (
+            "evolink",
+            "provider.toml",
+            '[endpoints.task]\nkind = "task"\nmethod = "GET"\npath = "/v1/tasks/{task_id}"',
+            "",
+        ),
+        '/endpoints: expected one of the kind "task": "create" creates tasks',
+    ),
+    "unknown failure": (
+        ("evolink", "provider.toml", 'internal = "service_error"', 'internal = "bad_luck"'),
+        '/tasks/failure_codes/internal: unknown failure "bad_luck"; expected "content_policy_violation", ',
+    ),
+    "missing callbacks": (
+        ("evolink", "provider.toml", CALLBACKS, ""),
+        ': missing "callbacks": requests of the variant "edit" have a callback_url',
+    ),
+    "missing tasks": (
+        ("evolink", "provider.toml", TASKS, ""),
+        ': missing "tasks": the endpoint "create" needs this table',
+    ),
+    "broken TOML": (
+        ("nebula", "provider.toml", 'name = "Nebula"', "name = "),
+        ": expected a TOML file in UTF-8: Invalid value (at line 2, ",
+    ),
+    "broken JSON": (
+        ("nebula", "billing-log.schema.json", '"quotaDollar"],', '"quotaDollar"'),
+        ": expected a JSON file in UTF-8: ",
+    ),
+    "operand": (
+        (
+            "nebula",
+            "billing-log.schema.json",
+            '      "x-role": "quota",\n',
+            '      "x-role": "quota",\n      "x-size": 1,\n',
+        ),
+        "/properties/quota/x-size: expected a value of type object, got 1",
+    ),
+    "billing record without sentence": (
+        ("nebula", "billing-log.schema.json", '"x-template"', '"title"'),
+        '/properties: missing "x-template" at the member with the x-role "billing_text"',
+    ),
+    "billing record without quota": (
+        ("nebula", "billing-log.schema.json", '      "x-role": "quota",\n', ""),
+        '/properties: expected exactly one member of the record with the x-role "quota"',
+    ),
+    "template": (
+        ("nebula", "billing-log.schema.json", "{unit_price}", "{price}"),
+        "/properties/content/x-template: expected a string that matches ",
+    ),
+    "unknown kind of error": (
+        ("nebula", "contents.schema.json", '"error": "image_quantity"', '"error": "bad_luck"'),
+        '/properties/parameters/properties/n: unknown kind of error "bad_luck"; expected "bad_image", "forbidden", ',
+    ),
+}
+"""What is changed, and how what is said of it begins."""
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_problem_names_provider_file_pointer_and_what_is_accepted(tmp_path: Path, name: str) -> None:
+    edit, expected = PROBLEMS[name]
+    found = problem(tmp_path, *edit)
+    assert found.startswith(expected), found
+
+
+def test_two_models_members_are_refused(copy: Path) -> None:
+    change(copy / "nebula/contents.schema.json", lambda c: c["properties"]["prompt"].update({"x-role": "model"}))
+    assert 'expected exactly one member with the x-role "model" and an enum of model names' in failure(copy)
 
 
 def test_empty_folder_is_no_catalogue(tmp_path: Path) -> None:
