@@ -17,8 +17,10 @@ from wrong_servers.faults import NEBULA, Fault, changed_checks
 
 from qwenmock.mockserver.http.server import serving
 from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import HttpTarget
 from qwenmock.pytest_plugin.options import PURPOSES
 from qwenmock.schemas.catalog import load
@@ -32,22 +34,23 @@ def ours(origin: str) -> str | None:
     examiner = Examiner(
         PROVIDER,
         HttpTarget(f"{origin}/nebula"),
-        "sk-mock",
-        keys,
+        Credentials("nebula", "sk-mock", keys),
         Budget(None, PROVIDER.currency),
-        ledger=f"{origin}/__mock__/ledger?request_id={{request_id}}",
-        control=f"{origin}/__mock__",
+        SessionSettings(
+            ledger=f"{origin}/__mock__/ledger?request_id={{request_id}}",
+            control=f"{origin}/__mock__",
+        ),
     )
     examiner.now = lambda: time.time() + examiner_offset(examiner)
     try:
         return next((o.check.name for o in run_checks(examiner, checks_of(PROVIDER)) if o.result == "failed"), None)
     finally:
-        examiner.target.close()
+        examiner.close()
 
 
 def examiner_offset(examiner: Examiner) -> float:
-    """Return by how many seconds the clock of the target was moved."""
-    return examiner.target.send("GET", f"{examiner.control}/health", {}).json()["now"] - time.time()
+    """Return how far the target's clock was moved."""
+    return examiner.control.send("GET", "/health").json()["now"] - time.time()
 
 
 def theirs(origin: str, tool: str) -> frozenset[str]:

@@ -1,1 +1,1 @@
-"""What is examined, in a reader's words. The examiner does the work; nothing here knows a provider."""
+"""The contract tests, one module for each topic. They call the checks of the examiner, and know no provider."""

@@ -1,16 +1,15 @@
-"""Billing arithmetic, read back from the ledger, the account, or the provider's own word."""
+"""Bills, read from the ledger, the account, or the provider's own statement."""
 
 import pytest
 
-from qwenmock.pytest_plugin.examiner.checks.requests import bill_every_count, bill_nothing_for_refusals
-from qwenmock.pytest_plugin.examiner.checks.tasks import credits_follow
+from qwenmock.pytest_plugin.examiner.checks.billing import bill_every_count, bill_nothing_for_refusals, credits_follow
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Variant
 
 
 @pytest.mark.contract_costly
 def test_every_count_of_images_is_billed_exactly(contract_examiner: Examiner, contract_variant: Variant) -> None:
-    """For each number of images that may be asked for: as many charges, images and units of money as documented."""
+    """Each number of images that may be requested has the documented charge."""
     bill_every_count(contract_examiner, contract_variant)
 
 
@@ -21,5 +20,5 @@ def test_refused_requests_cost_nothing(contract_examiner: Examiner, contract_var
 
 @pytest.mark.contract_tasks
 def test_credits_fall_by_the_price_of_a_task(contract_examiner: Examiner, contract_variant: Variant) -> None:
-    """What the provider says is left falls with a task that succeeds, and with nothing else."""
+    """The stated credits fall with a task that succeeds, and not with a refusal."""
     credits_follow(contract_examiner, contract_variant)

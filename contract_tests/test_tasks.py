@@ -3,11 +3,11 @@
 import pytest
 
 from qwenmock.pytest_plugin.examiner.checks.tasks import (
-    give_back_on_cancellation,
-    give_back_on_failure,
+    bill_nothing_for_cancellation,
+    bill_nothing_for_failure,
+    examine_progress,
     refuse_foreign_task,
     refuse_unknown_tasks,
-    runs_its_course,
 )
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Variant
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.contract_tasks
 
 
 def test_task_goes_forward_and_stays_ended(contract_examiner: Examiner, contract_variant: Variant) -> None:
-    """States come in order, progress never falls, and what has ended does not change any more."""
-    runs_its_course(contract_examiner, contract_variant)
+    """States come in order, progress never falls, and a task does not change after its end."""
+    examine_progress(contract_examiner, contract_variant)
 
 
 def test_task_is_seen_by_its_own_key_only(contract_examiner: Examiner, contract_variant: Variant) -> None:
@@ -26,15 +26,15 @@ def test_task_is_seen_by_its_own_key_only(contract_examiner: Examiner, contract_
 
 
 def test_task_that_is_not_there_is_told_so(contract_examiner: Examiner) -> None:
-    """An unknown id, and one that is no id, get what is documented for them."""
+    """An unknown id, and one that is not an id, get the documented errors."""
     refuse_unknown_tasks(contract_examiner)
 
 
 def test_failed_task_is_not_billed(contract_examiner: Examiner, contract_variant: Variant) -> None:
-    """What was reserved for a task that fails is given back."""
-    give_back_on_failure(contract_examiner, contract_variant)
+    """The amount reserved for a task that fails is released."""
+    bill_nothing_for_failure(contract_examiner, contract_variant)
 
 
 def test_cancelled_task_is_not_billed(contract_examiner: Examiner, contract_variant: Variant) -> None:
-    """What was reserved for a task that is cancelled is given back."""
-    give_back_on_cancellation(contract_examiner, contract_variant)
+    """The amount reserved for a task that is cancelled is released."""
+    bill_nothing_for_cancellation(contract_examiner, contract_variant)

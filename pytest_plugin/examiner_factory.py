@@ -8,7 +8,9 @@ from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.settings import Settings, unknown
 from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import ORIGIN, EmbeddedTarget, HttpTarget, Target
 from qwenmock.pytest_plugin.options import PURPOSES, OptionError, Options, keys_of
 from qwenmock.pytest_plugin.recording.recorder import Recorder
@@ -25,7 +27,7 @@ def choose_providers(options: Options) -> list[Provider]:
     """Return the providers to examine.
 
     Raises:
-        OptionError: One is unknown.
+        OptionError: A slug is unknown.
         CatalogError: The catalogue cannot be loaded.
 
     """
@@ -58,13 +60,13 @@ def create_examiner(provider: Provider, options: Options, shared: str | None = N
         shared: File of the budget, for several processes that spend it; None for one process.
 
     """
-    examiner = _embedded(provider, options) if options.url is None else _live(provider, options, shared)
-    if options.seconds is not None:
-        examiner.deadline = time.monotonic() + options.seconds
-    return examiner
+    deadline = None if options.seconds is None else time.monotonic() + options.seconds
+    if options.url is None:
+        return _embedded(provider, options, deadline)
+    return _live(provider, options, deadline, shared)
 
 
-def _live(provider: Provider, options: Options, shared: str | None) -> Examiner:
+def _live(provider: Provider, options: Options, deadline: float | None, shared: str | None) -> Examiner:
     key, special = keys_of(provider.slug, os.environ)
     target: Target = HttpTarget(options.url or provider.base_url, options.timeout)
     if options.record is not None:
@@ -73,28 +75,31 @@ def _live(provider: Provider, options: Options, shared: str | None) -> Examiner:
     return Examiner(
         provider=provider,
         target=target,
-        key=key,
-        keys=special,
+        credentials=Credentials(provider.slug, key, special, may_limit_rate="rate-limit" in options.allow),
         budget=Budget(options.budget, provider.currency, shared, provider.slug),
-        ledger=options.ledger,
-        live=True,
-        allow=options.allow,
-        pace=options.pace,
-        image=options.image,
-        profile=options.profile,
+        settings=SessionSettings(
+            ledger=options.ledger,
+            live=True,
+            pace=options.pace,
+            image=options.image,
+            profile=options.profile,
+            deadline=deadline,
+        ),
     )
 
 
-def _embedded(provider: Provider, options: Options) -> Examiner:
+def embedded_credentials(slug: str) -> Credentials:
+    """Return the keys that the embedded double knows."""
+    return Credentials(slug, EMBEDDED_KEY, EMBEDDED_KEYS)
+
+
+def _embedded(provider: Provider, options: Options, deadline: float | None) -> Examiner:
     double = create_double(Settings(seed=0), Catalog({provider.slug: provider}))
     return Examiner(
         provider=provider,
         target=EmbeddedTarget(create_app(double, calls_out=False), provider.slug),
-        key=EMBEDDED_KEY,
-        keys=EMBEDDED_KEYS,
+        credentials=embedded_credentials(provider.slug),
         budget=Budget(None, provider.currency),
-        ledger=LEDGER,
-        control=CONTROL,
-        profile=options.profile,
+        settings=SessionSettings(ledger=LEDGER, control=CONTROL, profile=options.profile, deadline=deadline),
         now=double.clock.now,
     )

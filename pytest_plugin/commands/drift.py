@@ -104,7 +104,7 @@ def _record(provider: "Provider", options: Options) -> None:
     except CouldNotRun as error:
         raise SettingsError(str(error)) from error
     finally:
-        examiner.target.close()
+        examiner.close()
 
 
 command = Command(

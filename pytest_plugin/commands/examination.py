@@ -7,14 +7,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from qwenmock.pytest_plugin.examiner import report
+from qwenmock.pytest_plugin.examiner.report.content import Report, budget_line, report_of
+from qwenmock.pytest_plugin.examiner.report.files import write
+from qwenmock.pytest_plugin.examiner.report.run import Run, begin
 from qwenmock.pytest_plugin.examiner.results import CouldNotRun
 from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner_factory import choose_providers, create_examiner
 from qwenmock.pytest_plugin.options import GivenOptions, OptionError, Options, key_variable, keys_of, read_options
 from qwenmock.schemas.models import Provider
-from qwenmock.schemas.vocabulary import JSON
 
 CONFORMS, VIOLATIONS = 0, 1
 SHOWN_FAILURES = 5
@@ -39,7 +40,7 @@ def examine(given: GivenOptions) -> int:
     reports = [_examine(provider, options) for provider in providers]
     _summary(console, reports)
     for path in options.reports:
-        report.write(path, reports)
+        write(path, reports)
         console.print(f"report: {path}", markup=False)
     if any(not each["summary"]["conforms"] for each in reports):
         return VIOLATIONS
@@ -48,17 +49,17 @@ def examine(given: GivenOptions) -> int:
     return CONFORMS
 
 
-def _examine(provider: Provider, options: Options) -> dict[str, JSON]:
+def _examine(provider: Provider, options: Options) -> Report:
     examiner = create_examiner(provider, options)
     try:
         examiner.preflight()
-        return report.as_json(_run(examiner), provider)
+        return report_of(_run(examiner), provider)
     finally:
-        examiner.target.close()
+        examiner.close()
 
 
-def _run(examiner: Examiner) -> report.Run:
-    run = report.begin(examiner)
+def _run(examiner: Examiner) -> Run:
+    run = begin(examiner)
     checks = checks_of(examiner.provider)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     errors = Console(stderr=True)
@@ -71,7 +72,7 @@ def _run(examiner: Examiner) -> report.Run:
     return run
 
 
-def _summary(console: Console, reports: list[dict[str, JSON]]) -> None:
+def _summary(console: Console, reports: list[Report]) -> None:
     for each in reports:
         for failure in each["failures"][:SHOWN_FAILURES]:
             console.rule(failure["check"], align="left")
@@ -88,7 +89,7 @@ def _summary(console: Console, reports: list[dict[str, JSON]]) -> None:
     console.print(f"target: {reports[0]['target']}", markup=False)
     for each in reports:
         summary = each["summary"]
-        numbers = (summary[name] for name in ("pass", "fail", "observed", "skipped"))
+        numbers = (summary["pass"], summary["fail"], summary["observed"], summary["skipped"])
         verdict = "[green]conforms" if summary["conforms"] else f"[red]{summary['violations']} failed"
         table.add_row(
             each["provider"],
@@ -102,4 +103,4 @@ def _summary(console: Console, reports: list[dict[str, JSON]]) -> None:
         for reason, count in sorted(each["skipped"].items(), key=lambda item: -item[1])[:10]:
             console.print(f"{each['provider']}: not examined, {count} x: {reason}", markup=False)
         if each["budget"]:
-            console.print(report.budget_line(each), markup=False)
+            console.print(budget_line(each), markup=False)

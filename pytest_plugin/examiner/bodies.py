@@ -1,8 +1,7 @@
-"""Valid bodies, and how to change one place of them."""
+"""Valid bodies, and changes to one place of a body."""
 
 import copy
 from collections.abc import Callable
-from typing import cast
 
 from qwenmock.pytest_plugin.examiner.sample_images import SAMPLES, picture_url
 from qwenmock.schemas.models import Variant
@@ -14,13 +13,13 @@ CALLBACK = "https://example.com/webhooks/image-task-completed"
 
 def example(variant: Variant, model: str | None = None) -> dict[str, JSON]:
     """Return the smallest valid body of a variant, for its first model unless one is named."""
-    body = cast(dict[str, JSON], smallest(variant.request.schema))
+    body: dict[str, JSON] = smallest(variant.request.schema)
     body["model"] = model or variant.models[0]
     return body
 
 
 def smallest(schema: Schema) -> JSON:
-    """Return a small value that the schema accepts: what is required, and nothing else."""
+    """Return a small value that the schema accepts: with the required members only."""
     if "const" in schema:
         return schema["const"]
     if "enum" in schema:
@@ -42,7 +41,7 @@ def _array(schema: Schema) -> JSON:
 
 
 def parts(schema: Schema, counts: dict[str, int]) -> list[JSON]:
-    """Return an array of parts with so many of each member; what must be last is last."""
+    """Return an array of parts with the given number of each member; a part that must be last is last."""
     members = sorted(counts, key=lambda member: "position" in schema["x-parts"][member])
     return [{m: smallest(schema["items"]["properties"][m])} for m in members for _ in range(counts[m])]
 
@@ -73,7 +72,7 @@ _SMALLEST: dict[str, Callable[[Schema], JSON]] = {
 
 
 def largest(schema: Schema) -> JSON:
-    """Return a value with all members that the schema names, and as many and as much as it allows; texts stay short."""
+    """Return a value with all members of the schema, and the most items and highest numbers; texts stay short."""
     if "oneOf" in schema:
         return _object(schema)
     if "properties" in schema:
@@ -86,7 +85,7 @@ def largest(schema: Schema) -> JSON:
 
 
 def put(schema: Schema, body: JSON, path: Path, value: JSON) -> JSON:
-    """Return the body with a value put at the path; what must be there around it is made."""
+    """Return the body with a value at the path; missing containers are added."""
     if not path:
         return value
     changed = copy.deepcopy(body)
@@ -114,7 +113,7 @@ def at(schema: Schema, body: JSON, path: Path) -> JSON:
 
 
 def _holder(schema: Schema, body: JSON, path: Path) -> tuple[JSON, JSON]:
-    """Return the container of the place and its key in there, making the containers on the way."""
+    """Return the container of the place and the key in it, and add missing containers."""
     value = body
     for depth, step in enumerate(path):
         last = depth == len(path) - 1
@@ -132,7 +131,7 @@ def _holder(schema: Schema, body: JSON, path: Path) -> tuple[JSON, JSON]:
 
 
 def _index(items: list[JSON], member: str | None) -> int:
-    """Return which item of an array is meant: the first that holds the member, or else the first."""
+    """Return the index of the first item with the member, or else 0."""
     for index, item in enumerate(items):
         if member is not None and isinstance(item, dict) and member in item:
             return index

@@ -1,4 +1,4 @@
-"""What a run may spend, asked before each request that could be billed."""
+"""The budget of a run: what may be spent, reserved before each request that could be billed."""
 
 import sqlite3
 import weakref
@@ -6,7 +6,7 @@ from contextlib import closing
 from decimal import Decimal
 
 
-class OverBudget(Exception):  # noqa: N818, a reason to skip, no failure
+class OverBudget(Exception):  # noqa: N818, a reason to skip, not a failure
     """A request could cost more than is left.
 
     Attributes:
@@ -25,11 +25,11 @@ class Budget:
     """Money that may be spent.
 
     Args:
-        limit: None for a target that costs nothing.
-        currency: What amounts are in.
-        shared: File of the account, where several processes spend from one budget.
-        name: What it is for, in that file.
-        option: What sets it.
+        limit: The most that may be spent; None for a target that costs nothing.
+        currency: Of all amounts.
+        shared: SQLite file of the budget, if several processes spend from it.
+        name: Of the budget in that file.
+        option: The option that sets it.
 
     """
 
@@ -76,16 +76,16 @@ class Budget:
         return self._read()[2]
 
     def reserve(self, worst: Decimal) -> None:
-        """Set the worst case aside.
+        """Reserve the worst case.
 
         Raises:
-            OverBudget: It does not fit.
+            OverBudget: It exceeds what is left.
 
         """
         self._change(worst, Decimal(0), worst)
 
     def settle(self, worst: Decimal, spent: Decimal) -> None:
-        """Put what was really spent in the place of the worst case."""
+        """Replace a reserved worst case by what was spent."""
         self._change(-worst, spent, Decimal(0))
 
     def _change(self, reserve: Decimal, spend: Decimal, worst: Decimal) -> None:

@@ -1,20 +1,20 @@
-"""What requests must cost, computed from the catalogue and not by the server's billing."""
+"""Expected costs, computed from the catalogue and not by the server's billing."""
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from typing import cast
 
+from qwenmock.pytest_plugin.examiner.json_values import is_object
 from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, select
 from qwenmock.schemas.wording import counted
 
 
 def worst_case(provider: Provider, variant: Variant | None, body: JSON) -> Decimal:
-    """Return what a request may cost if the server takes it, whatever it should do."""
+    """Return the most that a request may cost if the server accepts it, also wrongly."""
     prices = [price.amount or Decimal(0) for price in provider.models.values()]
-    if not isinstance(body, dict):
+    if not is_object(body):
         return Decimal(0)
     price = max(prices)
-    model = cast(dict[str, JSON], body).get("model")
+    model = body.get("model")
     if isinstance(model, str) and model in provider.models:
         price = provider.models[model].amount or Decimal(0)
     counts = [1.0]
@@ -30,7 +30,7 @@ def _is_count(value: JSON) -> bool:
 
 
 def amount_of(value: JSON) -> Decimal:
-    """Return an amount that a target states; NaN, which equals none that is due, where it is no number."""
+    """Return an amount that a target states; NaN, which equals no expected amount, if it is not a number."""
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
@@ -39,7 +39,7 @@ def amount_of(value: JSON) -> Decimal:
 
 
 def charge_of(provider: Provider, model: str, images: int) -> Decimal:
-    """Return what so many images cost."""
+    """Return the cost of some images."""
     return (provider.models[model].amount or Decimal(0)) * images
 
 
@@ -53,17 +53,17 @@ def log_mistakes(provider: Provider, model: str, images: int, log: JSON, *, with
     total = (price * images).quantize(Decimal("0.01"), ROUND_HALF_UP)
     unit = max(price, price.quantize(Decimal("0.01")), key=lambda amount: -amount.as_tuple().exponent)  # type: ignore[operator]
     noun = counted(images, "image")
-    due = {
+    expected = {
         "billing_text": terms.template.format(images=noun, sign=provider.currency_sign, unit_price=unit, total=total),
         "model": model,
         "quota": int(quota),
         "quota_dollar": f"{quota * images / per_dollar:.6f}",
     }
     if not with_dollars:
-        del due["quota_dollar"]
-    stated = {role: next(iter(terms.document.values(role, log)), None) for role in due}
+        del expected["quota_dollar"]
+    stated = {role: next(iter(terms.document.values(role, log)), None) for role in expected}
     return [
         f"{terms.document.roles[role][0][-1]} is {stated[role]!r}, expected {value!r}"
-        for role, value in due.items()
+        for role, value in expected.items()
         if stated[role] != value
     ]

@@ -1,33 +1,57 @@
-"""What an examination can come to, and the tally of it.
+"""The results of an examination, and their tally.
 
-A promise holds, is violated, or there is no verdict: a wrong key, a rate limit or an outage says nothing about a rule.
+A rule holds, is violated, or there is no verdict: a wrong key, a rate limit or an outage proves nothing about a rule.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypedDict
 
 Side: TypeAlias = Literal["accept", "reject"]
+SIDES: tuple[Side, Side] = ("accept", "reject")
+RuleStatus: TypeAlias = Literal["pass", "fail", "observed", "skipped"]
+CheckResult: TypeAlias = Literal["passed", "failed", "skipped"]
+"""The outcome of a check."""
 
 
-class NotExaminable(Exception):  # noqa: N818, a reason to skip, no failure
-    """Something cannot be examined with this target, or came to no verdict; the text is the reason."""
+class NotExaminable(Exception):  # noqa: N818, a reason to skip, not a failure
+    """Something cannot be examined with this target, or has no verdict; the text is the reason."""
 
 
 class ContractViolation(AssertionError):  # noqa: N818, named for what was found
-    """A server breaks a promise; the text names it, the request, and what came back."""
+    """A server breaks a promise; the text states the promise, the request and the answer."""
 
 
 class CouldNotRun(Exception):  # noqa: N818, ends the run with its own exit code
-    """Nothing can be examined at all: no answer, no HTTP, a wrong key."""
+    """Nothing can be examined: no answer, no HTTP, a wrong key."""
 
 
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
-"""What a check runs into where an answer lacks what the check needs, by a rule that is not asserted."""
+"""Errors of a check whose answer lacks what the check needs, by a rule that is not asserted."""
 
 
 def unreadable(error: Exception) -> str:
-    """Return why a check came to no verdict over an answer that lacks what it needs."""
+    """Return why a check has no verdict on an answer that lacks what it needs."""
     return f"an answer lacks what this check needs ({type(error).__name__}: {error})"
+
+
+class SideCounts(TypedDict):
+    """How often one side of a rule was tried, and how often it held."""
+
+    tried: int
+    passed: int
+
+
+class TallyValues(TypedDict):
+    """A tally as JSON."""
+
+    tried: dict[Side, int]
+    passed: dict[Side, int]
+    asserted: bool
+    detail: str
+
+
+def _zero() -> dict[Side, int]:
+    return {"accept": 0, "reject": 0}
 
 
 @dataclass
@@ -35,13 +59,13 @@ class Tally:
     """How often a rule was tried on each side, and how often it held.
 
     Attributes:
-        asserted: Whether what did not hold counts; what is only assumed is merely observed on a live target.
-        detail: What came instead, the first time that it did not hold.
+        asserted: Whether the first failure is a violation; an assumed rule is only observed on a live target.
+        detail: What came instead at the first failure.
 
     """
 
-    tried: dict[str, int] = field(default_factory=lambda: {"accept": 0, "reject": 0})
-    passed: dict[str, int] = field(default_factory=lambda: {"accept": 0, "reject": 0})
+    tried: dict[Side, int] = field(default_factory=_zero)
+    passed: dict[Side, int] = field(default_factory=_zero)
     asserted: bool = True
     detail: str = ""
 
@@ -53,8 +77,8 @@ class Tally:
             self.asserted, self.detail = asserted, detail[:500]
 
     @property
-    def status(self) -> str:
-        """`pass`, `fail`, `observed` or `skipped`."""
+    def status(self) -> RuleStatus:
+        """What the tries prove."""
         if not any(self.tried.values()):
             return "skipped"
         if self.tried == self.passed:
@@ -62,8 +86,8 @@ class Tally:
         return "fail" if self.asserted else "observed"
 
     def add(self, other: "Tally") -> None:
-        """Take another tally of the same rule in."""
-        for side in ("accept", "reject"):
+        """Add another tally of the same rule."""
+        for side in SIDES:
             self.tried[side] += other.tried[side]
             self.passed[side] += other.passed[side]
         if other.detail and not (self.detail and self.asserted):

@@ -3,16 +3,23 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, cast
+from typing import NotRequired, TypedDict
 
+import pytest
 from hypothesis.errors import HypothesisException
 
 from qwenmock import contract_tests
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
-from qwenmock.pytest_plugin.examiner.results import UNREADABLE, ContractViolation, NotExaminable, unreadable
+from qwenmock.pytest_plugin.examiner.results import (
+    UNREADABLE,
+    CheckResult,
+    ContractViolation,
+    NotExaminable,
+    unreadable,
+)
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import TargetError
 from qwenmock.schemas.models import Provider, Rule, Variant
@@ -21,17 +28,25 @@ TASKS = "contract_tasks"
 COSTLY = "contract_costly"
 COSTLY_ORDER = ("billing", "pictures", "boundaries", "generated")
 SINGLE = frozenset({"required", "not", "const", "minimum", "maximum", "oneOf", "encoding", "minItems", "text.minItems"})
-"""Keywords that one value keeps; of the others there are several to try."""
+"""Keywords that only one value keeps just so; for the others there are several values to try."""
+
+
+class Arguments(TypedDict):
+    """The arguments of a contract test."""
+
+    contract_provider: Provider
+    contract_variant: NotRequired[Variant]
+    contract_rule: NotRequired[Rule]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One contract test with its arguments.
+    """A contract test with its arguments.
 
     Attributes:
-        name: As pytest would call it.
-        module: Where it stands.
-        costly: Whether it comes after all others: it costs most and says least.
+        name: In pytest's notation.
+        module: Where it is defined.
+        costly: Whether it runs after all others, because it costs most and proves least.
 
     """
 
@@ -43,20 +58,20 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a check: `passed`, `failed` or `skipped`, and why."""
+    """The outcome of a check, and why it failed or was skipped."""
 
     check: Check
-    result: str
+    result: CheckResult
     text: str
 
 
-def arguments(provider: Provider, names: Iterable[str], marks: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the arguments that a contract test is to be run with.
+def arguments(provider: Provider, names: Iterable[str], marks: Iterable[str]) -> list[Arguments]:
+    """Return the arguments of each run of a contract test.
 
     Args:
-        provider: Whose contract.
+        provider: The provider to examine.
         names: The test's parameters.
-        marks: Its marks.
+        marks: The names of its marks.
 
     """
     tasks_only, costly = TASKS in marks, COSTLY in marks
@@ -79,14 +94,12 @@ def arguments(provider: Provider, names: Iterable[str], marks: Iterable[str]) ->
     return [{"contract_provider": provider}]
 
 
-def label(values: dict[str, Any]) -> str:
-    """Return what tells one run of a test from the others: the rule, the variant or the provider."""
-    rule: Rule | None = values.get("contract_rule")
-    variant: Variant | None = values.get("contract_variant")
-    if rule is not None:
-        return rule.id
+def label(values: Arguments) -> str:
+    """Return what identifies one run of a test: the rule, the variant or the provider."""
+    if "contract_rule" in values:
+        return values["contract_rule"].id
     slug = values["contract_provider"].slug
-    return slug if variant is None else f"{slug}/{variant.name}"
+    return f"{slug}/{values['contract_variant'].name}" if "contract_variant" in values else slug
 
 
 def checks_of(provider: Provider) -> list[Check]:
@@ -104,7 +117,7 @@ def checks_of(provider: Provider) -> list[Check]:
 
 
 def rank(module: str) -> int:
-    """Return when a module's costly tests have their turn: what says most for its money comes first."""
+    """Return the place of a module's costly tests: those that prove most for their money come first."""
     name = module.rpartition("test_")[2]
     return COSTLY_ORDER.index(name) if name in COSTLY_ORDER else len(COSTLY_ORDER)
 
@@ -113,42 +126,58 @@ def _checks_in(module: ModuleType, provider: Provider) -> Iterator[Check]:
     for name, function in vars(module).items():
         if not name.startswith("test_"):
             continue
-        marks = _marks(function) + _marks(module)
+        marks = [*_marks(function), *_marks(module)]
         named = [mark.name for mark in marks]
         names = list(inspect.signature(function).parameters)
-        rows = [(mark.args[0], value) for mark in marks if mark.name == "parametrize" for value in mark.args[1]]
         for values in arguments(provider, names, named):
-            for parameter, value in rows or [("", None)]:
-                yield _check(name, function, names, {**values, parameter: value}, COSTLY in named)
+            for parameters in _parametrized(marks):
+                run = _runner(function, names, {**values, **parameters})
+                yield Check(f"{name}[{label(values)}]", function.__module__, COSTLY in named, run)
 
 
-def _marks(marked: object) -> list[Any]:
-    found: Any = getattr(marked, "pytestmark", [])
-    return list(cast(list[Any], found)) if isinstance(found, list) else [found]
+def _marks(marked: object) -> Sequence[pytest.Mark]:
+    found: list[pytest.Mark] | pytest.MarkDecorator = getattr(marked, "pytestmark", [])
+    return found if isinstance(found, list) else [found.mark]
 
 
-def _check(name: str, function: Callable[..., None], names: list[str], values: dict[str, Any], costly: bool) -> Check:
+def _parametrized(marks: Sequence[pytest.Mark]) -> list[dict[str, object]]:
+    """Return the arguments of each run that `parametrize` asks for; one without arguments if there is none."""
+    rows: list[dict[str, object]] = [
+        {mark.args[0]: value} for mark in marks if mark.name == "parametrize" for value in mark.args[1]
+    ]
+    return rows or [{}]
+
+
+def _runner(
+    function: Callable[..., None], names: Iterable[str], values: Mapping[str, object]
+) -> Callable[[Examiner], None]:
     def run(examiner: Examiner) -> None:
         given = {**values, "contract_examiner": examiner}
-        function(**{parameter: given[parameter] for parameter in names})
+        function(**{name: given[name] for name in names})
 
-    return Check(f"{name}[{label(values)}]", function.__module__, costly, run)
+    return run
 
 
 def run_checks(examiner: Examiner, checks: Iterable[Check]) -> Iterator[Outcome]:
-    """Run checks one after another and yield what comes of each."""
+    """Run checks one after another and yield the outcome of each."""
     for check in checks:
-        try:
-            check.run(examiner)
-        except ContractViolation as violation:
-            yield Outcome(check, "failed", str(violation))
-        except (NotExaminable, OverBudget) as reason:
-            yield Outcome(check, "skipped", examiner.masked(str(reason)))
-        except TargetError as error:
-            yield Outcome(check, "skipped", examiner.masked(f"no verdict: {error}"))
-        except UNREADABLE as error:
-            yield Outcome(check, "skipped", examiner.masked(unreadable(error)))
-        except (AssertionError, HypothesisException) as failure:
-            yield Outcome(check, "failed", examiner.masked(str(failure)))
-        else:
-            yield Outcome(check, "passed", "")
+        result, text = _result_of(check, examiner)
+        yield Outcome(check, result, text)
+
+
+def _result_of(check: Check, examiner: Examiner) -> tuple[CheckResult, str]:
+    """Run a check and classify what it raises; an error that is not listed here is one of the examiner's own."""
+    mask = examiner.credentials.mask
+    try:
+        check.run(examiner)
+    except ContractViolation as violation:
+        return "failed", str(violation)
+    except (NotExaminable, OverBudget) as reason:
+        return "skipped", mask(str(reason))
+    except TargetError as error:
+        return "skipped", mask(f"no verdict: {error}")
+    except UNREADABLE as error:
+        return "skipped", mask(unreadable(error))
+    except (AssertionError, HypothesisException) as failure:
+        return "failed", mask(str(failure))
+    return "passed", ""

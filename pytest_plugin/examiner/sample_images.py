@@ -1,4 +1,4 @@
-"""Images to send: of any format, size in pixels and length in bytes, made here so that nothing needs the network."""
+"""Images to send, of any format, size in pixels and length in bytes, made without the network."""
 
 import base64
 import hashlib
@@ -40,7 +40,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 PNG_END = _chunk(b"IEND", b"")
-"""The last chunk. Readers do without it, and so take a picture that is cut off there for whole."""
+"""The last chunk. Readers accept an image that is cut off before it."""
 
 
 def _png(width: int, height: int) -> bytes:
@@ -53,7 +53,7 @@ def _png(width: int, height: int) -> bytes:
 
 @lru_cache(maxsize=4)
 def picture_of_length(length: int, width: int = 768, height: int = 512) -> bytes:
-    """Return a PNG of exactly so many bytes: a private chunk, which every reader passes over, fills it up."""
+    """Return a PNG of exactly so many bytes: a private chunk, which every reader ignores, fills it up."""
     small = _png(width, height)
     filling = length - len(small) - 12
     if filling < 0:
@@ -73,13 +73,13 @@ def picture_url(media_type: str = "image/png", width: int = 768, height: int = 5
 
 
 SAMPLES = ("https://example.com/image1.png", "http://example.com/image2.png")
-"""Addresses that stand for any picture. For a live target, that of a real one takes their place."""
+"""URLs that stand for any image. A live target gets that of a real image instead."""
 HOSTED: dict[str, str] = {}
-"""Addresses that stand for pictures where only addresses are accepted, and the pictures as data URLs."""
+"""URLs that stand for images where only URLs are accepted, and the images as data URLs."""
 
 
 def hosted_url(url: str) -> str:
-    """Return an address for a data URL's picture. Nothing is there: before it is sent, a real one takes its place."""
+    """Return a URL for a data URL's image. Nothing is there: a real URL replaces it before it is sent."""
     address = f"https://pictures.example.com/{hashlib.sha256(url.encode()).hexdigest()[:24]}.png"
     HOSTED[address] = url
     return address
@@ -89,19 +89,19 @@ def read_png(data: bytes) -> tuple[int, int]:
     """Return width and height of a PNG, having decoded all of it.
 
     Raises:
-        ValueError: It is none, or is damaged.
+        ValueError: It is not a PNG, or damaged.
 
     """
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
-        raise ValueError(f"the picture does not begin as a PNG does, but with {data[:8]!r}")
+        raise ValueError(f"the image does not begin like a PNG, but with {data[:8]!r}")
     if PNG_END not in data:
-        raise ValueError("the picture ends before its last chunk")
+        raise ValueError("the image ends before its last chunk")
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             return image.size
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"the picture does not decode: {error}") from error
+        raise ValueError(f"the image does not decode: {error}") from error
 
 
 @lru_cache(maxsize=256)

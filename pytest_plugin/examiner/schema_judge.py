@@ -1,7 +1,7 @@
 """Which rules a document breaks: the examiner's own reading of the schemas.
 
 The server's validation is not used, or a mistake in it would pass for agreement. Rules of a value of the wrong type
-are not looked at: a string for an integer breaks `type`, and nothing else.
+are ignored: a string for an integer breaks `type`, and nothing else.
 """
 
 import base64
@@ -11,17 +11,18 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TypeAlias, cast
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from PIL import Image
 
+from qwenmock.pytest_plugin.examiner.json_values import is_array, is_object
 from qwenmock.pytest_plugin.examiner.sample_images import FORMATS, HOSTED
 from qwenmock.schemas.models import Document, Rule
 from qwenmock.schemas.vocabulary import JSON, Path, Schema
 
 Breach: TypeAlias = tuple[Path, str]
-"""Where, and which keyword."""
+"""A place and a keyword."""
 
 
 def broken_rules(document: Document, value: JSON) -> set[Rule]:
@@ -30,7 +31,7 @@ def broken_rules(document: Document, value: JSON) -> set[Rule]:
 
 
 def breaches(schema: Schema, value: JSON, path: Path) -> Iterator[Breach]:
-    """Yield what a value breaks, in no order that means anything."""
+    """Yield what a value breaks, in no particular order."""
     if "not" in schema:
         yield path, "not"
         return
@@ -45,10 +46,10 @@ def breaches(schema: Schema, value: JSON, path: Path) -> Iterator[Breach]:
         yield from ((path, keyword) for keyword in _text(schema, value))
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from ((path, keyword) for keyword in _number(schema, value))
-    elif isinstance(value, list):
-        yield from _array(schema, cast(list[JSON], value), path)
-    elif isinstance(value, dict):
-        yield from _object(schema, cast(dict[str, JSON], value), path)
+    elif is_array(value):
+        yield from _array(schema, value, path)
+    elif is_object(value):
+        yield from _object(schema, value, path)
 
 
 def _types(named: str | list[str]) -> set[str]:
@@ -56,7 +57,7 @@ def _types(named: str | list[str]) -> set[str]:
 
 
 def _kinds(value: JSON) -> set[str]:
-    """Return the type names that a value goes by; 2.0 is an integer, true is none."""
+    """Return the types of a value; 2.0 is an integer, true is not."""
     if value is None:
         return {"null"}
     if isinstance(value, bool):
@@ -135,7 +136,7 @@ def _image(spec: dict[str, JSON], value: str) -> Iterator[str]:
 
 
 class _Frozen(dict[str, JSON]):
-    """A specification that a cache can be keyed by."""
+    """A specification that can be the key of a cache."""
 
     def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return hash(repr(self))
@@ -143,7 +144,7 @@ class _Frozen(dict[str, JSON]):
 
 @lru_cache(maxsize=512)
 def _bytes(spec: _Frozen, value: str) -> tuple[str, ...]:
-    """Return what a data URL breaks. Decoding is dear, and the same few images are sent again and again."""
+    """Return what a data URL breaks; cached, because decoding is slow and the same few images are sent many times."""
     head, comma, text = value.partition(",")
     if not comma or not head.endswith(";base64"):
         return ("encoding",)
@@ -158,7 +159,7 @@ def _bytes(spec: _Frozen, value: str) -> tuple[str, ...]:
             name, (width, height) = image.format, image.size
             image.load()
     except Image.UnidentifiedImageError:
-        # A GIF that is cut off within its header is unidentified too, but nobody sends that one.
+        # A GIF that is cut off within its header is unidentified too, but the examiner sends none.
         return ("mediaTypes",)
     except (OSError, SyntaxError):
         return ("integrity",)
@@ -209,7 +210,8 @@ def _array(schema: Schema, value: list[JSON], path: Path) -> Iterator[Breach]:
         yield path, "minItems"
     if len(value) > schema.get("maxItems", len(value)):
         yield path, "maxItems"
-    for member, spec in cast(dict[str, dict[str, JSON]], schema.get("x-parts", {})).items():
+    specs: dict[str, dict[str, JSON]] = schema.get("x-parts", {})
+    for member, spec in specs.items():
         held = [isinstance(item, dict) and member in item for item in value]
         if sum(held) < spec.get("minItems", 0):
             yield path, f"{member}.minItems"
@@ -225,9 +227,10 @@ def _object(schema: Schema, value: dict[str, JSON], path: Path) -> Iterator[Brea
     for name in schema.get("required", ()):
         if name not in value:
             yield (*path, name), "required"
-    branches = cast(list[dict[str, list[str]]], schema.get("oneOf", []))
+    branches: list[dict[str, list[str]]] = schema.get("oneOf", [])
     if branches and sum(branch["required"][0] in value for branch in branches) != 1:
         yield path, "oneOf"
-    for name, member in cast(dict[str, Schema], schema.get("properties", {})).items():
+    members: dict[str, Schema] = schema.get("properties", {})
+    for name, member in members.items():
         if name in value:
             yield from breaches(member, value[name], (*path, name))

@@ -7,25 +7,26 @@ and makes the rest simple; the judge looks at the finished body again, also afte
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, cast
 
 from hypothesis import strategies as st
 
 from qwenmock.pytest_plugin.examiner import sample_images
 from qwenmock.pytest_plugin.examiner.bodies import CALLBACK, PROMPT
-from qwenmock.pytest_plugin.examiner.boundaries import Edit, describe, edits_of
+from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit, describe
+from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
+from qwenmock.pytest_plugin.examiner.json_values import is_object
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
-from qwenmock.schemas.models import Provider, Rule, Variant
+from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, Schema
 
 LONGEST = 200
-"""Characters of a random text that has no limit of its own."""
+"""Characters of a random text without a limit."""
 
 TEXT = st.characters(exclude_categories=("Cs",))
 
 
 class Body(dict[str, JSON]):
-    """A body that is shown in short: with its images it would fill pages, and a failure prints it as `curl`."""
+    """A body with a short representation: its images would fill pages, and a failure prints it as `curl`."""
 
     def __repr__(self) -> str:
         return describe(dict(self))
@@ -58,8 +59,8 @@ def _object(schema: Schema) -> st.SearchStrategy[JSON]:
 
 def _array(schema: Schema) -> st.SearchStrategy[JSON]:
     if "x-parts" not in schema:
-        least = schema.get("minItems", 0)
-        return st.lists(values(schema["items"]), min_size=least, max_size=schema.get("maxItems", least + 2))
+        fewest = schema.get("minItems", 0)
+        return st.lists(values(schema["items"]), min_size=fewest, max_size=schema.get("maxItems", fewest + 2))
     groups = {
         member: st.lists(
             st.fixed_dictionaries({member: values(schema["items"]["properties"][member])}),
@@ -71,7 +72,7 @@ def _array(schema: Schema) -> st.SearchStrategy[JSON]:
     positioned = any("position" in spec for spec in schema["x-parts"].values())
 
     @st.composite
-    def arranged(draw: Callable[[Any], Any]) -> JSON:
+    def arranged(draw: st.DrawFn) -> JSON:
         drawn = {member: draw(group) for member, group in groups.items()}
         ordered = sorted(drawn, key=lambda member: "position" in schema["x-parts"][member])
         items = [item for member in ordered for item in drawn[member]]
@@ -88,13 +89,13 @@ def _string(schema: Schema) -> st.SearchStrategy[JSON]:
         return st.builds("{}*{}".format, sides, sides)
     if "x-callback" in schema:
         return st.just(CALLBACK)
-    least = schema.get("minLength", 0)
-    most = schema.get("maxLength", LONGEST)
+    shortest = schema.get("minLength", 0)
+    longest = schema.get("maxLength", LONGEST)
     edge: st.SearchStrategy[int] = st.sampled_from(
-        [size for size in (most, most + schema.get("x-truncate", 0)) if size > LONGEST] or [least]
+        [size for size in (longest, longest + schema.get("x-truncate", 0)) if size > LONGEST] or [shortest]
     )
     long = st.builds(_repeated, edge, TEXT)
-    return st.one_of(st.text(TEXT, min_size=least, max_size=min(most, LONGEST)), long)
+    return st.one_of(st.text(TEXT, min_size=shortest, max_size=min(longest, LONGEST)), long)
 
 
 def _repeated(times: int, character: str) -> str:
@@ -104,17 +105,16 @@ def _repeated(times: int, character: str) -> str:
 def _pictures(spec: dict[str, JSON]) -> list[str]:
     found = [url for url in sample_images.SAMPLES if url.partition(":")[0] in spec["schemes"]]
     if "data" in spec["schemes"]:
-        least = max(spec["minWidth"], spec["minHeight"])
+        side = max(spec["minWidth"], spec["minHeight"])
         found += [
-            sample_images.picture_url(kind, least + 64 * place, least + 16)
+            sample_images.picture_url(kind, side + 64 * place, side + 16)
             for place, kind in enumerate(spec["mediaTypes"])
         ]
     return found
 
 
 def _number(schema: Schema) -> st.SearchStrategy[JSON]:
-    least, most = schema.get("minimum"), schema.get("maximum")
-    whole = st.integers(least, most)
+    whole = st.integers(schema.get("minimum"), schema.get("maximum"))
     # 2.0 is an integer in JSON Schema; a server must count and bill it as one.
     return st.one_of(whole, whole.filter(lambda value: abs(value) < 2**53).map(float))
 
@@ -131,7 +131,7 @@ _STRATEGIES: dict[str, Callable[[Schema], st.SearchStrategy[JSON]]] = {
 
 
 def mutants(provider: Provider, variant: Variant) -> st.SearchStrategy[tuple[Edit, dict[str, JSON]]]:
-    """Return a strategy for bodies that break exactly the rule of the edit that comes with them."""
+    """Return a strategy for pairs of an edit and a body that breaks exactly the edit's rule."""
     rejecting = {
         rule: [
             e
@@ -143,11 +143,11 @@ def mutants(provider: Provider, variant: Variant) -> st.SearchStrategy[tuple[Edi
     rules = [rule for rule, found in rejecting.items() if found]
 
     @st.composite
-    def mutant(draw: Callable[[Any], Any]) -> tuple[Edit, dict[str, JSON]]:
-        rule = cast(Rule, draw(st.sampled_from(rules)))
-        edit = cast(Edit, draw(st.sampled_from(rejecting[rule])))
+    def mutant(draw: st.DrawFn) -> tuple[Edit, dict[str, JSON]]:
+        rule = draw(st.sampled_from(rules))
+        edit = draw(st.sampled_from(rejecting[rule]))
         body = edit.change(draw(bodies(variant)))
-        return edit, Body(cast(dict[str, JSON], body)) if isinstance(body, dict) else body
+        return edit, Body(body) if is_object(body) else body
 
     return mutant().filter(lambda drawn: broken_rules(variant.request, drawn[1]) == {drawn[0].rule})
 
@@ -169,11 +169,11 @@ UNPARSABLE: tuple[bytes, ...] = (
     b"NaN",
     b'{"n": 01}',
 )
-"""Bodies that are no JSON, or none that a server may be asked to take."""
+"""Bodies that are not JSON, or that a server need not accept."""
 
 
 def nearly_json(body: bytes) -> Iterator[tuple[bytes, bool]]:
-    """Yield what is a valid body but for one slip, and whether that is one which some parsers let pass."""
+    """Yield valid bodies with one slip of syntax, and whether some parsers accept the slip."""
     prompt = PROMPT.encode()
     strict = [
         body[:-1],
@@ -185,14 +185,14 @@ def nearly_json(body: bytes) -> Iterator[tuple[bytes, bool]]:
         body.replace(b'":', b'"=', 1),
         body.replace(prompt, prompt + b"\n"),
     ]
-    # Go's decoder stops after the first document, and puts a replacement character for bytes that are no UTF-8.
+    # Go's decoder stops after the first document, and puts a replacement character for bytes that are not UTF-8.
     lenient = [body + body, body + b"}", body.replace(prompt, b"caf\xe9")]
     slips = [(slip, False) for slip in strict] + [(slip, True) for slip in lenient]
     yield from ((slip, passes) for slip, passes in slips if _is_not_json(slip))
 
 
 def _is_not_json(data: bytes) -> bool:
-    """Tell whether a body cannot be parsed."""
+    """Return whether a body cannot be parsed."""
     try:
         json.loads(data)
     except (ValueError, RecursionError):
@@ -201,5 +201,5 @@ def _is_not_json(data: bytes) -> bool:
 
 
 def unparsable() -> st.SearchStrategy[bytes]:
-    """Return a strategy for bodies that are no JSON."""
+    """Return a strategy for bodies that are not JSON."""
     return st.one_of(st.sampled_from(UNPARSABLE), st.binary(max_size=50).filter(_is_not_json))

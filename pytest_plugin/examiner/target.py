@@ -1,4 +1,4 @@
-"""What is examined: the double inside this process, or any server over HTTP."""
+"""The target of an examination: the double in this process, or any server over HTTP."""
 
 import asyncio
 import time
@@ -15,18 +15,18 @@ from qwenmock.schemas.vocabulary import JSON
 
 TIMEOUT_SECONDS = 45.0
 WHOLE_SECONDS = 10.0
-"""How long an answer that has begun may take, where the timeout is not shorter."""
+"""The most that an answer may take after it has begun, unless the timeout is shorter."""
 ORIGIN = "http://127.0.0.1:4010"
-"""Where the embedded double believes it is; nothing listens there."""
+"""Origin of the embedded double's URLs; nothing listens there."""
 
 
 class TargetError(Exception):
-    """The target could not be asked, or did not answer in HTTP."""
+    """The target could not be reached, or did not answer in HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as it came.
+    """An answer.
 
     Attributes:
         headers: By lower-case name.
@@ -43,18 +43,23 @@ class Reply:
         """Return the body as JSON.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is not JSON.
 
         """
         return orjson.loads(self.body)
+
+    @property
+    def excerpt(self) -> str:
+        """The beginning of the body, as text."""
+        return self.body[:500].decode("utf-8", "replace")
 
 
 class Target(Protocol):
     """Something that answers requests.
 
     Attributes:
-        name: What it is, for reports.
-        base_url: What stands in for the provider's production base URL.
+        name: For reports.
+        base_url: Replaces the provider's production base URL.
 
     """
 
@@ -65,18 +70,22 @@ class Target(Protocol):
         """Send one request to an absolute URL and return the answer.
 
         Raises:
-            TargetError: There was none.
+            TargetError: No answer came.
 
         """
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...
 
 
 class EmbeddedTarget:
-    """An ASGI application in this process: no socket, no thread."""
+    """An ASGI application in this process: no socket, no thread.
+
+    It calls the application itself and not through httpx.ASGITransport, which is slower: 8300 requests against 3500 in
+    a second of processor time, and 197 against 170 in a whole examination with profile `smoke`.
+    """
 
     def __init__(self, app: ASGIApp, slug: str) -> None:
         self.name = "the embedded double"
@@ -131,7 +140,7 @@ class EmbeddedTarget:
         return Reply(status, received, b"".join(chunks), time.perf_counter() - started)
 
     def close(self) -> None:
-        """End what the application left running, and the loop that it ran on."""
+        """Cancel the tasks that the application left, and close the event loop."""
         left = asyncio.all_tasks(self._loop)
         for task in left:
             task.cancel()
@@ -150,7 +159,7 @@ class HttpTarget:
         self._client = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=True)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
-        """Send one request; an answer that has begun must be whole within some seconds."""
+        """Send one request; an answer that has begun must be complete within some seconds."""
         where = f"{method} {url.partition('?')[0][:200]}"
         started = time.perf_counter()
         try:
@@ -160,7 +169,7 @@ class HttpTarget:
                 for chunk in response.iter_bytes():
                     chunks.append(chunk)
                     if time.perf_counter() - begun > self._whole_seconds:
-                        late = f"the answer is not whole {self._whole_seconds:g} s after it began"
+                        late = f"the answer is incomplete {self._whole_seconds:g} s after it began"
                         raise TargetError(f"{where}: {late}")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
             raise TargetError(f"{where}: {type(error).__name__}: {error}") from error

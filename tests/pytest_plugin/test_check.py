@@ -22,8 +22,9 @@ from qwenmock.mockserver.net.guarded_client import Outbound
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import HttpTarget
-from qwenmock.pytest_plugin.examiner_factory import EMBEDDED_KEY, EMBEDDED_KEYS, create_examiner
+from qwenmock.pytest_plugin.examiner_factory import EMBEDDED_KEY, create_examiner, embedded_credentials
 from qwenmock.pytest_plugin.options import Options, key_variable
 from qwenmock.schemas.catalog import load
 from qwenmock.schemas.models import Provider
@@ -170,7 +171,8 @@ def run_curl(command: str, keys: Mapping[str, str]) -> str:
 
 def examiner_at(origin: str, provider: Provider, **more: Any) -> Examiner:
     target = HttpTarget(f"{origin}/{provider.slug}")
-    return Examiner(provider, target, EMBEDDED_KEY, EMBEDDED_KEYS, Budget(None, provider.currency), **more)
+    settings = SessionSettings(**more)
+    return Examiner(provider, target, embedded_credentials(provider.slug), Budget(None, provider.currency), settings)
 
 
 @pytest.mark.parametrize(
@@ -191,9 +193,9 @@ def test_printed_curl_reproduces(slug: str, due: int, answered: int, check_name:
     with serving(app) as port:
         examiner = examiner_at(f"http://127.0.0.1:{port}", provider)
         told = [outcome.text for outcome in run_checks(examiner, checks) if outcome.result == "failed"]
-        examiner.target.close()
+        examiner.close()
         curl = next(text.splitlines()[-1] for text in told if shown in text)
-        variables = {key_variable(slug, purpose): key for purpose, key in examiner.keys.items()}
+        variables = {key_variable(slug, purpose): key for purpose, key in examiner.credentials.special.items()}
         assert run_curl(curl, {**variables, key_variable(slug): EMBEDDED_KEY}) == str(answered), curl
     assert "sk-mock" not in curl
 
@@ -211,16 +213,16 @@ def test_embedded_examination_calls_nobody(monkeypatch: pytest.MonkeyPatch) -> N
     examiner = create_examiner(provider, Options())
     checks = [check for check in checks_of(provider) if "callback_url" in check.name]
     assert {outcome.result for outcome in run_checks(examiner, checks)} == {"passed"}
-    examiner.advance(1)
-    examiner.balance()
-    examiner.target.close()
+    examiner.control.advance(1)
+    examiner.control.balance()
+    examiner.close()
     assert called == []
 
 
 def test_forms_of_a_key_are_masked() -> None:
     provider = load()["nebula"]
     examiner = examiner_at("http://127.0.0.1:9", provider)
-    told = examiner.masked("sk-mock, sk-mock-empty, sk-mockery, SK-MOCK, k-mock")
+    told = examiner.credentials.mask("sk-mock, sk-mock-empty, sk-mockery, SK-MOCK, k-mock")
     name = "QWENMOCK_NEBULA_KEY"
     assert told == f"${name}, ${name}_EMPTY, ${{{name}}}ery, ${{{name}^^}}, ${{{name}#?}}"
 
@@ -231,7 +233,7 @@ def test_live_target_is_given_pictures_that_are_there(server: RunningServer, con
     examiner = examiner_at(server.origin, provider, live=True, image=real)
     checks = [check for check in checks_of(provider) if "image/schemes" in check.name]
     outcomes = list(run_checks(examiner, checks))
-    examiner.target.close()
+    examiner.close()
     assert [outcome.text for outcome in outcomes if outcome.result == "failed"] == []
     assert any("nothing is there" in outcome.text for outcome in outcomes)
     taken = [json.dumps(entry["request"]) for entry in control.get("/journal?status=200").json()]
@@ -248,7 +250,7 @@ def test_live_target_is_not_asked_for_models_that_others_sell(server: RunningSer
     examiner = examiner_at(server.origin, provider, live=True)
     checks = [check for check in checks_of(provider) if "simplified/model/enum" in check.name]
     assert {outcome.result for outcome in run_checks(examiner, checks)} == {"passed"}
-    examiner.target.close()
+    examiner.close()
     sent = {entry["request"]["model"] for entry in control.get("/journal").json()}
     sold = {model for other in load() for model in other.models}
     assert sent & sold == {"qwen-image-plus"}

@@ -11,7 +11,7 @@ import pytest
 from qwenmock import fixtures
 from qwenmock.mockserver.accounts.pricing import billing_log
 from qwenmock.pytest_plugin.examiner.bodies import example
-from qwenmock.pytest_plugin.examiner.boundaries import edits_of
+from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.schemas import catalog
 from qwenmock.schemas.errors import CatalogError

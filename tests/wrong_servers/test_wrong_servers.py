@@ -15,8 +15,9 @@ from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.runner import Check, checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
-from qwenmock.pytest_plugin.examiner_factory import CONTROL, EMBEDDED_KEY, EMBEDDED_KEYS, LEDGER
+from qwenmock.pytest_plugin.examiner_factory import CONTROL, LEDGER, embedded_credentials
 from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.models import Provider
 
@@ -55,10 +56,14 @@ def examiner_of(fault: Fault | None, slug: str, seed: int = 0, profile: str = "c
     right = Fault("right", slug)
     app, double = (fault or right).server(provider, seed)
     target = EmbeddedTarget(app, slug)
-    budget = Budget(None, provider.currency)
-    examiner = Examiner(provider, target, EMBEDDED_KEY, EMBEDDED_KEYS, budget, LEDGER, CONTROL, profile=profile)
-    examiner.now = double.clock.now
-    return examiner
+    return Examiner(
+        provider=provider,
+        target=target,
+        credentials=embedded_credentials(slug),
+        budget=Budget(None, provider.currency),
+        settings=SessionSettings(ledger=LEDGER, control=CONTROL, profile=profile),
+        now=double.clock.now,
+    )
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -71,7 +76,7 @@ def test_wrong_server_is_found(name: str) -> None:
     try:
         found = next((o for o in run_checks(examiner, ordered) if o.result == "failed"), None)
     finally:
-        examiner.target.close()
+        examiner.close()
     assert found is not None
 
 
@@ -86,7 +91,7 @@ def test_right_server_is_not_accused(slug: str, seed: int) -> None:
     try:
         outcomes = list(run_checks(examiner, checks(slug)))
     finally:
-        examiner.target.close()
+        examiner.close()
     # A check that cannot read a right answer would be a mistake of its own.
     accused = [o.text for o in outcomes if o.result == "failed" or o.text.startswith("an answer lacks")]
     assert accused == []
@@ -101,5 +106,5 @@ def test_no_check_needs_another_before_it(slug: str) -> None:
         try:
             accused += [outcome.text for outcome in run_checks(examiner, [check]) if outcome.result == "failed"]
         finally:
-            examiner.target.close()
+            examiner.close()
     assert accused == []

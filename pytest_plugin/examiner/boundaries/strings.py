@@ -1,0 +1,111 @@
+"""Strings: listed values, lengths, sizes, image URLs, callback URLs."""
+
+from qwenmock.pytest_plugin.examiner.bodies import smallest
+from qwenmock.pytest_plugin.examiner.boundaries.near_misses import near_misses
+from qwenmock.pytest_plugin.examiner.boundaries.values import WIDE, Values
+from qwenmock.schemas.models import Rule
+from qwenmock.schemas.vocabulary import Schema
+
+
+def enum(subschema: Schema, _rule: Rule) -> Values:
+    """Return the listed values, and near misses of each."""
+    accepted: list[str] = list(subschema["enum"])
+    refused: list[str] = []
+    for value in accepted:
+        refused += near_misses(value)
+    return list(accepted), [value for value in dict.fromkeys(refused) if value not in accepted]
+
+
+def const(subschema: Schema, _rule: Rule) -> Values:
+    """Return the one value, and near misses."""
+    value = subschema["const"]
+    others = (
+        [*near_misses(value), *({"user": ["assistant", "system"]}.get(value, ()))] if isinstance(value, str) else []
+    )
+    return [value], others
+
+
+def min_length(subschema: Schema, _rule: Rule) -> Values:
+    """Return texts of the shortest length, and one that is shorter."""
+    shortest = subschema["minLength"]
+    return ["a" * shortest, "猫" * shortest, WIDE * shortest], ["a" * (shortest - 1)]
+
+
+def max_length(subschema: Schema, _rule: Rule) -> Values:
+    """Return texts of the longest length, and longer ones."""
+    longest = subschema["maxLength"]
+    if "x-callback" in subschema:
+        start = "https://example.com/"
+        return [start.ljust(longest, "a")], [start.ljust(longest + 1, "a"), start.ljust(longest * 2, "a")]
+    return (
+        ["a" * longest, "猫" * longest, WIDE * longest, "e\N{COMBINING ACUTE ACCENT}" * (longest // 2)],
+        ["a" * (longest + 1), "猫" * (longest + 1), WIDE * (longest + 1), "a" * (longest * 2)],
+    )
+
+
+def truncate(subschema: Schema, _rule: Rule) -> Values:
+    """Return texts around the length at which they are cut; all are accepted."""
+    longest = subschema["x-truncate"]
+    return ["a" * longest, "a" * (longest + 1), "猫" * (longest + 1), WIDE * (longest + 1), "a" * (longest * 3)], []
+
+
+URLS = (
+    "https://example.com/image1.png",
+    "https://example.com/a/b.jpeg?x=1",
+    "https://example.com/download",
+    "https://example.com/photo.JPG",
+    "https://example.com/图片.png",
+    "https://example.com/cat.png?name=猫",
+    "https://example.com/image.gif",
+    "https://example.com/image.svg",
+    "https://example.com/report.pdf",
+    "https://example.com/image.png.exe",
+)
+
+
+def url_pattern(_subschema: Schema, _rule: Rule) -> Values:
+    """Return image URLs; the judge says which of them match."""
+    return list(URLS), list(URLS)
+
+
+def size_syntax(subschema: Schema, _rule: Rule) -> Values:
+    """Return sizes that are well formed, and nearly so."""
+    good: str = smallest(subschema)
+    longest = subschema["x-size"]["maxSide"]
+    refused = [miss for miss in near_misses(good) if miss.count("*") != 1 or not miss.replace("*", "").isascii()]
+    refused += [f"{good} ", f" {good}", f"{good}\n", good.replace("*", " * "), f"0{good}", f"+{good}", "auto"]
+    return [good, f"{longest}*{longest}"], list(dict.fromkeys(refused))
+
+
+def size_side(subschema: Schema, rule: Rule) -> Values:
+    """Return sizes with a side at and beyond its limit."""
+    limit: int = rule.value
+    beyond = limit - 1 if rule.keyword == "minSide" else limit + 1
+    other = subschema["x-size"]["minSide"] + 512
+    return [f"{limit}*{other}", f"{other}*{limit}"], [f"{beyond}*{other}", f"{other}*{beyond}", f"{beyond}*{beyond}"]
+
+
+def callback_schemes(_subschema: Schema, _rule: Rule) -> Values:
+    """Return callback URLs with and without HTTPS."""
+    refused = [
+        "http://example.com/hook",
+        "ftp://example.com/hook",
+        "example.com/hook",
+        "",
+        "javascript:alert(1)",
+        "https:///hook",
+    ]
+    return ["https://example.com/hook", "https://example.com:8443/hook?x=1"], list(refused)
+
+
+INTERNAL = (
+    "127.0.0.1", "localhost", "LOCALHOST", "[::1]", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1",
+    "169.254.169.254", "0.0.0.0", "2130706433", "0177.0.0.1", "0x7f.0.0.1", "127.1", "[::ffff:127.0.0.1]",
+    "[fd00::1]", "[fe80::1]", "localhost.", "example.com@127.0.0.1", "example.com:443@10.0.0.1",
+)  # fmt: skip
+
+
+def public_host(_subschema: Schema, _rule: Rule) -> Values:
+    """Return callback URLs with public and with internal hosts."""
+    accepted = ["https://example.com/hook", "https://172.32.0.1/hook", "https://8.8.8.8/hook"]
+    return list(accepted), [f"https://{host}/hook" for host in INTERNAL]

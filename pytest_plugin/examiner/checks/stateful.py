@@ -1,0 +1,210 @@
+"""A state machine that does anything in any order, and what must stay true: creates, queries, faults, time."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import orjson
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from qwenmock.pytest_plugin.examiner.answer_judge import values_in
+from qwenmock.pytest_plugin.examiner.bodies import example, put
+from qwenmock.pytest_plugin.examiner.checks.generated import hypothesis_settings
+from qwenmock.pytest_plugin.examiner.checks.task_progress import query, tasks_of
+from qwenmock.pytest_plugin.examiner.connection.control import Ledger
+from qwenmock.pytest_plugin.examiner.expected_cost import charge_of
+from qwenmock.pytest_plugin.examiner.payments import Charge
+from qwenmock.pytest_plugin.examiner.results import ContractViolation, NotExaminable
+from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.target import Reply
+from qwenmock.schemas.models import Variant
+from qwenmock.schemas.vocabulary import JSON, subschema
+
+STEPS = 15
+ACCOUNT_START = Decimal(1000000)
+"""What an account of the double opens with."""
+LINK_SLACK = 5
+"""Seconds around the end of a link's lifetime in which it may work or not."""
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+FAULTS: tuple[dict[str, int], ...] = ({"status": 500}, {"status": 429}, {"fail_images": 1}, {"fail_images": 9})
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLook:
+    """What one query of a task showed."""
+
+    state: str | None
+    progress: float
+    content: list[list[JSON]]
+
+
+@dataclass(slots=True)
+class CreatedTask:
+    """A task and its last look."""
+
+    variant: Variant
+    last: TaskLook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedLink:
+    """A link and the moment of its creation, in seconds of the machine's clock."""
+
+    url: str
+    created: float
+
+
+@dataclass(slots=True)
+class Known:
+    """What a machine knows of its target."""
+
+    time: float = 0.0
+    tasks: dict[str, CreatedTask] = field(default_factory=dict[str, CreatedTask])
+    links: list[CreatedLink] = field(default_factory=list[CreatedLink])
+
+
+def examine_any_order(examiner: Examiner) -> None:
+    """Run the state machine against a target that can be controlled.
+
+    Raises:
+        ContractViolation: Something that must stay true does not.
+        NotExaminable: The target cannot be controlled.
+
+    """
+    if not examiner.control.is_available:
+        raise NotExaminable("only a target whose clock and faults can be set is taken through every state")
+    examples = examiner.profile.examples // 5 or 1
+    how = settings(hypothesis_settings(examiner), max_examples=examples, stateful_step_count=STEPS)
+    machine: type[RuleBasedStateMachine] = type("Machine", (TargetMachine,), {"examiner": examiner})
+    run_state_machine_as_test(machine, settings=how)
+
+
+def _variants(machine: "TargetMachine") -> st.SearchStrategy[Variant]:
+    return st.sampled_from(
+        [variant for endpoint in machine.examiner.provider.endpoints.values() for variant in endpoint.variants]
+    )
+
+
+class TargetMachine(RuleBasedStateMachine):
+    """Invariants: the balance is the start less charges and reservations; nothing is charged without images;
+    progress never falls; what has ended does not change; a link works until its lifetime ends, and not after.
+    """
+
+    examiner: Examiner
+
+    @initialize()
+    def begin(self) -> None:
+        """Start with a target that knows nothing."""
+        self._control("POST", "/reset", {})
+        self.known = Known()
+
+    def teardown(self) -> None:
+        """Leave no faults, and no image that the moved clock has outlived."""
+        self.examiner.control.reset()
+
+    @rule(
+        variant=st.runner().flatmap(_variants),
+        count=st.integers(1, 6),
+        directive=st.sampled_from(["", "refuse", "status=500"]),
+    )
+    def create(self, variant: Variant, count: int, directive: str) -> None:
+        """Request images, sometimes in a way that must fail."""
+        endpoint = self.examiner.provider.endpoint_of(variant)
+        content = orjson.dumps(_body(variant, count, directive))
+        reply = self.examiner.sender.call(content, Decimal(0), endpoint=endpoint)
+        if reply.status != 200:
+            return
+        if endpoint.created_response is not None:
+            self.known.tasks[values_in(endpoint.created_response, "task_id", reply)[0]] = CreatedTask(variant)
+        else:
+            urls = dict.fromkeys(values_in(variant.answer, "image_url", reply))
+            self.known.links += [CreatedLink(url, self.known.time) for url in urls]
+
+    @rule(seconds=st.sampled_from([0.1, 0.3, 0.9, 30.0, 3600.0, 90000.0]))
+    def wait(self, seconds: float) -> None:
+        """Move the clock."""
+        self._control("POST", "/clock", {"advance_seconds": seconds})
+        self.known.time += seconds
+
+    @rule(fault=st.sampled_from(FAULTS))
+    def arm(self, fault: dict[str, int]) -> None:
+        """Set a fault for the next request."""
+        self._control("PUT", "/faults", [{**fault, "times": 1}])
+
+    @rule()
+    def look_at_tasks(self) -> None:
+        """Query every task: it must progress, and must not change after its end."""
+        for task_id, task in self.known.tasks.items():
+            now = self._look(query(self.examiner, task_id), task.variant)
+            if task.last is not None:
+                _require_progress(task_id, task.last, now)
+            task.last = now
+
+    def _look(self, reply: Reply, variant: Variant) -> TaskLook:
+        name = next(iter(values_in(variant.answer, "task_status", reply)), None)
+        return TaskLook(
+            state=tasks_of(self.examiner.provider).state_called(name),
+            progress=next(iter(values_in(variant.answer, "progress", reply)), 0),
+            content=[values_in(variant.answer, role, reply) for role in ("task_status", "image_url", "progress")],
+        )
+
+    @rule()
+    def look_at_links(self) -> None:
+        """Open the last links: each must work until its lifetime ends."""
+        lifetime = self.examiner.provider.link_lifetime
+        for link in self.known.links[-3:]:
+            age = self.known.time - link.created
+            if abs(age - lifetime) <= LINK_SLACK:
+                continue
+            should_work = age < lifetime
+            works = self.examiner.target.send("GET", link.url, {}).status == 200
+            if works != should_work:
+                raise ContractViolation(f"a link that {'works' if works else 'does not work'} after {age:.0f} s")
+
+    @invariant()
+    def money_adds_up(self) -> None:
+        """Check that balance, reservations and charges add up to what the account began with."""
+        slug, key = self.examiner.provider.slug, self.examiner.credentials.paying_key()
+        reply = self._control("GET", f"/ledger?provider={slug}&key={key}&limit=100000")
+        ledger: Ledger = reply.json()
+        spent = sum((Decimal(charge["amount"]) for charge in ledger["charges"]), Decimal(0))
+        for account in ledger["accounts"]:
+            total = Decimal(account["balance"]) + Decimal(account["reserved"]) + spent
+            if total != ACCOUNT_START:
+                amounts = f"{account['balance']} left, {account['reserved']} reserved, {spent} charged"
+                raise ContractViolation(f"{amounts}: {total}, expected {ACCOUNT_START}")
+        for charge in ledger["charges"]:
+            self._require_exact(charge)
+        if len({charge.get("request_id") for charge in ledger["charges"]}) != len(ledger["charges"]):
+            raise ContractViolation("a request that was charged twice")
+
+    def _require_exact(self, charge: Charge) -> None:
+        expected = charge_of(self.examiner.provider, charge.get("model", ""), charge["images"])
+        if charge["images"] < 1 or Decimal(charge["amount"]) != expected:
+            got = f"{charge['amount']} charged for {charge['images']} images"
+            raise ContractViolation(f"{got}, expected {expected}")
+
+    def _control(self, method: str, path: str, body: JSON = None) -> Reply:
+        reply = self.examiner.control.send(method, path, body)
+        if reply.status != 200:
+            raise ContractViolation(f"{method} {path}: {reply.status}")
+        return reply
+
+
+def _body(variant: Variant, count: int, directive: str) -> JSON:
+    """Return a valid body for some images, with a directive in its prompt."""
+    schema = variant.request.schema
+    body = example(variant)
+    for path in variant.request.roles.get("n", ()):
+        body = put(schema, body, path, min(count, subschema(schema, path)["maximum"]))
+    for path in variant.request.roles["prompt"][:1] if directive else ():
+        body = put(schema, body, path, f"a cat [[qwenmock: {directive}]]")
+    return body
+
+
+def _require_progress(task_id: str, before: TaskLook, now: TaskLook) -> None:
+    changed = before.state in ENDED and before.content != now.content
+    if now.progress < before.progress or changed:
+        was = f"task {task_id} was {before.state} at {before.progress}"
+        raise ContractViolation(f"{was}, and is {now.state} at {now.progress}")

@@ -1,0 +1,98 @@
+"""The target's own control API: its clock and balances. Only the double has one."""
+
+from decimal import Decimal
+from typing import TypedDict
+
+import orjson
+
+from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
+from qwenmock.pytest_plugin.examiner.connection.hosting import PictureHost
+from qwenmock.pytest_plugin.examiner.connection.sending import Sender
+from qwenmock.pytest_plugin.examiner.payments import Charge
+from qwenmock.pytest_plugin.examiner.results import NotExaminable
+from qwenmock.pytest_plugin.examiner.target import Reply
+from qwenmock.schemas.vocabulary import JSON
+
+HOSTED_SECONDS = 3600
+"""A step of the clock after which images are hosted again: their links may have expired."""
+
+
+class Account(TypedDict):
+    """An account in the double's ledger; amounts are decimal strings."""
+
+    provider: str
+    balance: str
+    reserved: str
+
+
+class Ledger(TypedDict):
+    """The double's ledger."""
+
+    accounts: list[Account]
+    charges: list[Charge]
+
+
+class TargetControl:
+    """Controls a target.
+
+    Attributes:
+        url: Of the control API; None for a target without one.
+
+    """
+
+    def __init__(self, url: str | None, sender: Sender, pictures: PictureHost, credentials: Credentials) -> None:
+        self.url = url
+        self._sender = sender
+        self._pictures = pictures
+        self._credentials = credentials
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the target can be controlled."""
+        return self.url is not None
+
+    def send(self, method: str, path: str, body: JSON = None) -> Reply:
+        """Send a request to the control API."""
+        content = b"" if body is None else orjson.dumps(body)
+        return self._sender.target.send(method, f"{self.url}{path}", {"Content-Type": "application/json"}, content)
+
+    def advance(self, seconds: float) -> None:
+        """Move the target's clock.
+
+        Raises:
+            NotExaminable: It cannot be moved.
+
+        """
+        if self.url is None:
+            raise NotExaminable("the target's clock cannot be moved")
+        self.send("POST", "/clock", {"advance_seconds": seconds})
+        if seconds > HOSTED_SECONDS:
+            self._pictures.forget()
+
+    def reset(self) -> None:
+        """Return the target to its first state: clock, faults, accounts, images."""
+        self.send("POST", "/reset", {})
+        self._pictures.forget()
+
+    def balance(self) -> Decimal:
+        """Return the balance of the key that pays.
+
+        Raises:
+            NotExaminable: The target does not state it.
+
+        """
+        if self.url is None:
+            raise NotExaminable("the target does not state balances")
+        balances = self._balances()
+        if not balances:
+            # An account opens with its key's first request; a refused one costs nothing.
+            self._sender.call(b"{", Decimal(0))
+            balances = self._balances()
+        if not balances:
+            raise NotExaminable("the target does not state a balance for the key that pays")
+        return balances[0]
+
+    def _balances(self) -> list[Decimal]:
+        ledger: Ledger = self.send("GET", f"/ledger?key={self._credentials.paying_key()}&limit=0").json()
+        slug = self._credentials.slug
+        return [Decimal(account["balance"]) for account in ledger["accounts"] if account["provider"] == slug]

@@ -1,0 +1,94 @@
+"""Paying for requests: the worst case before each one, the budget, and the target's ledger."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import NotRequired, TypedDict
+from urllib.parse import quote
+
+from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.expected_cost import worst_case
+from qwenmock.pytest_plugin.examiner.json_values import is_array
+from qwenmock.pytest_plugin.examiner.results import NotExaminable
+from qwenmock.pytest_plugin.examiner.target import Reply, Target, TargetError
+from qwenmock.schemas.models import Provider, Variant
+from qwenmock.schemas.vocabulary import JSON
+
+
+class Charge(TypedDict):
+    """A charge in a target's ledger. The target states it: nothing about it is certain.
+
+    Attributes:
+        log: The provider's own billing record, where it has one.
+
+    """
+
+    amount: str
+    currency: str
+    images: int
+    log: JSON
+    model: NotRequired[str]
+    request_id: NotRequired[str]
+    unit_price: NotRequired[str]
+
+
+class Payments:
+    """Pays for requests to one provider.
+
+    Args:
+        budget: What may be spent.
+        ledger: URL of a request's billing record, with `{request_id}` in it; None if the target has none.
+
+    """
+
+    def __init__(self, provider: Provider, target: Target, budget: Budget, ledger: str | None) -> None:
+        self.budget = budget
+        self._provider = provider
+        self._target = target
+        self._ledger = ledger
+
+    def worst_case(self, variant: Variant | None, body: JSON) -> Decimal:
+        """Return the most that a request may cost if the server accepts it."""
+        return worst_case(self._provider, variant, body)
+
+    def can_afford(self, worst: Decimal) -> bool:
+        """Return whether the budget covers an amount."""
+        return self.budget.limit is None or worst <= self.budget.left
+
+    def pay(self, worst: Decimal, send: Callable[[], Reply]) -> Reply:
+        """Send a request with its worst case reserved, and release that if the request was refused.
+
+        Raises:
+            OverBudget: The worst case exceeds what is left; nothing was sent.
+            TargetError: No answer came.
+
+        """
+        self.budget.reserve(worst)
+        spent = worst  # also if no answer comes: the request may have been billed
+        try:
+            reply = send()
+            if reply.status >= 300:
+                spent = Decimal(0)
+            return reply
+        finally:
+            self.budget.settle(worst, spent)
+
+    def charges(self, request_id: str | None) -> list[Charge] | None:
+        """Return the ledger's charges for a request; None if the target has no ledger.
+
+        Raises:
+            NotExaminable: The ledger does not answer.
+
+        """
+        if self._ledger is None or request_id is None:
+            return None
+        url = self._ledger.replace("{request_id}", quote(request_id, safe=""))
+        try:
+            reply = self._target.send("GET", url, {})
+            found = reply.json()["charges"] if reply.status == 200 else None
+        except (TargetError, ValueError, KeyError, TypeError) as error:
+            raise NotExaminable(f"the ledger cannot be read: {type(error).__name__}: {error}") from error
+        if not is_array(found):
+            raise NotExaminable(f"the ledger cannot be read: status {reply.status}")
+        # A ledger that does not support the filter answers with all its charges.
+        charges: list[Charge] = found
+        return [charge for charge in charges if charge.get("request_id", request_id) == request_id]

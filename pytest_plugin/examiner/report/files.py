@@ -1,0 +1,24 @@
+"""Reports in files, in the format of the file's ending."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from qwenmock.pytest_plugin.examiner.report.content import Report
+from qwenmock.pytest_plugin.examiner.report.html_page import as_html
+from qwenmock.pytest_plugin.examiner.report.markdown import as_markdown
+
+
+def as_json(reports: Sequence[Report]) -> str:
+    """Return one report as an object, several as an array."""
+    content = reports[0] if len(reports) == 1 else list(reports)
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Report]], str]] = {".json": as_json, ".html": as_html, ".md": as_markdown}
+"""For each ending of a file, what writes the format."""
+
+
+def write(path: Path, reports: Sequence[Report]) -> None:
+    """Write a report."""
+    path.write_text(FORMATS[path.suffix](reports), "utf-8")

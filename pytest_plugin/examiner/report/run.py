@@ -1,0 +1,134 @@
+"""The collected results of one provider's examination, from one process or several."""
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TypedDict, cast, final
+
+from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.results import CheckResult, Tally, TallyValues
+from qwenmock.pytest_plugin.examiner.session import Examiner
+
+
+@final
+class BudgetRow(TypedDict):
+    """What was spent, as decimal strings in a currency."""
+
+    currency: str
+    limit: str
+    spent: str
+    worst: str
+    left: str
+
+
+@final
+class NoBudget(TypedDict):
+    """The budget of a target that costs nothing."""
+
+
+class RunValues(TypedDict):
+    """A run as JSON, for another process."""
+
+    target: str
+    provider: str
+    profile: str
+    started: float
+    seconds: float
+    tallies: dict[str, TallyValues]
+    statuses: dict[str, int]
+    requests: int
+    failures: list[tuple[str, str]]
+    reasons: dict[str, int]
+    budget: BudgetRow | NoBudget
+
+
+@dataclass
+class Run:
+    """The collected results of one provider's examination.
+
+    Attributes:
+        started: In Unix seconds.
+        tallies: By rule id.
+        statuses: Number of answers by status.
+        requests: Number of requests.
+        failures: Name and text of each check that failed.
+        reasons: Number of skipped checks by reason.
+
+    """
+
+    target: str
+    provider: str
+    profile: str
+    started: float
+    seconds: float = 0.0
+    tallies: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    statuses: dict[str, int] = field(default_factory=dict[str, int])
+    requests: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    reasons: dict[str, int] = field(default_factory=dict[str, int])
+    budget: BudgetRow | NoBudget = field(default_factory=NoBudget)
+
+    def count(self, name: str, result: CheckResult, text: str) -> None:
+        """Count the outcome of a check."""
+        if result == "failed":
+            self.failures.append((name, text))
+        elif result == "skipped":
+            self.reasons[text] = self.reasons.get(text, 0) + 1
+
+    def finish(self, examiner: Examiner) -> None:
+        """Copy what the examiner has counted."""
+        self.seconds = round(time.time() - self.started, 3)
+        self.tallies = examiner.results.tallies
+        self.statuses = examiner.sender.statuses
+        self.requests = examiner.sender.sent
+        self.budget = _budget_row(examiner.payments.budget)
+
+    def add(self, other: "Run") -> None:
+        """Add another process's part of the same run."""
+        self.started = min(self.started, other.started)
+        self.seconds = max(self.seconds, other.seconds)
+        self.requests += other.requests
+        self.failures += other.failures
+        self.budget = other.budget or self.budget
+        for rule, tally in other.tallies.items():
+            self.tallies.setdefault(rule, Tally()).add(tally)
+        for counts, more in ((self.statuses, other.statuses), (self.reasons, other.reasons)):
+            for name, number in more.items():
+                counts[name] = counts.get(name, 0) + number
+
+    def dump(self) -> RunValues:
+        """Return the run as JSON, for `load` in another process."""
+        return cast(RunValues, asdict(self))
+
+    @classmethod
+    def load(cls, values: RunValues) -> "Run":
+        """Return the run that `dump` returned."""
+        return cls(
+            target=values["target"],
+            provider=values["provider"],
+            profile=values["profile"],
+            started=values["started"],
+            seconds=values["seconds"],
+            tallies={rule: Tally(**tally) for rule, tally in values["tallies"].items()},
+            statuses=values["statuses"],
+            requests=values["requests"],
+            failures=[(name, text) for name, text in values["failures"]],
+            reasons=values["reasons"],
+            budget=values["budget"],
+        )
+
+
+def begin(examiner: Examiner) -> Run:
+    """Return an empty run."""
+    return Run(examiner.target.name, examiner.provider.slug, examiner.settings.profile, time.time())
+
+
+def _budget_row(budget: Budget) -> BudgetRow | NoBudget:
+    if budget.limit is None:
+        return NoBudget()
+    return BudgetRow(
+        currency=budget.currency,
+        limit=f"{budget.limit:f}",
+        spent=f"{budget.spent:f}",
+        worst=f"{budget.worst:f}",
+        left=f"{budget.left:f}",
+    )

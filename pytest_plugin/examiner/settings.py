@@ -1,0 +1,54 @@
+"""Settings of an examination: how much is tried, and what may be done to the target."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qwenmock.pytest_plugin.options import PICTURE
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How much is tried.
+
+    Attributes:
+        witnesses: Bodies for each rule on each side.
+        examples: Random examples for each generated test.
+
+    """
+
+    witnesses: int
+    examples: int
+
+
+PROFILES: Mapping[str, Profile] = {
+    "smoke": Profile(witnesses=3, examples=10),
+    "ci": Profile(witnesses=1000, examples=50),
+    "deep": Profile(witnesses=1000, examples=1000),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """Settings of one examination.
+
+    Attributes:
+        ledger: URL of a request's billing record, with `{request_id}` in it; None if the target has none.
+        control: URL of the double's control API; None for a target without one.
+        live: Whether requests cost real money.
+        pace: Seconds between requests.
+        image: URL of an image that a live target can fetch.
+        profile: Name of the profile.
+        deadline: When to stop, on the monotonic clock; None for no limit.
+
+    """
+
+    ledger: str | None = None
+    control: str | None = None
+    live: bool = False
+    pace: float = 0.0
+    image: str = PICTURE
+    profile: str = "ci"
+    deadline: float | None = None
+
+
+DEFAULTS = SessionSettings()

@@ -1,0 +1,30 @@
+"""The module that pytest loads."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+from qwenmock.pytest_plugin import plugin
+
+HEAVY = ("hypothesis", "PIL", "starlette", "qwenmock.schemas", "qwenmock.mockserver", "qwenmock.pytest_plugin.examiner")
+
+
+def is_hook_or_fixture(function: ast.FunctionDef) -> bool:
+    decorators = {ast.unparse(decorator).partition("(")[0] for decorator in function.decorator_list}
+    return function.name.startswith("pytest_") or "pytest.fixture" in decorators
+
+
+def test_plugin_is_hooks_and_fixtures_only() -> None:
+    tree = ast.parse(Path(plugin.__file__).read_text("utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert functions
+    assert [f.name for f in functions if not (isinstance(f, ast.FunctionDef) and is_hook_or_fixture(f))] == []
+    assert [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)] == []
+
+
+def test_plugin_imports_nothing_heavy() -> None:
+    """Every pytest run pays for what the plugin imports, also one that does not use it."""
+    code = "import sys, qwenmock.pytest_plugin.plugin; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [name for name in done.stdout.split() if name.startswith(HEAVY)] == []
