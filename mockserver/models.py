@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, TypedDict
 
 from qwenmock.schemas.models import ErrorKind, Provider, Variant
-from qwenmock.schemas.vocabulary import JSON
 
 DeliveryState: TypeAlias = Literal["waiting", "held", "delivered", "failed", "lost"]
 
@@ -162,6 +161,16 @@ class Task:
         return TaskStatus("succeeded", 100) if self.failure is None else TaskStatus("failed", 99)
 
 
+class CallbackAttempt(TypedDict):
+    """One attempt of a callback; `status` is 0 where there was no answer."""
+
+    attempt: int
+    at: float
+    status: int
+    error: str | None
+    milliseconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A callback and its delivery attempts.
@@ -170,7 +179,7 @@ class Delivery:
         message_id: The same for every attempt, and for a duplicate.
         due: Unix seconds of the next attempt, on the double's clock.
         state: `waiting`, `held` (until another was delivered), `delivered`, `failed` or `lost`.
-        attempts: The attempts so far: `{attempt, at, status, error, milliseconds}`.
+        attempts: The attempts so far.
 
     """
 
@@ -182,7 +191,7 @@ class Delivery:
     url: str
     due: float
     state: DeliveryState
-    attempts: tuple[dict[str, JSON], ...] = ()
+    attempts: tuple[CallbackAttempt, ...] = ()
 
 
 class UploadPolicy(NamedTuple):

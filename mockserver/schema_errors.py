@@ -7,7 +7,7 @@ from typing import Any, cast
 import jsonschema
 from jsonschema.exceptions import ValidationError
 
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.schemas.vocabulary import JSON, Schema
 
 LONGEST_VALUE = 60
 LONGEST_NUMBER = 10**12
@@ -52,7 +52,7 @@ def describe(error: ValidationError) -> str:
     write = _MESSAGES.get(str(error.validator))
     if write is None:
         return error.message[:1000]
-    return write(cast(Any, error.validator_value), cast(Any, error.instance), cast(Mapping[str, Any], error.schema))
+    return write(cast(Any, error.validator_value), cast(Any, error.instance), cast(Schema, error.schema))
 
 
 def format_json(value: JSON) -> str:
@@ -65,11 +65,11 @@ def _listed(values: Iterable[JSON]) -> str:
     return ", ".join(value if isinstance(value, str) else format_json(value) for value in values)
 
 
-def _type_or_limit(_limit: Any, value: JSON, schema: Mapping[str, Any]) -> str:
+def _type_or_limit(_limit: Any, value: JSON, schema: Schema) -> str:
     return f"expected {_expected(schema)}, got {format_json(value)}"
 
 
-def _expected(schema: Mapping[str, Any]) -> str:
+def _expected(schema: Schema) -> str:
     """Return the types of a schema in words: `an integer from 0 to 10 or null`."""
     names: str | list[str] = schema.get("type", [])
     return " or ".join(
@@ -78,32 +78,32 @@ def _expected(schema: Mapping[str, Any]) -> str:
     )
 
 
-def _range(schema: Mapping[str, Any]) -> str:
+def _range(schema: Schema) -> str:
     least, most = schema.get("minimum"), schema.get("maximum")
     if least is None:
         return ""
     return f" of at least {least}" if most is None or most > LONGEST_NUMBER else f" from {least} to {most}"
 
 
-def _enum(accepted: list[JSON], value: JSON, _schema: Mapping[str, Any]) -> str:
+def _enum(accepted: list[JSON], value: JSON, _schema: Schema) -> str:
     return f"expected one of {_listed(accepted)}, got {format_json(value)}"
 
 
-def _additional(_limit: Any, value: Mapping[str, JSON], schema: Mapping[str, Any]) -> str:
+def _additional(_limit: Any, value: Mapping[str, JSON], schema: Schema) -> str:
     known: list[str] = list(schema["properties"])
     unknown = next(name for name in value if name not in known)
     return f"unknown member {format_json(unknown)}; expected {_listed(known)}"
 
 
-def _required(names: list[str], value: Mapping[str, JSON], _schema: Mapping[str, Any]) -> str:
+def _required(names: list[str], value: Mapping[str, JSON], _schema: Schema) -> str:
     return f"missing member {format_json(next(name for name in names if name not in value))}"
 
 
-def _any_of(branches: list[dict[str, list[str]]], _value: JSON, _schema: Mapping[str, Any]) -> str:
+def _any_of(branches: list[dict[str, list[str]]], _value: JSON, _schema: Schema) -> str:
     return f"expected at least one of {_listed(branch['required'][0] for branch in branches)}"
 
 
-_MESSAGES: Mapping[str, Callable[[Any, Any, Mapping[str, Any]], str]] = {
+_MESSAGES: Mapping[str, Callable[[Any, Any, Schema], str]] = {
     "type": _type_or_limit,
     "enum": _enum,
     "minimum": _type_or_limit,

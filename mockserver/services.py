@@ -12,7 +12,7 @@ from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.metrics import Metrics
 from qwenmock.mockserver.settings import Settings
 from qwenmock.mockserver.store.protocols import Store
-from qwenmock.mockserver.store.records import JournalEntry
+from qwenmock.mockserver.store.records import NewEntry
 from qwenmock.schemas.catalog import Catalog
 
 VERSION_BITS = 0xF << 76 | 0b11 << 62
@@ -37,7 +37,7 @@ class Services:
     rng: Random
     metrics: Metrics = field(default_factory=Metrics)
     wake: Callable[[], None] = lambda: None
-    log: Callable[[JournalEntry], None] = lambda _entry: None
+    log: Callable[[NewEntry], None] = lambda _entry: None
 
     def new_id(self) -> str:
         """Return a new UUID (version 4). The same seed gives the same ids in the same order."""

@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.metaschemas import mistake, pointer, quoted
 from qwenmock.schemas.models import Document, Rule
-from qwenmock.schemas.vocabulary import JSON, Constraint, Path, Schema, constraints, walk
+from qwenmock.schemas.vocabulary import Constraint, Path, Schema, constraints, walk
 
 ANNOTATIONS = frozenset(
     {"$comment", "title", "description", "default", "examples", "x-role", "x-source", "x-certainty"}
@@ -78,7 +78,7 @@ class SchemaFolder:
     def _load(self, name: str) -> Schema:
         if name not in self._files:
             try:
-                content: JSON = json.loads((self.folder / name).read_text("utf-8"))
+                content: Schema = json.loads((self.folder / name).read_text("utf-8"))
             except FileNotFoundError as error:
                 found = {file.name for file in self.folder.glob("*.schema.json")}
                 raise self._error(name, (), f"file not found; this folder has {quoted(found)}") from error

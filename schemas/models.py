@@ -53,6 +53,18 @@ class Rule:
     def __hash__(self) -> int:
         return hash(self.id)
 
+    @property
+    def number(self) -> int:
+        """The limit, where the keyword limits a count, a length or a side.
+
+        Raises:
+            TypeError: The limit is not an integer.
+
+        """
+        if not isinstance(self.value, int):
+            raise TypeError(f"{self.id}: expected an integer, got {self.value!r}")
+        return self.value
+
 
 @dataclass(frozen=True)
 class Document:
@@ -86,7 +98,7 @@ class Document:
         return {(rule.path, rule.keyword): rule for rule in self.rules}
 
     @cached_property
-    def image_terms(self) -> tuple[Mapping[str, JSON], Mapping[str, Rule]]:
+    def image_terms(self) -> tuple[Schema, Mapping[str, Rule]]:
         """What is said of input images, and the rules for that by keyword; only for a document that has such."""
         path = self.roles["image"][0]
         rules = {rule.keyword: rule for rule in self.rules if rule.path == path}
@@ -428,7 +440,7 @@ class Provider:
     @cached_property
     def retry_after(self) -> int:
         """How many seconds a client is asked to wait after too many requests, where nothing says better."""
-        return int(self.http_rule("retry-after/required").value)
+        return self.http_rule("retry-after/required").number
 
     def http_rule(self, name: str) -> Rule:
         """Return a rule of HTTP by place and keyword, such as `body/syntax`."""

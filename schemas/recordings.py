@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict
 
 import jsonschema
 import orjson
@@ -99,10 +99,10 @@ def scrub(value: JSON, secrets: Iterable[str] = ()) -> JSON:
     if isinstance(value, str):
         return scrub_text(value, secrets)
     if isinstance(value, dict):
-        members = cast(dict[str, JSON], value).items()
+        members = value.items()
         return {scrub_text(name, secrets): scrub(member, secrets) for name, member in members}
     if isinstance(value, list):
-        return [scrub(item, secrets) for item in cast(list[JSON], value)]
+        return [scrub(item, secrets) for item in value]
     return value
 
 

@@ -49,7 +49,7 @@ class SharedRules:
 
     """
 
-    def __init__(self, slug: str, table: Mapping[str, JSON]) -> None:
+    def __init__(self, slug: str, table: Entry) -> None:
         self._slug = slug
         self._table = table
         self._overrides: dict[str, Entry] = table.get("rules", {})

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
-JSON: TypeAlias = Any
-"""A JSON value: None, bool, int, float, str, list or dict."""
+JSON: TypeAlias = bool | int | float | str | Mapping[str, "JSON"] | Sequence["JSON"] | None
+"""A JSON value. What is read from a document is a dict or a list; what is written may be any mapping or sequence."""
 
-Schema: TypeAlias = dict[str, JSON]
-"""A schema with its references put in."""
+Schema: TypeAlias = dict[str, Any]
+"""A schema with its references put in, or the object of one of its keywords; `vocabulary.schema.json` checks it."""
 
 Path: TypeAlias = tuple[str, ...]
 """Where a value stands in a JSON document: member names, and `*` for "each item"."""
@@ -71,7 +71,8 @@ class Constraint:
 def walk(schema: Schema, path: Path = ()) -> Iterator[tuple[Path, Schema]]:
     """Yield every subschema with the path of the instances it holds for, outermost first."""
     yield path, schema
-    for name, member in cast(dict[str, Schema], schema.get("properties", {})).items():
+    properties: dict[str, Schema] = schema.get("properties", {})
+    for name, member in properties.items():
         yield from walk(member, (*path, name))
     if "items" in schema:
         yield from walk(schema["items"], (*path, "*"))
@@ -91,7 +92,7 @@ def constraints(schema: Schema) -> Iterator[Constraint]:
 
 def _composed(owner: Schema) -> Iterator[tuple[str, JSON]]:
     """Yield the limits inside the keywords that hold several."""
-    image: dict[str, JSON] = owner.get("x-image", {})
+    image: Schema = owner.get("x-image", {})
     for keyword in IMAGE_LIMITS:
         if keyword in image:
             yield keyword, image[keyword]
@@ -99,10 +100,12 @@ def _composed(owner: Schema) -> Iterator[tuple[str, JSON]]:
         yield "integrity", True
     if "data" in image.get("schemes", ()):
         yield "encoding", True
-    for member, counts in cast(dict[str, dict[str, JSON]], owner.get("x-parts", {})).items():
+    parts: dict[str, Schema] = owner.get("x-parts", {})
+    for member, counts in parts.items():
         for keyword, value in counts.items():
             yield f"{member}.{keyword}", value
-    for keyword, value in cast(dict[str, JSON], owner.get("x-size", {})).items():
+    size: Schema = owner.get("x-size", {})
+    for keyword, value in size.items():
         yield keyword, value
     if "x-size" in owner:
         yield "syntax", "W*H"

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from itertools import pairwise
-from typing import cast
 
 import orjson
 
@@ -165,10 +164,10 @@ def _paths(value: JSON) -> Iterator[str]:
         if files:
             yield files + path.partition("?")[0]
     elif isinstance(value, dict):
-        for member in cast(dict[str, JSON], value).values():
+        for member in value.values():
             yield from _paths(member)
     elif isinstance(value, list):
-        for item in cast(list[JSON], value):
+        for item in value:
             yield from _paths(item)
 
 

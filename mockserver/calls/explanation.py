@@ -109,19 +109,11 @@ EXPLAINER: Any = cast(Any, validators.extend)(
         ),
         "minItems": _simple(
             "minItems",
-            lambda s, v: (
-                f"must have at least {s} items, got {len(cast(list[JSON], v))}"
-                if isinstance(v, list) and len(cast(list[JSON], v)) < s
-                else None
-            ),
+            lambda s, v: f"must have at least {s} items, got {len(v)}" if isinstance(v, list) and len(v) < s else None,
         ),
         "maxItems": _simple(
             "maxItems",
-            lambda s, v: (
-                f"must have at most {s} items, got {len(cast(list[JSON], v))}"
-                if isinstance(v, list) and len(cast(list[JSON], v)) > s
-                else None
-            ),
+            lambda s, v: f"must have at most {s} items, got {len(v)}" if isinstance(v, list) and len(v) > s else None,
         ),
         "pattern": _simple(
             "pattern",

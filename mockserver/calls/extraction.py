@@ -46,7 +46,7 @@ def extractor(provider: Provider, variant: Variant) -> Callable[[dict[str, JSON]
                 groups.append((path,))
     read = reader(groups, {slot: role.default for slot, role in enumerate(roles)})
 
-    def extract(body: dict[str, JSON]) -> Job:
+    def extract(body: dict[str, Any]) -> Job:
         found = read(body)
         for slot, place, longest in places:
             if found[place]:

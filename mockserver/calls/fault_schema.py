@@ -1,10 +1,11 @@
 """The JSON Schema of the fault plan, which validates it and is published in the control API's OpenAPI document."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import cast
 
 from qwenmock.mockserver.calls.faults import Fault, kind_for
 from qwenmock.mockserver.schema_errors import first_error
+from qwenmock.mockserver.store.records import FaultValues
 from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
@@ -76,19 +77,28 @@ def parse_fault_plan(value: JSON, providers: Mapping[str, Provider]) -> list[Fau
 
     """
     plan_schema = fault_plan_schema(providers)
-    is_single = isinstance(value, list) and len(cast(list[JSON], value)) == 1
-    message = first_error(plan_schema["items"], value[0]) if is_single else first_error(plan_schema, value)
+    entries = value if isinstance(value, list) else []
+    is_single = len(entries) == 1
+    message = first_error(fault_schema(providers), entries[0]) if is_single else first_error(plan_schema, value)
     if message is not None:
         raise ValueError(message)
     faults: list[Fault] = []
-    for index, entry in enumerate(cast(list[dict[str, Any]], value)):
-        message = _undocumented_status(entry, providers)
+    for index, entry in enumerate(entries):
+        values = _fault_values(entry)
+        message = _undocumented_status(values, providers)
         if message is not None:
             raise ValueError(message if is_single else f"[{index}].{message}")
-        # JSON Schema takes 429.0 for an integer.
-        exact: dict[str, Any] = {name: int(entry[name]) for name in INTEGERS if name in entry}
-        faults.append(Fault(**(entry | exact)))
+        faults.append(Fault(**values))
     return faults
+
+
+def _fault_values(entry: JSON) -> FaultValues:
+    """Return an entry that matches the schema. JSON Schema takes 429.0 for an integer; it becomes 429."""
+    assert isinstance(entry, dict), "the schema is one of objects"
+    exact = {
+        name: int(value) if name in INTEGERS and isinstance(value, float) else value for name, value in entry.items()
+    }
+    return cast(FaultValues, exact)
 
 
 def _text(description: str, **limits: JSON) -> dict[str, JSON]:
@@ -99,10 +109,10 @@ def _statuses(providers: Iterable[Provider]) -> list[int]:
     return sorted({status for provider in providers for status in provider.statuses} - {200})
 
 
-def _undocumented_status(entry: Mapping[str, Any], providers: Mapping[str, Provider]) -> str | None:
+def _undocumented_status(entry: FaultValues, providers: Mapping[str, Provider]) -> str | None:
     """Return a message for a status that another provider documents, but not the one that the fault names."""
     slug, status = entry.get("provider"), entry.get("status")
-    if slug is None or status is None or kind_for(providers[slug], int(status)) is not None:
+    if slug is None or status is None or kind_for(providers[slug], status) is not None:
         return None
     known = ", ".join(map(str, _statuses([providers[slug]])))
     return f"status: expected one of {known}, which {slug} documents, got {status}"

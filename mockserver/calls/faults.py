@@ -1,15 +1,14 @@
 """The fault plan that the control API sets: which requests it matches, and the effects it adds to them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from random import Random
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from qwenmock.mockserver.calls.effects import Effects, kind_for
 from qwenmock.mockserver.models import Job
 from qwenmock.mockserver.store.protocols import Store
-from qwenmock.schemas.models import Provider
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.mockserver.store.records import FaultValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,63 +41,10 @@ class Fault:
         )
 
 
-CALLBACKS = ("duplicate", "late", "out-of-order", "lost")
-FIELDS = {
-    "provider": str,
-    "key": str,
-    "model": str,
-    "status": int,
-    "times": int,
-    "probability": float,
-    "delay_ms": int,
-    "drop": str,
-    "fail_images": int,
-    "fail_task": str,
-    "callback": str,
-}
-
-
-def parse_fault(entry: JSON, providers: Mapping[str, Provider]) -> Fault:
-    """Read one entry of a plan.
-
-    Raises:
-        ValueError: It is not what a fault looks like, or asks for what the provider does not document.
-
-    """
-    if not isinstance(entry, dict):
-        raise ValueError("a fault is an object")  # noqa: TRY004, one error for the caller to catch
-    values = cast(dict[str, Any], entry)
-    for name, value in values.items():
-        kind = FIELDS.get(name)
-        if kind is None:
-            raise ValueError(f"a fault has no {name!r}; it has {', '.join(FIELDS)}")
-        right = isinstance(value, int | float) if kind is float else isinstance(value, kind)
-        if not right or isinstance(value, bool):
-            raise ValueError(f"{name} must be {'a number' if kind is not str else 'a string'}, got {value!r}")
-        if kind is not str and value < 0:
-            raise ValueError(f"{name} must not be negative, got {value}")
-    fault = Fault(**values)
-    if fault.drop not in {None, "before", "mid-body"}:
-        raise ValueError(f'drop is "before" or "mid-body", got {fault.drop!r}')
-    if fault.callback not in {None, *CALLBACKS}:
-        raise ValueError(f"callback is one of {', '.join(CALLBACKS)}, got {fault.callback!r}")
-    if not 0 <= fault.probability <= 1:
-        raise ValueError(f"probability is from 0 to 1, got {fault.probability}")
-    if fault.provider is not None and fault.provider not in providers:
-        raise ValueError(f"there is no provider {fault.provider!r}; there are {', '.join(providers)}")
-    concerned = [p for slug, p in providers.items() if fault.provider in {None, slug}]
-    if fault.status is not None and not any(kind_for(p, fault.status) for p in concerned):
-        known = sorted({status for p in concerned for status in p.statuses} - {200})
-        raise ValueError(f"no document names status {fault.status}; there are {', '.join(map(str, known))}")
-    effects = (fault.status, fault.drop, fault.fail_task, fault.callback)
-    if all(effect is None for effect in effects) and not fault.delay_ms and not fault.fail_images:
-        raise ValueError("a fault needs a status, a drop, a delay_ms, fail_images, fail_task or a callback")
-    return fault
-
-
-def describe(fault: Fault) -> dict[str, JSON]:
+def describe(fault: Fault) -> FaultValues:
     """Return a fault as the control API shows it."""
-    return {each.name: getattr(fault, each.name) for each in fields(fault) if getattr(fault, each.name) is not None}
+    values = {each.name: getattr(fault, each.name) for each in fields(fault)}
+    return cast(FaultValues, {name: value for name, value in values.items() if value is not None})
 
 
 class Plan:

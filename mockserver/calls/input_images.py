@@ -17,7 +17,7 @@ from qwenmock.mockserver.images.links import PREFIX
 from qwenmock.mockserver.models import Input, Job
 from qwenmock.mockserver.net.guarded_client import Outbound, OutboundError
 from qwenmock.schemas.models import Provider, Rule
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.schemas.vocabulary import Schema
 
 FETCH_SECONDS = 10.0
 
@@ -53,7 +53,7 @@ def _unread(provider: Provider, url: str) -> Input:
 
 
 async def _inspected(
-    double: Double, call: Call, url: str, spec: Mapping[str, JSON], rules: Mapping[str, Rule], trace: Trace
+    double: Double, call: Call, url: str, spec: Schema, rules: Mapping[str, Rule], trace: Trace
 ) -> Input:
     try:
         data = await _bytes_of(double, call, url, spec, rules)
@@ -77,9 +77,7 @@ async def _inspected(
     )
 
 
-async def _bytes_of(
-    double: Double, call: Call, url: str, spec: Mapping[str, JSON], rules: Mapping[str, Rule]
-) -> bytes | None:
+async def _bytes_of(double: Double, call: Call, url: str, spec: Schema, rules: Mapping[str, Rule]) -> bytes | None:
     """Return the bytes of an image; None for a URL that leads elsewhere and is not fetched."""
     max_bytes: int = spec["maxBytes"]
     if url[:5].lower() == "data:":
@@ -125,7 +123,7 @@ def _too_large(rules: Mapping[str, Rule]) -> ApiError:
     return _bad(rules["maxBytes"], f"image must have at most {rules['maxBytes'].value} bytes")
 
 
-def _check(header: Header, spec: Mapping[str, JSON], rules: Mapping[str, Rule], trace: Trace) -> None:
+def _check(header: Header, spec: Schema, rules: Mapping[str, Rule], trace: Trace) -> None:
     if header.media_type not in spec["mediaTypes"]:
         expected = ", ".join(spec["mediaTypes"])
         raise _bad(rules["mediaTypes"], f"image must be one of {expected}, got {header.media_type}")

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from typing import cast
+from typing import overload
 
 import orjson
 
@@ -10,7 +10,7 @@ from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Answer, Call, Trace
 from qwenmock.mockserver.models import Charge
-from qwenmock.mockserver.store.records import JournalEntry
+from qwenmock.mockserver.store.records import NewEntry
 from qwenmock.schemas.vocabulary import JSON
 
 LONGEST_TEXT = 4000
@@ -33,6 +33,10 @@ def _has_long_run(data: bytes) -> bool:
     return False
 
 
+@overload
+def brief(value: str) -> str: ...
+@overload
+def brief(value: JSON, depth: int = 0) -> JSON: ...
 def brief(value: JSON, depth: int = 0) -> JSON:
     """Return a value with data URLs replaced by their digest and other long texts cut off."""
     if isinstance(value, str):
@@ -45,14 +49,14 @@ def brief(value: JSON, depth: int = 0) -> JSON:
     if isinstance(value, dict):
         if depth > DEEPEST:
             return "…"
-        items = list(cast(dict[str, JSON], value).items())[:LONGEST_LIST]
+        items = list(value.items())[:LONGEST_LIST]
         return {name[:200]: brief(member, depth + 1) for name, member in items}
     if isinstance(value, list):
-        return ["…"] if depth > DEEPEST else [brief(item, depth + 1) for item in cast(list[JSON], value)[:LONGEST_LIST]]
+        return ["…"] if depth > DEEPEST else [brief(item, depth + 1) for item in value[:LONGEST_LIST]]
     return value
 
 
-def entry(call: Call, trace: Trace, answer: Answer, charge: Charge | None, error: ApiError | None) -> JournalEntry:
+def entry(call: Call, trace: Trace, answer: Answer, charge: Charge | None, error: ApiError | None) -> NewEntry:
     """Return the journal entry of a call that is answered now.
 
     Args:

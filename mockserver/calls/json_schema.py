@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from qwenmock.schemas.vocabulary import JSON, Schema
+from qwenmock.schemas.vocabulary import Schema
 
 LIKELY_ITEMS = 10
 """Items considered of a member whose number no document limits."""
@@ -44,7 +44,7 @@ def strict_subset(schema: Schema) -> Schema:
     return strict
 
 
-def _image_patterns(spec: dict[str, JSON] | None) -> Iterator[Schema]:
+def _image_patterns(spec: Schema | None) -> Iterator[Schema]:
     """Yield patterns for common image URLs: a plain host, then printable ASCII."""
     if spec is None:
         return
@@ -57,7 +57,7 @@ def _image_patterns(spec: dict[str, JSON] | None) -> Iterator[Schema]:
         yield {"anyOf": [{"pattern": "^data:"}, {"pattern": spec["urlPattern"]}]}
 
 
-def _last_item_rules(spec: dict[str, dict[str, JSON]]) -> Iterator[Schema]:
+def _last_item_rules(spec: dict[str, Schema]) -> Iterator[Schema]:
     """Yield, for a list of each length, that its last item has the member that must stand there."""
     longest = sum(limits.get("maxItems", LIKELY_ITEMS) for limits in spec.values())
     for member, limits in spec.items():

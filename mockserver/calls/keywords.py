@@ -7,11 +7,11 @@ engines in `validation` use them.
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from qwenmock.mockserver.net.public_addresses import is_loopback_host, is_public_host
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.schemas.vocabulary import JSON, Schema
 
 SIZE = re.compile(r"([1-9][0-9]{0,5})\*([1-9][0-9]{0,5})", re.ASCII)
 
@@ -28,7 +28,7 @@ def format_value(value: JSON) -> str:
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
-        return f"an array of {len(cast(list[JSON], value))}"
+        return f"an array of {len(value)}"
     return str(value)[:40]
 
 
@@ -53,11 +53,11 @@ def is_uri(text: str) -> bool:
         return False
 
 
-def parts(spec: dict[str, dict[str, JSON]], value: JSON) -> Iterator[Breach]:
+def parts(spec: dict[str, Schema], value: JSON) -> Iterator[Breach]:
     """Check how many items of a list have a member, and where they stand."""
     if not isinstance(value, list):
         return
-    items = [cast(dict[str, JSON], item) if isinstance(item, dict) else {} for item in cast(list[JSON], value)]
+    items = [item if isinstance(item, dict) else {} for item in value]
     for member, limits in spec.items():
         count = sum(member in item for item in items)
         if count < limits.get("minItems", 0):
@@ -82,7 +82,7 @@ def size(spec: dict[str, int], value: JSON) -> Iterator[Breach]:
         yield "maxSide", f"must have sides of at most {spec['maxSide']} pixels, got {sides[0]}*{sides[1]}"
 
 
-def image(spec: dict[str, JSON], value: JSON) -> Iterator[Breach]:
+def image(spec: Schema, value: JSON) -> Iterator[Breach]:
     """Check the URL of an image. Its bytes are read later, when the rest of the body is right."""
     if not isinstance(value, str):
         return
@@ -94,7 +94,7 @@ def image(spec: dict[str, JSON], value: JSON) -> Iterator[Breach]:
         yield "urlPattern", f"must match {spec['urlPattern']}, got {format_value(value)}"
 
 
-def callback(spec: dict[str, JSON], value: JSON) -> Iterator[Breach]:
+def callback(spec: Schema, value: JSON) -> Iterator[Breach]:
     """Check the URL of a callback: its scheme, and that its host is public."""
     if not isinstance(value, str):
         return

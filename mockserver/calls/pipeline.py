@@ -31,7 +31,7 @@ from qwenmock.mockserver.calls.responses import headers, refusal, to_api_error
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.images.links import Recipe
 from qwenmock.mockserver.models import Charge
-from qwenmock.mockserver.store.records import JournalEntry
+from qwenmock.mockserver.store.records import NewEntry
 from qwenmock.schemas.recordings import Recording
 from qwenmock.schemas.vocabulary import JSON
 
@@ -156,7 +156,7 @@ async def release_hold(double: Double, call: Call, trace: Trace) -> None:
         await double.store.release(call.provider.slug, trace.key, trace.request_id)
 
 
-async def refuse(double: Double, call: Call, trace: Trace, error: ApiError) -> tuple[Answer, JournalEntry]:
+async def refuse(double: Double, call: Call, trace: Trace, error: ApiError) -> tuple[Answer, NewEntry]:
     """Write the refusal of a call and its journal entry."""
     if error.kind == "rate_limited":
         error.headers.setdefault("Retry-After", str(call.provider.retry_after))
@@ -166,7 +166,7 @@ async def refuse(double: Double, call: Call, trace: Trace, error: ApiError) -> t
     return answer, entry
 
 
-async def record(double: Double, entry: JournalEntry, key: str) -> None:
+async def record(double: Double, entry: NewEntry, key: str) -> None:
     """Write an entry into the journal. If that fails, the answer is still right and is sent."""
     try:
         await double.store.record(entry, key)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from qwenmock.schemas.recordings import Recording, fingerprint, load_recordings
 from qwenmock.schemas.vocabulary import JSON
@@ -63,9 +62,9 @@ def with_links(answer: JSON, links: Sequence[str], names: AbstractSet[str]) -> J
                 new[value] = left.pop(0)
             return new.get(value, value)
         if isinstance(value, dict):
-            return {member: put(inner, member) for member, inner in cast(dict[str, JSON], value).items()}
+            return {member: put(inner, member) for member, inner in value.items()}
         if isinstance(value, list):
-            return [put(item, name) for item in cast(list[JSON], value)]
+            return [put(item, name) for item in value]
         return value
 
     return put(answer, "")

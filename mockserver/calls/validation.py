@@ -110,11 +110,11 @@ def field_name(steps: list[str | int]) -> str:
 
 def _unknown(schema: Schema, value: JSON, steps: list[str | int]) -> Iterator[str]:
     if isinstance(value, dict) and "properties" in schema:
-        for name, member in cast(dict[str, JSON], value).items():
+        for name, member in value.items():
             if name in schema["properties"]:
                 yield from _unknown(schema["properties"][name], member, [*steps, name])
             else:
                 yield field_name([*steps, name])[:100]
     elif isinstance(value, list) and "items" in schema:
-        for index, item in enumerate(cast(list[JSON], value)):
+        for index, item in enumerate(value):
             yield from _unknown(schema["items"], item, [*steps, index])

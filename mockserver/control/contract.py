@@ -179,7 +179,7 @@ def _input_images(request: Document) -> InputImages:
 
 def _limit(request: Document, path: Path, keyword: str) -> int | None:
     rule = request.rule_at.get((path, keyword))
-    return None if rule is None else rule.value
+    return None if rule is None else rule.number
 
 
 def _error(kind: ErrorKind) -> ContractError:

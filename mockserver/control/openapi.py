@@ -1,14 +1,13 @@
 """The contract of a provider as an OpenAPI 3.1 document."""
 
 from collections.abc import Iterable, Mapping
-from typing import cast
 
 from qwenmock.fixtures import exchanges
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls.json_schema import to_json_schema
 from qwenmock.mockserver.control.samples import answer, ended_task, refusal
 from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Provider
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.schemas.vocabulary import JSON, Schema
 
 BEARER = "bearer"
 JSON_TYPE = "application/json"
@@ -115,11 +114,12 @@ def _any_of(documents: Iterable[Document]) -> JSON:
     return (schemas[0] if len(schemas) == 1 else {"anyOf": schemas}) if schemas else True
 
 
-def _published(schema: dict[str, JSON]) -> dict[str, JSON]:
+def _published(schema: Schema) -> Schema:
     """Return the schema as plain JSON Schema, with the project's own keywords as extensions."""
     plain = to_json_schema(schema)
     plain |= {key: value for key, value in schema.items() if key.startswith("x-") and key != "x-rules"}
-    for name, member in cast(dict[str, dict[str, JSON]], schema.get("properties", {})).items():
+    members: dict[str, Schema] = schema.get("properties", {})
+    for name, member in members.items():
         plain["properties"][name] = _published(member)
     if "items" in schema:
         plain["items"] = _published(schema["items"])

@@ -8,7 +8,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from qwenmock.mockserver.store.records import JournalEntry
+from qwenmock.mockserver.store.records import NewEntry
 
 FLUSH_SECONDS = 0.05
 COLOURED_AT_ONCE = 100
@@ -42,10 +42,10 @@ class RequestLog:
         self._write = as_json if form == "json" else as_text
         self._stream = stream
         self._lines: list[str] = []
-        self._entries: list[JournalEntry] = []
+        self._entries: list[NewEntry] = []
         self._console = Console(file=stream, highlight=False) if form == "text" and stream.isatty() else None
 
-    def __call__(self, entry: JournalEntry) -> None:
+    def __call__(self, entry: NewEntry) -> None:
         """Log one entry."""
         if not self._entries and not self._lines:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
@@ -69,12 +69,12 @@ class RequestLog:
             self._stream.flush()
 
 
-def as_json(entry: JournalEntry) -> str:
+def as_json(entry: NewEntry) -> str:
     """Return an entry as a line of JSON."""
     return orjson.dumps({name: entry[name] for name in SHOWN}).decode()
 
 
-def as_text(entry: JournalEntry) -> str:
+def as_text(entry: NewEntry) -> str:
     """Return an entry as a line of text."""
     return (
         f"{entry['method']} {entry['path']} {entry['status']} {entry['milliseconds']:.1f} ms "
@@ -82,7 +82,7 @@ def as_text(entry: JournalEntry) -> str:
     )
 
 
-def as_line(entry: JournalEntry) -> Text:
+def as_line(entry: NewEntry) -> Text:
     """Return an entry as a coloured line: the important values first, as the terminal cuts off its end."""
     status: int = entry["status"]
     colour = "red" if status >= 500 or status == 0 else "yellow" if status >= 400 else "green"
@@ -98,7 +98,7 @@ def as_line(entry: JournalEntry) -> Text:
     )
 
 
-def _outcome(entry: JournalEntry) -> str:
+def _outcome(entry: NewEntry) -> str:
     charge, refusal = entry["charge"], entry["refusal"]
     if refusal is not None:
         return as_printable(refusal["detail"])[:200]

@@ -10,8 +10,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol, TypeAlias, TypedDict
 
 from qwenmock.mockserver.models import Account, Charge, Delivery, Task
-from qwenmock.mockserver.store.records import JournalEntry
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.mockserver.store.records import FaultValues, JournalEntry, NewEntry
 from qwenmock.schemas.wording import counted
 
 ResetScope: TypeAlias = Literal["all", "journal", "ledger", "tasks", "faults", "limits", "clock"]
@@ -57,7 +56,7 @@ class Selection:
     request_id: str | None = None
     limit: int = 1000
 
-    def matches(self, key: str, entry: JournalEntry) -> bool:
+    def matches(self, key: str, entry: NewEntry) -> bool:
         """Tell whether a journal entry, recorded for a key, passes the filter."""
         return (
             self.key in {None, key}
@@ -157,7 +156,7 @@ class AccountStore(Protocol):
         """Release the reservations of requests whose process has died."""
         ...
 
-    async def charge(self, charge: Charge, entry: JournalEntry, *, is_held: bool) -> None:
+    async def charge(self, charge: Charge, entry: NewEntry, *, is_held: bool) -> None:
         """Book a charge, and record the journal entry of its request.
 
         Args:
@@ -228,7 +227,7 @@ class TaskStore(Protocol):
 class JournalStore(Protocol):
     """The journal of requests, and which images were fetched."""
 
-    async def record(self, entry: JournalEntry, key: str) -> None:
+    async def record(self, entry: NewEntry, key: str) -> None:
         """Add an entry to the journal; the oldest entries are dropped when it is full."""
         ...
 
@@ -286,11 +285,11 @@ class ControlStore(Protocol):
         """Add to the clock's offset and return it; None resets it to 0."""
         ...
 
-    async def set_faults(self, faults: Sequence[Mapping[str, JSON]]) -> None:
+    async def set_faults(self, faults: Sequence[FaultValues]) -> None:
         """Replace the fault plan."""
         ...
 
-    async def faults(self) -> Mapping[str, Mapping[str, JSON]]:
+    async def faults(self) -> Mapping[str, FaultValues]:
         """Return the remaining faults by id, in order, each with the `times` that are left."""
         ...
 

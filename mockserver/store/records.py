@@ -6,12 +6,13 @@ Amounts are whole billionths, so that sums are exact.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 import orjson
 
 from qwenmock.mockserver.models import Charge, Delivery, DeliveryState, Task
 from qwenmock.mockserver.money import from_units, to_units
+from qwenmock.schemas.vocabulary import JSON
 
 MINUTE = 60.0
 """Window of a request limit, in seconds."""
@@ -23,15 +24,15 @@ FETCHES = 10_000
 """Number of image fetches that are remembered."""
 
 
-class JournalRefusal(TypedDict):
+class Refusal(TypedDict):
     """Why a request was refused: a kind of error of its provider, and what exactly was wrong."""
 
     kind: str
     detail: str
 
 
-class JournalRule(TypedDict):
-    """The rule that a request broke, where it was read, and how certain it is."""
+class BrokenRule(TypedDict):
+    """The rule of the contract that a request broke, where it was read, and how certain it is."""
 
     id: str
     source: str
@@ -39,7 +40,7 @@ class JournalRule(TypedDict):
 
 
 class JournalCharge(TypedDict):
-    """What a request cost; the amount is a decimal as text."""
+    """What a request cost; amounts are decimals as text."""
 
     id: str
     images: int
@@ -47,12 +48,8 @@ class JournalCharge(TypedDict):
     currency: str
 
 
-class JournalEntry(TypedDict):
-    """A request and its answer, or an attempt of a callback (`endpoint` is then `callback`).
-
-    Keys are masked; long texts and images are cut. `request` and `answer` are JSON; an entry that is about to be
-    written may hold them as `orjson.Fragment`.
-    """
+class EntryFields(TypedDict):
+    """The members of a journal entry, except for the two bodies."""
 
     id: str
     at: float
@@ -69,15 +66,46 @@ class JournalEntry(TypedDict):
     task: str
     effective_prompt: NotRequired[str]
     effective_negative_prompt: NotRequired[str]
-    request: object
-    answer: object
     retry_after: NotRequired[str | None]
-    refusal: JournalRefusal | None
-    rule: JournalRule | None
+    refusal: Refusal | None
+    rule: BrokenRule | None
     advisories: list[str]
     charge: JournalCharge | None
     attempt: NotRequired[int]
     state: NotRequired[DeliveryState]
+
+
+class NewEntry(EntryFields):
+    """A journal entry to be written; its bodies may be JSON text that is copied without being parsed."""
+
+    request: JSON | orjson.Fragment
+    answer: JSON | orjson.Fragment
+
+
+class JournalEntry(EntryFields):
+    """A request and its answer, or an attempt of a callback (`endpoint` is then `callback`).
+
+    Keys are masked; long texts and images are cut.
+    """
+
+    request: JSON
+    answer: JSON
+
+
+class FaultValues(TypedDict, total=False):
+    """The fields of a fault that are set."""
+
+    provider: str
+    key: str
+    model: str
+    status: int
+    times: int
+    probability: float
+    delay_ms: int
+    drop: Literal["before", "mid-body"]
+    fail_images: int
+    fail_task: str
+    callback: str
 
 
 class ChargeRow(NamedTuple):
@@ -95,7 +123,7 @@ class ChargeRow(NamedTuple):
     created: float
 
 
-def dump_entry(entry: JournalEntry, key: str) -> bytes:
+def dump_entry(entry: NewEntry, key: str) -> bytes:
     """Return a journal entry, with the key it was recorded for, as JSON."""
     return orjson.dumps([key, entry])
 

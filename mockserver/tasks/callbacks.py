@@ -15,11 +15,11 @@ from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.dialects import Dialect
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.models import Delivery
+from qwenmock.mockserver.models import CallbackAttempt, Delivery
 from qwenmock.mockserver.net import webhook_signatures
 from qwenmock.mockserver.net.guarded_client import Outbound, OutboundError
 from qwenmock.mockserver.services import Services
-from qwenmock.mockserver.store.records import JournalEntry
+from qwenmock.mockserver.store.records import NewEntry
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.vocabulary import JSON
 
@@ -110,7 +110,7 @@ class CallbackWorker:
         assert terms is not None, "the loader checks it: a request may name a callback"
         now = services.clock.now()
         status = task.status_at(now)
-        content: JSON = self._dialects[provider.slug].task(provider, task, status, task.request_id)
+        content = self._dialects[provider.slug].task(provider, task, status, task.request_id)
         attempt = await self._attempt(delivery, orjson.dumps(content), now, terms.timeout_seconds)
         attempted = _after(delivery, attempt, terms.retry_seconds, services.clock.now())
         await services.store.set_delivery(attempted)
@@ -119,7 +119,7 @@ class CallbackWorker:
         services.metrics.called_back(delivery.provider, attempted.state)
         await self._record(attempted, attempt, content)
 
-    async def _attempt(self, delivery: Delivery, body: bytes, now: float, timeout: float) -> dict[str, JSON]:
+    async def _attempt(self, delivery: Delivery, body: bytes, now: float, timeout: float) -> CallbackAttempt:
         """Send a callback; return the attempt as it is kept with the delivery."""
         started = time.perf_counter()
         status, failure = 0, None
@@ -143,9 +143,9 @@ class CallbackWorker:
             headers |= webhook_signatures.headers(secret, delivery.message_id, int(time.time()), body)
         return headers
 
-    async def _record(self, delivery: Delivery, attempt: Mapping[str, JSON], content: JSON) -> None:
+    async def _record(self, delivery: Delivery, attempt: CallbackAttempt, content: Mapping[str, JSON]) -> None:
         """Record an attempt in the journal."""
-        entry: JournalEntry = {
+        entry: NewEntry = {
             "id": delivery.id,
             "at": attempt["at"],
             "provider": delivery.provider,
@@ -156,7 +156,7 @@ class CallbackWorker:
             "status": attempt["status"],
             "milliseconds": attempt["milliseconds"],
             "variant": "",
-            "model": content.get("model", ""),
+            "model": str(content.get("model", "")),
             "task": delivery.task_id,
             "attempt": attempt["attempt"],
             "state": delivery.state,
@@ -171,12 +171,12 @@ class CallbackWorker:
         self._services.log(entry)
 
 
-def _after(delivery: Delivery, attempt: dict[str, JSON], retry_seconds: Sequence[float], now: float) -> Delivery:
+def _after(delivery: Delivery, attempt: CallbackAttempt, retry_seconds: Sequence[float], now: float) -> Delivery:
     """Return a delivery after an attempt: delivered, waiting for the next attempt, or failed."""
     attempted = replace(delivery, attempts=(*delivery.attempts, attempt))
     if 200 <= attempt["status"] < 300:
         return replace(attempted, state="delivered")
-    number: int = attempt["attempt"]
+    number = attempt["attempt"]
     if number <= len(retry_seconds):
         return replace(attempted, due=now + retry_seconds[number - 1])
     return replace(attempted, state="failed")

@@ -8,6 +8,7 @@ from qwenmock.pytest_plugin.examiner.invariants import (
     image_counts,
     role_values,
 )
+from qwenmock.pytest_plugin.examiner.json_values import texts
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner
@@ -65,7 +66,7 @@ def _repeated(examiner: Examiner, document: Document, body: JSON) -> dict[str, s
 
 def pictures(examiner: Examiner, success: Success, max_pictures: int | None) -> list[Reply]:
     """Fetch the images of an answer, or the first of them, which costs nothing and needs no key."""
-    urls = [url for group in success.groups("image_url")[:1] for url in group]
+    urls = [url for group in success.groups("image_url")[:1] for url in texts(group)]
     return [examiner.target.send("GET", url, {}) for url in urls[:max_pictures]]
 
 
@@ -122,7 +123,7 @@ def billing_mistakes(examiner: Examiner, success: Success) -> list[str]:
     charge = found[0]
     counts = image_counts(success)
     images = counts[0] if counts else 0
-    provider, model = examiner.provider, success.asked["model"]
+    provider, model = examiner.provider, success.model
     amount = charge_of(provider, model, images)
     mistakes: list[str] = []
     if charge["images"] != images:

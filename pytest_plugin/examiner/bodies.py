@@ -2,7 +2,9 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
+from qwenmock.pytest_plugin.examiner.json_values import as_object
 from qwenmock.pytest_plugin.examiner.sample_images import SAMPLES, picture_url
 from qwenmock.schemas.models import Variant
 from qwenmock.schemas.vocabulary import JSON, Path, Schema, subschema
@@ -13,7 +15,7 @@ CALLBACK = "https://example.com/webhooks/image-task-completed"
 
 def example(variant: Variant, model: str | None = None) -> dict[str, JSON]:
     """Return the smallest valid body of a variant, for its first model unless one is named."""
-    body: dict[str, JSON] = smallest(variant.request.schema)
+    body = as_object(smallest(variant.request.schema))
     body["model"] = model or variant.models[0]
     return body
 
@@ -112,13 +114,13 @@ def at(schema: Schema, body: JSON, path: Path) -> JSON:
     return holder[key] if present else smallest(subschema(schema, path))
 
 
-def _holder(schema: Schema, body: JSON, path: Path) -> tuple[JSON, JSON]:
+def _holder(schema: Schema, body: JSON, path: Path) -> tuple[Any, Any]:
     """Return the container of the place and the key in it, and add missing containers."""
-    value = body
+    value: Any = body
     for depth, step in enumerate(path):
         last = depth == len(path) - 1
         schema = schema["items"] if step == "*" else schema["properties"][step]
-        key: JSON = step if step != "*" else _index(value, path[depth + 1] if not last else None)
+        key = step if step != "*" else _index(value, path[depth + 1] if not last else None)
         if last:
             return value, key
         if step == "*":

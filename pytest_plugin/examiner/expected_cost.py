@@ -19,17 +19,17 @@ def worst_case(provider: Provider, variant: Variant | None, body: JSON) -> Decim
         price = provider.models[model].amount or Decimal(0)
     counts = [1.0]
     for path in variant.request.roles.get("n", ()) if variant else ():
-        counts += [abs(float(value)) for value in select(body, path) if _is_count(value)]
+        counts += [count for value in select(body, path) if (count := _count(value)) is not None]
     return price * Decimal(min(max(counts), 100.0))
 
 
-def _is_count(value: JSON) -> bool:
+def _count(value: JSON) -> float | None:
     if isinstance(value, str):
-        return value.isascii() and value.isdecimal()
-    return isinstance(value, int | float)
+        return float(value) if value.isascii() and value.isdecimal() else None
+    return abs(float(value)) if isinstance(value, int | float) else None
 
 
-def amount_of(value: JSON) -> Decimal:
+def amount_of(value: object) -> Decimal:
     """Return an amount that a target states; NaN, which equals no expected amount, if it is not a number."""
     try:
         amount = Decimal(str(value))

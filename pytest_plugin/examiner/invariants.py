@@ -5,10 +5,10 @@ The values are found by the roles that the schemas give them.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from qwenmock.pytest_plugin.examiner import sample_images
+from qwenmock.pytest_plugin.examiner.json_values import as_object, as_text, integers, numbers, texts
 from qwenmock.pytest_plugin.examiner.target import Reply
 from qwenmock.schemas.models import Document, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, select, subschema
@@ -33,6 +33,11 @@ class Success:
     body: JSON
     now: float
     request_id: str | None
+
+    @property
+    def model(self) -> str:
+        """The model that the request names."""
+        return as_text(as_object(self.asked)["model"])
 
     def values(self, role: str) -> list[JSON]:
         """Return the answer's values of a role, in order."""
@@ -63,7 +68,7 @@ def broken_invariants(success: Success) -> Iterator[tuple[str, str]]:
     yield from _counts(success)
     yield from _links(success)
     now = success.now
-    for created in success.values("created"):
+    for created in numbers(success.values("created")):
         if abs(created - now) > success.variant.invariants["created"].tolerance:
             yield "created", f"{created}, {created - now:+.0f} seconds from now"
     yield from _sizes(success)
@@ -71,8 +76,8 @@ def broken_invariants(success: Success) -> Iterator[tuple[str, str]]:
 
 def image_counts(success: Success) -> list[int]:
     """Return the number of images from every place of the answer that states one."""
-    lengths = [len(items) for items in success.values("images")]
-    return [*lengths, *success.values("image_count")]
+    lengths = [len(items) for items in success.values("images") if isinstance(items, list)]
+    return [*lengths, *integers(success.values("image_count"))]
 
 
 def _counts(success: Success) -> Iterator[tuple[str, str]]:
@@ -80,8 +85,9 @@ def _counts(success: Success) -> Iterator[tuple[str, str]]:
     if len(set(counts)) > 1:
         yield "counts", f"{counts} images in different places"
     totals = success.values("total_count")
-    if totals and counts and totals[0] != counts[0] + sum(success.values("failed_count")):
-        yield "counts", f"{totals[0]} in all, {counts[0]} succeeded and {sum(success.values('failed_count'))} failed"
+    failed = sum(integers(success.values("failed_count")))
+    if totals and counts and totals[0] != counts[0] + failed:
+        yield "counts", f"{totals[0]} in all, {counts[0]} succeeded and {failed} failed"
     asked = requested_count(success)
     if counts and max(counts) > asked:
         yield "requested-count", f"{max(counts)} images where {asked} were asked for"
@@ -89,7 +95,7 @@ def _counts(success: Success) -> Iterator[tuple[str, str]]:
 
 def requested_count(success: Success) -> int:
     """Return how many images the request asks for."""
-    return int(next(iter(success.request_values("n")), 1))
+    return next(iter(integers(success.request_values("n"))), 1)
 
 
 def _links(success: Success) -> Iterator[tuple[str, str]]:
@@ -100,7 +106,7 @@ def _links(success: Success) -> Iterator[tuple[str, str]]:
         if len(set(group)) != len(group):
             yield "distinct-links", f"{len(group) - len(set(group))} links twice"
     lifetime = success.provider.link_lifetime
-    for url in cast(list[str], success.values("image_url")):
+    for url in texts(success.values("image_url")):
         expires = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
         lifetime = success.provider.link_lifetime
         if (
@@ -128,7 +134,7 @@ def _sizes(success: Success) -> Iterator[tuple[str, str]]:
 
 def default_size(success: Success) -> tuple[int, int] | None:
     """Return the size that is due where none is asked for; None where the last input is not in the request."""
-    inputs = success.request_values("image")
+    inputs = texts(success.request_values("image"))
     if not inputs or not inputs[-1].startswith("data:"):
         return None
     size = sample_images.size_of(inputs[-1])
@@ -142,7 +148,7 @@ def effective_text(success: Success, role: str) -> str:
     """Return the prompt, or the negative one, that a request's pictures are made from."""
     document = success.variant.request
     for path in document.roles.get(role, ()):
-        for prompt in select(success.asked, path):
+        for prompt in texts(select(success.asked, path)):
             return prompt[: subschema(document.schema, path).get("x-truncate")]
     return ""
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, TypeGuard
 from urllib.parse import quote
 
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.expected_cost import worst_case
-from qwenmock.pytest_plugin.examiner.json_values import is_array
+from qwenmock.pytest_plugin.examiner.json_values import as_object
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.target import Reply, Target, TargetError
 from qwenmock.schemas.models import Provider, Variant
@@ -84,11 +84,14 @@ class Payments:
         url = self._ledger.replace("{request_id}", quote(request_id, safe=""))
         try:
             reply = self._target.send("GET", url, {})
-            found = reply.json()["charges"] if reply.status == 200 else None
+            found = as_object(reply.json())["charges"] if reply.status == 200 else None
         except (TargetError, ValueError, KeyError, TypeError) as error:
             raise NotExaminable(f"the ledger cannot be read: {type(error).__name__}: {error}") from error
-        if not is_array(found):
+        if not _is_ledger(found):
             raise NotExaminable(f"the ledger cannot be read: status {reply.status}")
         # A ledger that does not support the filter answers with all its charges.
-        charges: list[Charge] = found
-        return [charge for charge in charges if charge.get("request_id", request_id) == request_id]
+        return [charge for charge in found if charge.get("request_id", request_id) == request_id]
+
+
+def _is_ledger(value: JSON) -> TypeGuard[list[Charge]]:
+    return isinstance(value, list) and all(isinstance(charge, dict) for charge in value)

@@ -123,7 +123,7 @@ def _size(spec: dict[str, int], value: str) -> Iterator[str]:
         yield "maxSide"
 
 
-def _image(spec: dict[str, JSON], value: str) -> Iterator[str]:
+def _image(spec: Schema, value: str) -> Iterator[str]:
     scheme = value[:20].partition(":")[0].lower()
     if scheme not in spec["schemes"] or (scheme != "data" and not _is_url(value)):
         yield "schemes"
@@ -135,7 +135,7 @@ def _image(spec: dict[str, JSON], value: str) -> Iterator[str]:
         yield "urlPattern"
 
 
-class _Frozen(dict[str, JSON]):
+class _Frozen(Schema):
     """A specification that can be the key of a cache."""
 
     def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -174,7 +174,7 @@ def _bytes(spec: _Frozen, value: str) -> tuple[str, ...]:
     return tuple(name for name, beyond in limits.items() if beyond and name not in spec.get("advisory", ()))
 
 
-def _callback(spec: dict[str, JSON], value: str) -> Iterator[str]:
+def _callback(spec: Schema, value: str) -> Iterator[str]:
     if not _is_url(value) or urlsplit(value).scheme.lower() not in spec["schemes"]:
         yield "schemes"
     elif spec["publicHost"] and not _leads_out(urlsplit(value).hostname or ""):
@@ -210,7 +210,7 @@ def _array(schema: Schema, value: list[JSON], path: Path) -> Iterator[Breach]:
         yield path, "minItems"
     if len(value) > schema.get("maxItems", len(value)):
         yield path, "maxItems"
-    specs: dict[str, dict[str, JSON]] = schema.get("x-parts", {})
+    specs: dict[str, Schema] = schema.get("x-parts", {})
     for member, spec in specs.items():
         held = [isinstance(item, dict) and member in item for item in value]
         if sum(held) < spec.get("minItems", 0):

@@ -14,7 +14,7 @@ from qwenmock.pytest_plugin.examiner import sample_images
 from qwenmock.pytest_plugin.examiner.bodies import CALLBACK, PROMPT
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit, describe
 from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
-from qwenmock.pytest_plugin.examiner.json_values import is_object
+from qwenmock.pytest_plugin.examiner.json_values import as_object, is_object
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, Schema
@@ -34,7 +34,11 @@ class Body(dict[str, JSON]):
 
 def bodies(variant: Variant) -> st.SearchStrategy[dict[str, JSON]]:
     """Return a strategy for valid bodies of a variant."""
-    return values(variant.request.schema).filter(lambda body: not broken_rules(variant.request, body)).map(Body)
+    return values(variant.request.schema).filter(lambda body: not broken_rules(variant.request, body)).map(_body)
+
+
+def _body(value: JSON) -> dict[str, JSON]:
+    return Body(as_object(value))
 
 
 def values(schema: Schema) -> st.SearchStrategy[JSON]:
@@ -102,7 +106,7 @@ def _repeated(times: int, character: str) -> str:
     return character * times
 
 
-def _pictures(spec: dict[str, JSON]) -> list[str]:
+def _pictures(spec: Schema) -> list[str]:
     found = [url for url in sample_images.SAMPLES if url.partition(":")[0] in spec["schemes"]]
     if "data" in spec["schemes"]:
         side = max(spec["minWidth"], spec["minHeight"])
@@ -130,7 +134,7 @@ _STRATEGIES: dict[str, Callable[[Schema], st.SearchStrategy[JSON]]] = {
 }
 
 
-def mutants(provider: Provider, variant: Variant) -> st.SearchStrategy[tuple[Edit, dict[str, JSON]]]:
+def mutants(provider: Provider, variant: Variant) -> st.SearchStrategy[tuple[Edit, JSON]]:
     """Return a strategy for pairs of an edit and a body that breaks exactly the edit's rule."""
     rejecting = {
         rule: [
@@ -143,7 +147,7 @@ def mutants(provider: Provider, variant: Variant) -> st.SearchStrategy[tuple[Edi
     rules = [rule for rule, found in rejecting.items() if found]
 
     @st.composite
-    def mutant(draw: st.DrawFn) -> tuple[Edit, dict[str, JSON]]:
+    def mutant(draw: st.DrawFn) -> tuple[Edit, JSON]:
         rule = draw(st.sampled_from(rules))
         edit = draw(st.sampled_from(rejecting[rule]))
         body = edit.change(draw(bodies(variant)))

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from qwenmock.pytest_plugin.examiner.json_values import integers
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.recording.recorder import documents_for, endpoint_at, variant_of
 from qwenmock.schemas.models import Document, Provider
@@ -142,7 +143,7 @@ def _compare_with_request(provider: Provider, recording: Recording, document: Do
     for asked in variant.request.values("size", recording.request):
         wrong = sorted(sizes - {f"{asked}"})
         found.wrong_sizes += [f"{where}: {asked} was asked for, {size} came" for size in wrong]
-    expected = next(iter(variant.request.values("n", recording.request)), 1)
+    expected = next(iter(integers(variant.request.values("n", recording.request))), 1)
     counts = _image_counts(document, recording.answer)
     wrong_counts = sorted(counts - {expected})
     found.quantities += [f"{where}: {expected} pictures were asked for, {count} came" for count in wrong_counts]
@@ -151,7 +152,7 @@ def _compare_with_request(provider: Provider, recording: Recording, document: Do
 def _image_counts(document: Document, answer: JSON) -> set[int]:
     """Return the numbers of images that an answer states, or that it holds where it states none."""
     stated = {count for count in document.values("image_count", answer) if isinstance(count, int)}
-    return stated or {len(cast(list[JSON], i)) for i in document.values("images", answer) if isinstance(i, list)}
+    return stated or {len(i) for i in document.values("images", answer) if isinstance(i, list)}
 
 
 def _undocumented(seen: _Seen) -> list[Undocumented]:
@@ -174,14 +175,14 @@ def _undocumented(seen: _Seen) -> list[Undocumented]:
 
 def _extra(schema: Schema, value: JSON, place: str) -> Iterable[tuple[str, JSON]]:
     if isinstance(value, dict) and "properties" in schema:
-        for name, member in cast(dict[str, JSON], value).items():
+        for name, member in value.items():
             where = f"{place}.{name}" if place else name
             if name in schema["properties"]:
                 yield from _extra(schema["properties"][name], member, where)
             else:
                 yield where, member
     elif isinstance(value, list) and "items" in schema:
-        for item in cast(list[JSON], value):
+        for item in value:
             yield from _extra(schema["items"], item, f"{place}[]")
 
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
 import orjson
@@ -115,7 +114,7 @@ def variant_of(endpoint: Endpoint, request: JSON) -> Variant | None:
     """Return the variant of a request body; None if its model is unknown or missing."""
     if not isinstance(request, dict):
         return None
-    body = cast(dict[str, JSON], request)
+    body = request
     model = body.get("model")
     return endpoint.variant_of(model, body) if isinstance(model, str) else None
 

@@ -1,6 +1,6 @@
 """The fault plan, the clock, and starting anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import get_args
 
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from qwenmock.mockserver.control.api.requests import ControlError, read_json, re
 from qwenmock.mockserver.control.api.responses import ClockState, Reset
 from qwenmock.mockserver.schema_errors import format_json
 from qwenmock.mockserver.store.protocols import ResetScope
+from qwenmock.mockserver.store.records import FaultValues
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.vocabulary import JSON
@@ -32,12 +33,12 @@ def clock_move_schema(_catalog: Catalog) -> dict[str, JSON]:
     }
 
 
-async def list_faults(double: Double, _request: Request) -> Sequence[Mapping[str, JSON]]:
+async def list_faults(double: Double, _request: Request) -> Sequence[FaultValues]:
     """Return the fault plan, each fault with the `times` that are left."""
     return list((await double.store.faults()).values())
 
 
-async def set_faults(double: Double, request: Request) -> Sequence[Mapping[str, JSON]]:
+async def set_faults(double: Double, request: Request) -> Sequence[FaultValues]:
     """Replace the fault plan."""
     try:
         plan = parse_fault_plan(await read_json(request), double.catalog.providers)
@@ -47,7 +48,7 @@ async def set_faults(double: Double, request: Request) -> Sequence[Mapping[str, 
     return await list_faults(double, request)
 
 
-async def clear_faults(double: Double, request: Request) -> Sequence[Mapping[str, JSON]]:
+async def clear_faults(double: Double, request: Request) -> Sequence[FaultValues]:
     """Empty the fault plan."""
     await double.plan.set([])
     return await list_faults(double, request)

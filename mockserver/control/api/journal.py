@@ -12,6 +12,7 @@ from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.control.api.requests import selection
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.store.protocols import Selection
+from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.vocabulary import JSON
 
 POLL_SECONDS = 0.5
@@ -19,7 +20,7 @@ MAX_EVENT_ENTRIES = 50
 """Entries in one event: a page is for reading, however many requests a second there are."""
 
 
-async def list_journal(double: Double, request: Request) -> Sequence[Mapping[str, JSON]]:
+async def list_journal(double: Double, request: Request) -> Sequence[JournalEntry]:
     """Return journal entries, the newest first."""
     return list(await double.store.journal(selection(double, request, double.settings.journal_max)))
 
@@ -47,7 +48,7 @@ async def _events(double: Double) -> AsyncGenerator[bytes]:
         try:
             entries = await double.store.journal(Selection(limit=MAX_EVENT_ENTRIES))
         except StoreError:
-            entries = list[Mapping[str, JSON]]()
+            entries = list[JournalEntry]()
         ids = [f"{entry['id']}/{entry['at']}" for entry in entries]
         new = entries[: ids.index(last)] if last in ids else entries
         if new or is_first:

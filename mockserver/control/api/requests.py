@@ -71,6 +71,7 @@ async def read_object(request: Request, schema: Mapping[str, JSON]) -> dict[str,
     message = first_error(schema, body)
     if message is not None:
         raise ControlError(400, message)
+    assert isinstance(body, dict), "the schema is one of objects"
     return body
 
 

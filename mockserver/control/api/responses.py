@@ -1,9 +1,9 @@
 """What the control API answers. The OpenAPI document has its schemas from these types."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired, TypedDict
+from collections.abc import Sequence
+from typing import Literal, TypedDict
 
-CallbackState = Literal["waiting", "held", "delivered", "failed", "lost"]
+from qwenmock.mockserver.models import CallbackAttempt, DeliveryState
 
 
 class Error(TypedDict):
@@ -30,62 +30,6 @@ class ProviderSummary(TypedDict):
     models: Sequence[str]
     endpoints: Sequence[str]
     variants: Sequence[str]
-
-
-class Refusal(TypedDict):
-    """Why a request was refused: a kind of error of its provider, and what exactly was wrong."""
-
-    kind: str
-    detail: str
-
-
-class BrokenRule(TypedDict):
-    """The rule of the contract that a request broke, where it was read, and how certain it is."""
-
-    id: str
-    source: str
-    certainty: str
-
-
-class JournalCharge(TypedDict):
-    """What a request cost; amounts are decimals as text."""
-
-    id: str
-    images: int
-    amount: str
-    currency: str
-
-
-class JournalEntry(TypedDict):
-    """A request and its answer, or an attempt of a callback (`endpoint` is then `callback`).
-
-    Keys are masked; long texts and images are cut.
-    """
-
-    id: str
-    at: float
-    provider: str
-    endpoint: str
-    method: str
-    path: str
-    key: str
-    status: int
-    milliseconds: float
-    microseconds: NotRequired[Mapping[str, int]]
-    variant: str
-    model: str
-    task: str
-    effective_prompt: NotRequired[str]
-    effective_negative_prompt: NotRequired[str]
-    request: object
-    answer: object
-    retry_after: NotRequired[str | None]
-    refusal: Refusal | None
-    rule: BrokenRule | None
-    advisories: Sequence[str]
-    charge: JournalCharge | None
-    attempt: NotRequired[int]
-    state: NotRequired[CallbackState]
 
 
 class Finding(TypedDict):
@@ -169,22 +113,12 @@ class UploadedImage(TypedDict):
     height: int
 
 
-class CallbackAttempt(TypedDict):
-    """One attempt of a callback; `status` is 0 where there was no answer."""
-
-    attempt: int
-    at: float
-    status: int
-    error: str | None
-    milliseconds: float
-
-
 class Callback(TypedDict):
     """A callback of a task, with all attempts so far."""
 
     id: str
     url: str
-    state: CallbackState
+    state: DeliveryState
     due: float
     attempts: Sequence[CallbackAttempt]
 

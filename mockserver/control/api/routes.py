@@ -18,7 +18,6 @@ from qwenmock.mockserver.control.api.responses import (
     Accounts,
     ClockState,
     Health,
-    JournalEntry,
     Ledger,
     ProviderSummary,
     Resent,
@@ -30,6 +29,7 @@ from qwenmock.mockserver.control.api.responses import (
 )
 from qwenmock.mockserver.control.contract import Contract
 from qwenmock.mockserver.errors import StoreError
+from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.vocabulary import JSON
 

@@ -28,10 +28,11 @@ class SchemaWriter:
         The items of a list become a component too, where they have a title.
         """
         items: JSON = schema.get("items")
-        if items and "title" in items:
+        if isinstance(items, Mapping) and "title" in items:
             schema = {**schema, "items": self.add(items)}
-        self.components[schema["title"]] = {name: value for name, value in schema.items() if name != "title"}
-        return _reference(schema["title"])
+        title = str(schema["title"])
+        self.components[title] = {name: value for name, value in schema.items() if name != "title"}
+        return _reference(title)
 
     def of(self, kind: object) -> dict[str, JSON]:
         """Return the schema of a type, or of a component by its name.
@@ -69,7 +70,10 @@ class SchemaWriter:
                 "description": inspect.cleandoc(kind.__doc__ or ""),
                 "type": "object",
                 "required": [member for member in hints if member in required],
-                "properties": {member: self.of(hint) for member, hint in hints.items()},
+                "properties": {
+                    member: {} if kind.__annotations__[member] == JSON else self.of(hint)
+                    for member, hint in hints.items()
+                },
             }
         return _reference(name)
 

@@ -18,7 +18,7 @@ from qwenmock.mockserver.store.protocols import (
     Selection,
     TooManyRequests,
 )
-from qwenmock.mockserver.store.records import MINUTE, ChargeRow, JournalEntry, charge_row, load_charge
+from qwenmock.mockserver.store.records import MINUTE, ChargeRow, NewEntry, charge_row, load_charge
 from qwenmock.mockserver.store.redis.connection import Answer, Argument, account_key, owner_of, pairs, tag_of
 from qwenmock.mockserver.store.redis.journal import RedisJournal
 
@@ -94,7 +94,7 @@ class RedisAccounts(RedisJournal):
         now = time.time()
         await asyncio.gather(*(self._run_on_account("expire", tag, now) for tag in await self._tags()))
 
-    async def charge(self, charge: Charge, entry: JournalEntry, *, is_held: bool) -> None:
+    async def charge(self, charge: Charge, entry: NewEntry, *, is_held: bool) -> None:
         """Book a charge, then record the journal entry of its request."""
         arguments = (charge.request_id, to_units(charge.amount), "held" if is_held else "", dump_charge(charge))
         answer = await self._run_on_account("charge", tag_of(charge.provider, charge.key), *arguments)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from qwenmock.mockserver.store.protocols import Shared
+from qwenmock.mockserver.store.records import FaultValues
 from qwenmock.mockserver.store.redis.connection import PREFIX, Argument, Connection, pairs
-from qwenmock.schemas.vocabulary import JSON
 
 STATE = f"{PREFIX}{{shared}}:state"
 FAULTS = f"{PREFIX}{{shared}}:faults"
@@ -39,7 +39,7 @@ class RedisControl(Connection):
         """Add to the clock's offset and return it; None resets it to 0."""
         return float(await self._run("move_clock", (STATE,), "" if seconds is None else repr(float(seconds))))
 
-    async def set_faults(self, faults: Sequence[Mapping[str, JSON]]) -> None:
+    async def set_faults(self, faults: Sequence[FaultValues]) -> None:
         """Replace the fault plan."""
         arguments: list[Argument] = []
         first = int(time.time() * 1000) * 1000  # the new plan must not have ids of an older one
@@ -48,10 +48,10 @@ class RedisControl(Connection):
             arguments += [number, orjson.dumps(fault), times if isinstance(times, int) else ""]
         await self._run("set_faults", (STATE, FAULTS, LEFT), *arguments)
 
-    async def faults(self) -> Mapping[str, Mapping[str, JSON]]:
+    async def faults(self) -> Mapping[str, FaultValues]:
         """Return the remaining faults by id, in order, each with the `times` that are left."""
         faults, left = await asyncio.gather(self._call("HGETALL", FAULTS), self._call("HGETALL", LEFT))
-        found: dict[str, Mapping[str, JSON]] = {}
+        found: dict[str, FaultValues] = {}
         times = {fault_id: int(number) for fault_id, number in pairs(left)}
         for fault_id, fault in sorted(pairs(faults), key=lambda pair: int(pair[0])):
             if times.get(fault_id) != 0:

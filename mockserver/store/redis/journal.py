@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from qwenmock.mockserver.store.protocols import Fetch, Selection
-from qwenmock.mockserver.store.records import FETCHES, JOURNAL_BYTES, JournalEntry, dump_entry, load_entries
+from qwenmock.mockserver.store.records import FETCHES, JOURNAL_BYTES, JournalEntry, NewEntry, dump_entry, load_entries
 from qwenmock.mockserver.store.redis.connection import PREFIX, Connection
 
 ENTRIES = f"{PREFIX}{{journal}}:entries"
@@ -18,7 +18,7 @@ PAGE = 200
 class RedisJournal(Connection):
     """The journal: a list of entries."""
 
-    async def record(self, entry: JournalEntry, key: str) -> None:
+    async def record(self, entry: NewEntry, key: str) -> None:
         """Add an entry to the journal; the oldest entries are dropped when it is full."""
         await self._run("record", (ENTRIES, BYTES), self._journal_max, JOURNAL_BYTES, dump_entry(entry, key))
 

@@ -15,7 +15,7 @@ from qwenmock.mockserver.store.protocols import (
     Selection,
     TooManyRequests,
 )
-from qwenmock.mockserver.store.records import MINUTE, ChargeRow, JournalEntry, charge_row, dump_entry, load_charge
+from qwenmock.mockserver.store.records import MINUTE, ChargeRow, NewEntry, charge_row, dump_entry, load_charge
 from qwenmock.mockserver.store.sqlite.database import Outcome, Value, Waiter, where
 from qwenmock.mockserver.store.sqlite.journal import SqliteJournal
 from qwenmock.mockserver.store.sqlite.ledger import (
@@ -184,7 +184,7 @@ class SqliteAccounts(SqliteJournal):
 
         await self._write(step)
 
-    async def charge(self, charge: Charge, entry: JournalEntry, *, is_held: bool) -> None:
+    async def charge(self, charge: Charge, entry: NewEntry, *, is_held: bool) -> None:
         """Book a charge, and record the journal entry of its request."""
         row, line = charge_row(charge), dump_entry(entry, charge.key)
         if not is_held:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from qwenmock.mockserver.store.protocols import Shared
+from qwenmock.mockserver.store.records import FaultValues
 from qwenmock.mockserver.store.sqlite.database import Database
-from qwenmock.schemas.vocabulary import JSON
 
 
 class SqliteControl(Database):
@@ -49,7 +49,7 @@ class SqliteControl(Database):
 
         return await self._write(step)
 
-    async def set_faults(self, faults: Sequence[Mapping[str, JSON]]) -> None:
+    async def set_faults(self, faults: Sequence[FaultValues]) -> None:
         """Replace the fault plan."""
         rows = [(fault.get("times"), orjson.dumps(fault)) for fault in faults]
 
@@ -59,7 +59,7 @@ class SqliteControl(Database):
 
         await self._write(step)
 
-    async def faults(self) -> Mapping[str, Mapping[str, JSON]]:
+    async def faults(self) -> Mapping[str, FaultValues]:
         """Return the remaining faults by id, in order, each with the `times` that are left."""
         return dict(self._select(_fault, "SELECT id, left, fault FROM faults WHERE left IS NOT 0 ORDER BY id"))
 
@@ -80,5 +80,5 @@ def clear_faults(db: sqlite3.Connection) -> None:
     db.execute("DELETE FROM faults")
 
 
-def _fault(fault_id: int, left: int | None, fault: bytes) -> tuple[str, Mapping[str, JSON]]:
+def _fault(fault_id: int, left: int | None, fault: bytes) -> tuple[str, FaultValues]:
     return str(fault_id), orjson.loads(fault) | ({} if left is None else {"times": left})

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from qwenmock.mockserver.store.protocols import Fetch, Selection
-from qwenmock.mockserver.store.records import FETCHES, JOURNAL_BYTES, JournalEntry, dump_entry, load_entries
+from qwenmock.mockserver.store.records import FETCHES, JOURNAL_BYTES, JournalEntry, NewEntry, dump_entry, load_entries
 from qwenmock.mockserver.store.sqlite.database import Database
 
 LAST_SEQ = 2**63 - 1
@@ -20,7 +20,7 @@ class SqliteJournal(Database):
         self._lines: list[bytes] = []
         self._untrimmed = 0
 
-    async def record(self, entry: JournalEntry, key: str) -> None:
+    async def record(self, entry: NewEntry, key: str) -> None:
         """Add an entry to the journal; the oldest entries are dropped when it is full."""
         line = dump_entry(entry, key)
         await self._write(lambda _: self._lines.append(line))

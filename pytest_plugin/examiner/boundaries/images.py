@@ -58,7 +58,7 @@ def media_types(subschema: Schema, _rule: Rule) -> Values:
 
 def side(subschema: Schema, rule: Rule) -> Values:
     """Return images with a side at and beyond its limit."""
-    limit: int = rule.value
+    limit = rule.number
     beyond = limit - 1 if rule.keyword.startswith("min") else limit + 1
     spec = subschema["x-image"]
     other = spec["minWidth"] + 128
@@ -86,7 +86,7 @@ def side(subschema: Schema, rule: Rule) -> Values:
 
 def max_bytes(subschema: Schema, rule: Rule) -> Values:
     """Return images of the longest length, and one byte longer."""
-    longest: int = rule.value
+    longest = rule.number
     accepted = {subschema["x-image"].get("surelyAcceptedBytes", longest), longest}
     return (
         _sent(
@@ -132,12 +132,14 @@ PLAIN_URLS = frozenset(sample_images.picture_url(kind) for kind in sample_images
 """Images with the right media type."""
 
 
-def is_assumed(subschema: Schema, tried: Side, value: str) -> bool:
+def is_assumed(subschema: Schema, tried: Side, value: JSON) -> bool:
     """Return whether no document says how this image is answered.
 
     That the bytes decide and not the label, and the value of "10 MB" between its two readings, are assumptions.
     """
-    data: str = sample_images.HOSTED.get(value, value)
+    if not isinstance(value, str):
+        return False
+    data = sample_images.HOSTED.get(value, value)
     label = data[5:].partition(";")[0]
     if tried == "accept":
         longest = subschema["x-image"].get("surelyAcceptedBytes", subschema["x-image"]["maxBytes"])

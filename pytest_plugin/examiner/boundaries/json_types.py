@@ -27,7 +27,8 @@ def type_(subschema: Schema, _rule: Rule) -> Values:
     if kind == "object":
         return [good], [[], [good], "x", None, 1, json.dumps(good)]
     if kind == "array":
-        return [good], [{}, "x", None, {"0": good}, *good[:1], json.dumps(good)]
+        items = good if isinstance(good, list) else []
+        return [good], [{}, "x", None, {"0": good}, *items[:1], json.dumps(good)]
     return [good], ["x"]
 
 

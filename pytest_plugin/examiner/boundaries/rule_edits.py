@@ -8,7 +8,7 @@ from qwenmock.pytest_plugin.examiner.bodies import at, put, take
 from qwenmock.pytest_plugin.examiner.boundaries import arrays, images, json_types, numbers, strings
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit, describe
 from qwenmock.pytest_plugin.examiner.boundaries.values import LONG, Values
-from qwenmock.pytest_plugin.examiner.json_values import is_object
+from qwenmock.pytest_plugin.examiner.json_values import is_array, is_object
 from qwenmock.pytest_plugin.examiner.results import Side
 from qwenmock.pytest_plugin.examiner.sample_images import picture_url
 from qwenmock.schemas.catalog import load
@@ -142,7 +142,8 @@ def _place(schema: Schema, array: Path, value: JSON, *, before: slice, after: sl
 
     def change(body: JSON) -> JSON:
         present = at(schema, body, array)
-        return put(schema, body, array, [*present[before], value, *present[after]])
+        items = present if is_array(present) else []
+        return put(schema, body, array, [*items[before], value, *items[after]])
 
     return change
 

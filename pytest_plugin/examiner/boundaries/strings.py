@@ -3,6 +3,7 @@
 from qwenmock.pytest_plugin.examiner.bodies import smallest
 from qwenmock.pytest_plugin.examiner.boundaries.near_misses import near_misses
 from qwenmock.pytest_plugin.examiner.boundaries.values import WIDE, Values
+from qwenmock.pytest_plugin.examiner.json_values import as_text
 from qwenmock.schemas.models import Rule
 from qwenmock.schemas.vocabulary import Schema
 
@@ -22,7 +23,7 @@ def const(subschema: Schema, _rule: Rule) -> Values:
     others = (
         [*near_misses(value), *({"user": ["assistant", "system"]}.get(value, ()))] if isinstance(value, str) else []
     )
-    return [value], others
+    return [value], list(others)
 
 
 def min_length(subschema: Schema, _rule: Rule) -> Values:
@@ -70,7 +71,7 @@ def url_pattern(_subschema: Schema, _rule: Rule) -> Values:
 
 def size_syntax(subschema: Schema, _rule: Rule) -> Values:
     """Return sizes that are well formed, and nearly so."""
-    good: str = smallest(subschema)
+    good = as_text(smallest(subschema))
     longest = subschema["x-size"]["maxSide"]
     refused = [miss for miss in near_misses(good) if miss.count("*") != 1 or not miss.replace("*", "").isascii()]
     refused += [f"{good} ", f" {good}", f"{good}\n", good.replace("*", " * "), f"0{good}", f"+{good}", "auto"]
@@ -79,7 +80,7 @@ def size_syntax(subschema: Schema, _rule: Rule) -> Values:
 
 def size_side(subschema: Schema, rule: Rule) -> Values:
     """Return sizes with a side at and beyond its limit."""
-    limit: int = rule.value
+    limit = rule.number
     beyond = limit - 1 if rule.keyword == "minSide" else limit + 1
     other = subschema["x-size"]["minSide"] + 512
     return [f"{limit}*{other}", f"{other}*{limit}"], [f"{beyond}*{other}", f"{other}*{beyond}", f"{beyond}*{beyond}"]

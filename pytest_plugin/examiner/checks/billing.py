@@ -13,6 +13,7 @@ from qwenmock.pytest_plugin.examiner.checks.single_request import accept
 from qwenmock.pytest_plugin.examiner.checks.task_progress import create, follow
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
 from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts, requested_count, role_values
+from qwenmock.pytest_plugin.examiner.json_values import as_object, as_text
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Document, Endpoint, Variant
@@ -25,7 +26,7 @@ def bodies_by_count(variant: Variant) -> Iterator[dict[str, JSON]]:
     for path in variant.request.roles.get("n", ()):
         count_schema = subschema(schema, path)
         for count in range(count_schema["minimum"], count_schema["maximum"] + 1):
-            yield put(schema, example(variant), path, count)
+            yield as_object(put(schema, example(variant), path, count))
 
 
 def bill_every_count(examiner: Examiner, variant: Variant) -> None:
@@ -44,7 +45,7 @@ def bill_every_count(examiner: Examiner, variant: Variant) -> None:
             break
         made = image_counts(success)[0]
         spent = spent_on(examiner, success)
-        expected = charge_of(examiner.provider, body["model"], made)
+        expected = charge_of(examiner.provider, as_text(body["model"]), made)
         if spent not in {None, expected}:
             mistake = f"{spent} billed for {made} images, expected {expected}"
             raise examiner.results.violation([mistake], orjson.dumps(body), "an exact bill")
@@ -70,7 +71,7 @@ def bill_nothing_for_refusals(examiner: Examiner, variant: Variant) -> None:
     refuse_content(examiner, b"{")
     between = examiner.control.balance()
     success = accept(examiner, variant, body)
-    price = charge_of(examiner.provider, body["model"], image_counts(success)[0])
+    price = charge_of(examiner.provider, as_text(body["model"]), image_counts(success)[0])
     after = examiner.control.balance()
     if (between, before - after) != (before, price):
         got = f"a balance of {before}, {between} after a refusal, {after} after a success"
@@ -101,7 +102,7 @@ def credits_follow(examiner: Examiner, variant: Variant) -> None:
         now=examiner.now(),
         request_id=None,
     )
-    price = charge_of(examiner.provider, body["model"], sum(image_counts(success)[:1]))
+    price = charge_of(examiner.provider, as_text(body["model"]), sum(image_counts(success)[:1]))
     after = _remaining_credits(examiner, endpoint, endpoint.answer)
     if refused != before or before - after != price:
         got = f"{before} before, {refused} after a refusal, {after} after a task that made its image"

@@ -5,6 +5,7 @@ from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
 from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept, reject
+from qwenmock.pytest_plugin.examiner.json_values import as_object
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner
@@ -99,7 +100,7 @@ def accept_undocumented(examiner: Examiner, variant: Variant) -> None:
     schema, base = variant.request.schema, example(variant)
     for path, subschema in walk(schema):
         if "properties" in subschema:
-            whole = next(iter(select(base, path)), None) or smallest(subschema)
+            whole = as_object(next(iter(select(base, path)), None) or smallest(subschema))
             body = put(schema, base, path, {**whole, UNDOCUMENTED: "x"})
             note = f"{'.'.join((*path, UNDOCUMENTED))}: x"
             accept(examiner, variant, body, Edit(rule, "accept", note, lambda body: body), max_pictures=0)

@@ -75,7 +75,7 @@ def accept_random_bodies(examiner: Examiner, variant: Variant) -> None:
 def refuse_random_mutants(examiner: Examiner, variant: Variant) -> None:
     """Send random bodies that break one rule: each must get that rule's error."""
 
-    def attempt(mutant: tuple[Edit, dict[str, JSON]]) -> None:
+    def attempt(mutant: tuple[Edit, JSON]) -> None:
         edit, body = mutant
         reject(examiner, variant, body, edit)
 

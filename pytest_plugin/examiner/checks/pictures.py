@@ -7,6 +7,7 @@ import orjson
 
 from qwenmock.pytest_plugin.examiner.bodies import example, put
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept
+from qwenmock.pytest_plugin.examiner.json_values import as_object, texts
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Variant
@@ -29,14 +30,14 @@ def bodies_by_size(variant: Variant) -> Iterator[dict[str, JSON]]:
             sides = size_schema["x-size"]["minSide"], size_schema["x-size"]["maxSide"]
             sizes = [f"{width}*{height}" for width in sides for height in sides]
         for size in sizes:
-            yield put(schema, example(variant), path, size)
+            yield as_object(put(schema, example(variant), path, size))
 
 
 def refuse_changed_links(examiner: Examiner, variant: Variant) -> None:
     """Open an answer's link again, which must work, and with signature or expiry changed, which must not."""
     success = accept(examiner, variant, example(variant))
     content = orjson.dumps(success.asked)
-    urls: list[str] = success.values("image_url")
+    urls = texts(success.values("image_url"))
     for url in urls[:1]:
         again = examiner.target.send("GET", url, {}).status
         if again != 200:
@@ -62,7 +63,7 @@ def _changed_links(link: SplitResult) -> Iterator[tuple[str, str]]:
 def outlive_link(examiner: Examiner, variant: Variant) -> None:
     """Move the target's clock to the end of a link's lifetime: it must work before the end, and not after."""
     success = accept(examiner, variant, example(variant))
-    url: str = success.values("image_url")[0]
+    url = texts(success.values("image_url"))[0]
     lifetime = examiner.provider.link_lifetime
     statuses: list[int] = []
     for seconds in (lifetime - 10, 20):

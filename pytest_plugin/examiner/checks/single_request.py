@@ -10,6 +10,7 @@ from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
 from qwenmock.pytest_plugin.examiner.checks.task_progress import completed
 from qwenmock.pytest_plugin.examiner.invariants import Success, role_values
+from qwenmock.pytest_plugin.examiner.json_values import texts
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.sample_images import SAMPLES
 from qwenmock.pytest_plugin.examiner.session import Examiner
@@ -33,7 +34,7 @@ def accept(
     """
     content = orjson.dumps(body)
     if examiner.live:
-        require_fetchable(role_values(variant.request, "image", body))
+        require_fetchable(texts(role_values(variant.request, "image", body)))
     known = examiner.successes.get(content) if examiner.live else None
     if known is not None:
         _conclude_success(examiner, edit, [], content)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import cast
 
 import orjson
 from hypothesis import settings
@@ -14,6 +15,7 @@ from qwenmock.pytest_plugin.examiner.checks.generated import hypothesis_settings
 from qwenmock.pytest_plugin.examiner.checks.task_progress import query, tasks_of
 from qwenmock.pytest_plugin.examiner.connection.control import Ledger
 from qwenmock.pytest_plugin.examiner.expected_cost import charge_of
+from qwenmock.pytest_plugin.examiner.json_values import as_text, integers, texts
 from qwenmock.pytest_plugin.examiner.payments import Charge
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
@@ -116,9 +118,9 @@ class TargetMachine(RuleBasedStateMachine):
         if reply.status != 200:
             return
         if endpoint.created_response is not None:
-            self.known.tasks[values_in(endpoint.created_response, "task_id", reply)[0]] = CreatedTask(variant)
+            self.known.tasks[as_text(values_in(endpoint.created_response, "task_id", reply)[0])] = CreatedTask(variant)
         else:
-            urls = dict.fromkeys(values_in(variant.answer, "image_url", reply))
+            urls = dict.fromkeys(texts(values_in(variant.answer, "image_url", reply)))
             self.known.links += [CreatedLink(url, self.known.time) for url in urls]
 
     @rule(seconds=st.sampled_from([0.1, 0.3, 0.9, 30.0, 3600.0, 90000.0]))
@@ -145,7 +147,7 @@ class TargetMachine(RuleBasedStateMachine):
         name = next(iter(values_in(variant.answer, "task_status", reply)), None)
         return TaskLook(
             state=tasks_of(self.examiner.provider).state_called(name),
-            progress=next(iter(values_in(variant.answer, "progress", reply)), 0),
+            progress=next(iter(integers(values_in(variant.answer, "progress", reply))), 0),
             content=[values_in(variant.answer, role, reply) for role in ("task_status", "image_url", "progress")],
         )
 
@@ -167,7 +169,7 @@ class TargetMachine(RuleBasedStateMachine):
         """Check that balance, reservations and charges add up to what the account began with."""
         slug, key = self.examiner.provider.slug, self.examiner.credentials.paying_key()
         reply = self._control("GET", f"/ledger?provider={slug}&key={key}&limit=100000")
-        ledger: Ledger = reply.json()
+        ledger = cast(Ledger, reply.json())
         spent = sum((Decimal(charge["amount"]) for charge in ledger["charges"]), Decimal(0))
         for account in ledger["accounts"]:
             total = Decimal(account["balance"]) + Decimal(account["reserved"]) + spent

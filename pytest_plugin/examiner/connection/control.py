@@ -1,7 +1,7 @@
 """The target's own control API: its clock and balances. Only the double has one."""
 
 from decimal import Decimal
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import orjson
 
@@ -93,6 +93,7 @@ class TargetControl:
         return balances[0]
 
     def _balances(self) -> list[Decimal]:
-        ledger: Ledger = self.send("GET", f"/ledger?key={self._credentials.paying_key()}&limit=0").json()
+        reply = self.send("GET", f"/ledger?key={self._credentials.paying_key()}&limit=0")
+        ledger = cast(Ledger, reply.json())
         slug = self._credentials.slug
         return [Decimal(account["balance"]) for account in ledger["accounts"] if account["provider"] == slug]
