@@ -11,6 +11,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from qwenmock.pytest_plugin.examiner.defaults import PICTURE, key_variable
+
 if TYPE_CHECKING:
     import argparse
 
@@ -22,8 +24,6 @@ USAGE_REPORTS = (".md", ".json")
 ALLOWED = ("rate-limit",)
 DEEP_SECONDS = "600"
 SCHEMAS = "QWENMOCK_SCHEMAS"
-PICTURE = "https://dashscope.oss-cn-beijing.aliyuncs.com/images/dog_and_girl.jpeg"
-"""An image that providers can fetch: the one in seed 002."""
 PURPOSES = ("expired", "empty", "forbidden", "limited", "throttled", "broken", "other")
 
 
@@ -294,11 +294,6 @@ def parse_number(text: object) -> Decimal:
 
 def _quoted(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def key_variable(slug: str, purpose: str = "") -> str:
-    """Return the environment variable of a provider's key, or of its key that runs into something."""
-    return f"QWENMOCK_{slug.upper().replace('-', '_')}_KEY{purpose and '_'}{purpose.upper()}"
 
 
 def keys_of(slug: str, environment: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:

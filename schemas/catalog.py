@@ -81,6 +81,10 @@ def load(folder: FilePath = HERE) -> Catalog:
     return Catalog(MappingProxyType(found))
 
 
+RESERVED = frozenset({"control"})
+"""Names that the control API uses below `openapi/`, beside the providers' slugs."""
+
+
 class _Stated(NamedTuple):
     """Source and certainty of an answer's schema."""
 
@@ -101,6 +105,10 @@ class _Loader:
 
     def provider(self) -> Provider:
         table = self.table
+        if self.slug in RESERVED:
+            raise self._error(
+                "", f"the name {self.slug!r} is reserved for the control API; expected another folder name"
+            )
         unknown = self.shared.unknown_override()
         if unknown is not None:
             raise self._error(*unknown)
@@ -114,6 +122,7 @@ class _Loader:
         http_rules = self.shared.http(errors, authentication)
         provider = Provider(
             slug=self.slug,
+            file=self.toml_file,
             name=table["name"],
             dialect=table.get("dialect", self.slug),
             base_url=table["base_url"],

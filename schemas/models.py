@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
+from pathlib import Path as FilePath
 from typing import Literal, get_args
 
 from qwenmock.schemas.vocabulary import JSON, Path, Schema, roles, select, subschema
@@ -336,6 +337,7 @@ class Provider:
     """Everything one gateway promises.
 
     Attributes:
+        file: Its `provider.toml`.
         currency_sign: What stands before an amount, "" for nothing.
         documents: File names of its seed documents.
         max_body_bytes: The largest request body that it accepts.
@@ -349,6 +351,7 @@ class Provider:
     """
 
     slug: str
+    file: FilePath
     name: str
     dialect: str
     base_url: str

@@ -85,7 +85,7 @@ def parse_fault_plan(value: JSON, providers: Mapping[str, Provider]) -> list[Fau
     faults: list[Fault] = []
     for index, entry in enumerate(entries):
         values = _fault_values(entry)
-        message = _undocumented_status(values, providers)
+        message = _undocumented_status(values, providers) or _unknown_failure(values, providers)
         if message is not None:
             raise ValueError(message if is_single else f"[{index}].{message}")
         faults.append(Fault(**values))
@@ -107,6 +107,17 @@ def _text(description: str, **limits: JSON) -> dict[str, JSON]:
 
 def _statuses(providers: Iterable[Provider]) -> list[int]:
     return sorted({status for provider in providers for status in provider.statuses} - {200})
+
+
+def _unknown_failure(entry: FaultValues, providers: Mapping[str, Provider]) -> str | None:
+    """Return a message for a failure of tasks that none of the concerned providers documents."""
+    slug, code = entry.get("provider"), entry.get("fail_task")
+    concerned = [provider for provider in providers.values() if slug in {None, provider.slug}]
+    known = sorted({code for provider in concerned if provider.tasks is not None for code in provider.tasks.failures})
+    if code is None or code in known:
+        return None
+    expected = f"one of {', '.join(known)}" if known else f"no value, because {slug} has no tasks"
+    return f"fail_task: expected {expected}, got {code!r}"
 
 
 def _undocumented_status(entry: FaultValues, providers: Mapping[str, Provider]) -> str | None:

@@ -57,7 +57,10 @@ def _module_of(provider: Provider) -> ModuleType:
     known = [each.name for each in iter_modules(__path__) if each.name not in _NO_DIALECTS]
     if stem not in known:
         file = Path(__path__[0]) / f"{stem}.py"
-        raise _error(provider, f"unknown dialect {provider.dialect!r}, expected one of {', '.join(known)} or a {file}")
+        raise _error(
+            provider,
+            f"unknown dialect {provider.dialect!r}, expected one of {', '.join(known)}; a new one is a module {file}",
+        )
     return importlib.import_module(name)
 
 
@@ -87,4 +90,4 @@ def _needed_by(provider: Provider, endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def _error(provider: Provider, reason: str) -> CatalogError:
-    return CatalogError(Path(provider.slug) / "provider.toml", "/dialect", f"provider {provider.slug!r}: {reason}")
+    return CatalogError(provider.file, "/dialect", reason, provider.slug)

@@ -20,7 +20,7 @@ from qwenmock.mockserver.control.api.routes import control_routes
 from qwenmock.mockserver.control.guard import Guard
 from qwenmock.mockserver.control.pages import page_routes
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.http.routing import Routes, Target
+from qwenmock.mockserver.http.routing import RoutedPath, Routes
 from qwenmock.mockserver.images.files import BadLink
 from qwenmock.mockserver.images.links import PREFIX, access_denied
 from qwenmock.mockserver.images.uploads import UPLOAD_PATH
@@ -92,7 +92,7 @@ class Application(Starlette):
         await super().__call__(scope, receive, send)
 
     async def _provider(
-        self, target: Target, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
+        self, target: RoutedPath, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
     ) -> None:
         endpoint = target.endpoints.get(scope["method"])
         if endpoint is None:
@@ -243,7 +243,7 @@ def base_url(scope: Scope, headers: dict[bytes, bytes]) -> str:
     return f"{scheme}://{address}:{port}"
 
 
-def _no_such_endpoint(target: Target, scope: Scope) -> Response:
+def _no_such_endpoint(target: RoutedPath, scope: Scope) -> Response:
     provider = target.provider
     known = ", ".join(f"{endpoint.method} {endpoint.path}" for endpoint in provider.endpoints.values())
     requested = f"{scope['method']} {scope['path'][:200]}"

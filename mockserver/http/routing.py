@@ -13,7 +13,7 @@ REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RoutedPath:
     """A path of a provider.
 
     Attributes:
@@ -44,7 +44,7 @@ class Routes:
         # Clients call the same few paths.
         self.find = lru_cache(maxsize=REMEMBERED)(self._find)
 
-    def _find(self, path: str, host: bytes) -> Target | None:
+    def _find(self, path: str, host: bytes) -> RoutedPath | None:
         """Return the target; None for a path that belongs to no provider.
 
         Args:
@@ -64,7 +64,7 @@ class Routes:
             return self._in(self._root, path)
         return None
 
-    def _in(self, provider: Provider, path: str) -> Target:
+    def _in(self, provider: Provider, path: str) -> RoutedPath:
         return self._tables[provider.slug].find(path)
 
 
@@ -76,19 +76,19 @@ class _Table:
         by_path: dict[str, dict[str, Endpoint]] = {}
         for endpoint in provider.endpoints.values():
             by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-        self._plain = {path: Target(provider, found) for path, found in by_path.items() if TASK_ID not in path}
+        self._plain = {path: RoutedPath(provider, found) for path, found in by_path.items() if TASK_ID not in path}
         self._patterns = [
             (re.compile(re.escape(path).replace(re.escape(TASK_ID), "([^/]+)")), found)
             for path, found in by_path.items()
             if TASK_ID in path
         ]
 
-    def find(self, path: str) -> Target:
+    def find(self, path: str) -> RoutedPath:
         target = self._plain.get(path)
         if target is not None:
             return target
         for pattern, found in self._patterns:
             match = pattern.fullmatch(path)
             if match:
-                return Target(self._provider, found, match[1])
-        return Target(self._provider, {})
+                return RoutedPath(self._provider, found, match[1])
+        return RoutedPath(self._provider, {})

@@ -69,7 +69,7 @@ def read_header(data: bytes) -> Header:
             if not header.whole:
                 raise NotAnImage("integrity", "the image is cut off before its end")
             return header
-    raise NotAnImage("mediaTypes", "the data is no image of a known format")
+    raise NotAnImage("mediaTypes", "expected an image in a known format")
 
 
 def _png(data: bytes) -> Header:

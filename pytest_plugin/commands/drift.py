@@ -10,7 +10,8 @@ import click
 from qwenmock.mockserver.commands import parameters as types
 from qwenmock.mockserver.commands.base import Command
 from qwenmock.mockserver.errors import SettingsError
-from qwenmock.pytest_plugin.options import REPORTS, Options, key_variable, keys_of, parse_number, parse_report
+from qwenmock.pytest_plugin.examiner.defaults import key_variable
+from qwenmock.pytest_plugin.options import REPORTS, Options, keys_of, parse_number, parse_report
 
 if TYPE_CHECKING:
     from qwenmock.schemas.models import Provider

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from qwenmock.pytest_plugin.examiner.defaults import key_variable
 from qwenmock.pytest_plugin.examiner.report.content import Report, budget_line, report_of
 from qwenmock.pytest_plugin.examiner.report.files import write
 from qwenmock.pytest_plugin.examiner.report.run import Run, begin
@@ -14,7 +15,7 @@ from qwenmock.pytest_plugin.examiner.results import CouldNotRun
 from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner_factory import choose_providers, create_examiner
-from qwenmock.pytest_plugin.options import GivenOptions, OptionError, Options, key_variable, keys_of, read_options
+from qwenmock.pytest_plugin.options import GivenOptions, OptionError, Options, keys_of, read_options
 from qwenmock.schemas.models import Provider
 
 CONFORMS, VIOLATIONS = 0, 1

@@ -125,15 +125,15 @@ def _sizes(success: Success) -> Iterator[tuple[str, str]]:
     asked = success.request_values("size")
     if asked:
         if asked[0] != stated:
-            yield "requested-size", f"{stated} where {asked[0]} was asked for"
+            yield "requested-size", f"expected {asked[0]}, got {stated}"
         return
     expected = default_size(success)
     if expected is not None and (widths[0], heights[0]) != expected:
-        yield "default-size", f"{stated} where {expected[0]}*{expected[1]} is due"
+        yield "default-size", f"expected {expected[0]}*{expected[1]}, got {stated}"
 
 
 def default_size(success: Success) -> tuple[int, int] | None:
-    """Return the size that is due where none is asked for; None where the last input is not in the request."""
+    """Return the expected size of a request without one; None if the last input is not in the request."""
     inputs = texts(success.request_values("image"))
     if not inputs or not inputs[-1].startswith("data:"):
         return None

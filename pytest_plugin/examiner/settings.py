@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from qwenmock.pytest_plugin.options import PICTURE
+from qwenmock.pytest_plugin.examiner.defaults import PICTURE
 
 
 @dataclass(frozen=True, slots=True)

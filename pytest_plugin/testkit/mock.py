@@ -80,7 +80,7 @@ class Mock:
 
         """
         if slug not in self.catalog.providers:
-            raise KeyError(f"there is no provider {slug!r}; there are {', '.join(self.catalog.providers)}")
+            raise KeyError(f"unknown provider {slug!r}, expected one of {', '.join(self.catalog.providers)}")
         return f"{self.origin}/{slug}"
 
     def control(self, method: str, path: str, body: object = None) -> Any:

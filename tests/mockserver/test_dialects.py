@@ -53,7 +53,8 @@ def test_an_unknown_dialect_is_one_line_and_exit_code_2(arguments: tuple[str, ..
         [*COMMAND, *arguments], capture_output=True, text=True, env=environment, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
-    assert "nebula/provider.toml#/dialect: provider 'nebula': unknown dialect 'nope'" in done.stderr
+    assert "provider nebula: " in done.stderr
+    assert "nebula/provider.toml#/dialect: unknown dialect 'nope'" in done.stderr
     assert "aigc, dashscope, evolink, nebula" in done.stderr
     assert "nope.py" in done.stderr
 
@@ -89,15 +90,14 @@ class Partial({slug.title()}Dialect):
     file = written(code, tmp_path, monkeypatch)
     with pytest.raises(CatalogError) as caught:
         dialects.dialect_of(replace(catalog.load()[slug], dialect="written"))
-    assert str(caught.value).startswith(
-        f"{slug}/provider.toml#/dialect: provider {slug!r}: Partial.{method} is missing"
-    )
+    assert str(caught.value).startswith(f"provider {slug}: ")
+    assert f"{slug}/provider.toml#/dialect: Partial.{method} is missing" in str(caught.value)
     assert str(caught.value).endswith(str(file))
 
 
 def test_a_module_without_a_dialect_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = written("from qwenmock.mockserver.dialects.nebula import NebulaDialect\n", tmp_path, monkeypatch)
-    with pytest.raises(CatalogError, match=f"provider 'nebula': expected one subclass of Dialect, got 0, in {file}"):
+    with pytest.raises(CatalogError, match=f"provider nebula: .*: expected one subclass of Dialect, got 0, in {file}"):
         dialects.dialect_of(replace(catalog.load()["nebula"], dialect="written"))
 
 

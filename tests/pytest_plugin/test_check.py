@@ -20,12 +20,13 @@ from wrong_servers.faults import NEBULA, Fault, status
 from qwenmock.mockserver.http.server import RunningServer, listen, serving
 from qwenmock.mockserver.net.guarded_client import Outbound
 from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.defaults import key_variable
 from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import HttpTarget
 from qwenmock.pytest_plugin.examiner_factory import EMBEDDED_KEY, create_examiner, embedded_credentials
-from qwenmock.pytest_plugin.options import Options, key_variable
+from qwenmock.pytest_plugin.options import Options
 from qwenmock.schemas.catalog import load
 from qwenmock.schemas.models import Provider
 
@@ -324,7 +325,7 @@ def redirect(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "named"), [(html, "does not speak"), (noise, "cannot be examined"), (redirect, "redirects")]
+    ("answer", "named"), [(html, "does not have this API"), (noise, "cannot be examined"), (redirect, "redirects")]
 )
 def test_target_that_speaks_something_else_is_one_line_and_exit_2(
     answer: Callable[[socket.socket], None], named: str

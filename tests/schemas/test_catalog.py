@@ -347,3 +347,10 @@ def test_two_models_members_are_refused(copy: Path) -> None:
 
 def test_empty_folder_is_no_catalogue(tmp_path: Path) -> None:
     assert "provider.toml" in failure(tmp_path)
+
+
+def test_name_that_the_control_api_uses_is_refused(tmp_path: Path) -> None:
+    """Its OpenAPI document would hide the provider's."""
+    shutil.copytree(catalog.HERE / "nebula", tmp_path / "control")
+    with pytest.raises(CatalogError, match="'control' is reserved for the control API"):
+        catalog.load(tmp_path)

@@ -32,7 +32,7 @@ class ProviderSummary(TypedDict):
     variants: Sequence[str]
 
 
-class Finding(TypedDict):
+class BehaviourFinding(TypedDict):
     """Something that the client did; `requests` are ids, the oldest first, `lost` an amount with its currency."""
 
     kind: str
@@ -47,7 +47,7 @@ class Verdict(TypedDict):
 
     ok: bool
     calls: int
-    findings: Sequence[Finding]
+    findings: Sequence[BehaviourFinding]
 
 
 class AccountState(TypedDict):

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qwenmock.pytest_plugin.examiner.defaults import key_variable
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
-from qwenmock.pytest_plugin.options import key_variable
 
 LIMITED = frozenset({"limited", "throttled"})
 """Purposes of keys that run into a rate limit."""

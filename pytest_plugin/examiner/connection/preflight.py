@@ -7,10 +7,10 @@ import orjson
 from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.sending import Sender
+from qwenmock.pytest_plugin.examiner.defaults import key_variable
 from qwenmock.pytest_plugin.examiner.payments import Payments
 from qwenmock.pytest_plugin.examiner.results import CouldNotRun
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
-from qwenmock.pytest_plugin.options import key_variable
 
 NO_KEY = {"Content-Type": "application/json"}
 
@@ -44,7 +44,7 @@ class Preflight:
             variable = key_variable(self._credentials.slug)
             raise CouldNotRun(f"{name} does not accept the key in {variable}: status {reply.status}")
         if not _is_json_object(reply) and not self._answers_in_json():
-            raise CouldNotRun(f"{name} does not speak this API: status {reply.status}, {reply.excerpt[:100]!r}")
+            raise CouldNotRun(f"{name} does not have this API: status {reply.status}, {reply.excerpt[:100]!r}")
 
     def _send_control(self) -> Reply:
         """Send the request that must be accepted if the budget covers it, or else one that costs nothing."""
