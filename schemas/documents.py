@@ -20,7 +20,7 @@ TEMPLATE_PARTS = {
     "unit_price": r"[0-9]+\.[0-9]{2,}",
     "total": r"[0-9]+\.[0-9]{2,}",
 }
-"""What may stand in the place of each part of an `x-template`, as regular expressions."""
+"""The values of each part of an `x-template`, as regular expressions."""
 
 
 class SchemaFolder:

@@ -75,7 +75,7 @@ class Document:
         name: The variant's name, or the file's stem.
         schema: JSON Schema 2020-12 and the project's keywords, without references.
         rules: One rule for each limit.
-        file: Where it stands in the provider's folder.
+        file: File name in the provider's folder.
 
     """
 
@@ -100,7 +100,7 @@ class Document:
 
     @cached_property
     def image_terms(self) -> tuple[Schema, Mapping[str, Rule]]:
-        """What is said of input images, and the rules for that by keyword; only for a document that has such."""
+        """The limits on input images, and their rules by keyword; only for a document with input images."""
         path = self.roles["image"][0]
         rules = {rule.keyword: rule for rule in self.rules if rule.path == path}
         return subschema(self.schema, path)["x-image"], rules
@@ -111,7 +111,7 @@ class ErrorKind:
     """A kind of refusal.
 
     Attributes:
-        message: Its text; where `{detail}` stands in it, what exactly was wrong is put.
+        message: Its text; `{detail}` is replaced by what was wrong.
         message_certainty: How certain the wording is.
         certainty: How certain the status is.
         document: What its body must be.

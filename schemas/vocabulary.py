@@ -56,7 +56,7 @@ class Constraint:
 
     Attributes:
         path: The instance it holds for; for `required` and `not` the member that must or must not be there.
-        keyword: The limit's name as it stands in the rule's id.
+        keyword: The limit's name, as in the rule's id.
         value: Its operand: the number, the list, the pattern.
         owner: The subschema it was read from.
 
@@ -137,7 +137,7 @@ def subschema(schema: Schema, path: Path) -> Schema:
 
 
 def select(document: JSON, path: Path) -> list[JSON]:
-    """Return the values that stand at the path, in order; none where the document has no such place."""
+    """Return the values at a path, in order; none if the document has no such place."""
     return _selector(path)(document)
 
 
@@ -154,8 +154,8 @@ def reader(
     """Return what reads the values of several groups of paths in one walk over a document.
 
     Args:
-        groups: Paths, each in one group only; what is read stands in the order of the groups.
-        defaults: The groups, by their number, that may have one value at the most, and what they give without it.
+        groups: Paths, each in one group only; values are returned in the order of the groups.
+        defaults: The groups, by their number, that have at most one value, and their defaults.
             The others give a list.
 
     """

@@ -58,7 +58,7 @@ def _image_patterns(spec: Schema | None) -> Iterator[Schema]:
 
 
 def _last_item_rules(spec: dict[str, Schema]) -> Iterator[Schema]:
-    """Yield, for a list of each length, that its last item has the member that must stand there."""
+    """Yield, for a list of each length, that its last item has the required member."""
     longest = sum(limits.get("maxItems", LIKELY_ITEMS) for limits in spec.values())
     for member, limits in spec.items():
         if limits.get("position") == "last":

@@ -160,7 +160,7 @@ def _variant(provider: Provider, variant: Variant) -> ContractVariant:
 
 
 def _input_images(request: Document) -> InputImages:
-    """Return how many input images a request takes: by its rules, or one where the image is no item of a list."""
+    """Return how many input images a request takes: by its rules, or one if the image is not an item of a list."""
     path = request.roles["image"][0]
     # The limits stand at the list of images, or, where images are members of parts, at the list of parts.
     if path[-1] == "*":

@@ -57,7 +57,7 @@ class DashscopeDialect(Dialect):
         }
 
     def unknown_task(self, task_id: str, request_id: str) -> dict[str, JSON]:
-        """Return the status that stands for a task that does not exist."""
+        """Return the answer for a task that does not exist."""
         return {"request_id": request_id, "output": {"task_id": task_id, "task_status": "UNKNOWN"}}
 
     def cancelled(self, request_id: str) -> dict[str, JSON]:
@@ -89,7 +89,7 @@ def _id_and_status(provider: Provider, task: Task, seen: TaskStatus) -> dict[str
 
 
 def _output(provider: Provider, task: Task, seen: TaskStatus) -> dict[str, JSON]:
-    """Return what is said of a task in a query and in a list."""
+    """Return the members that describe a task in a query and in a list."""
     output = _id_and_status(provider, task, seen)
     has_choices = _has_choices(provider, task)
     if seen.state in {"running", "succeeded", "failed", "cancelled"}:

@@ -82,7 +82,7 @@ class Drift:
 
     @property
     def is_any(self) -> bool:
-        """Whether production and documents differ; what merely did not come is no difference."""
+        """Whether production and documents differ; a documented member that did not occur is not a difference."""
         found = (self.undocumented, self.broken, self.unknown_statuses, self.wrong_sizes, self.quantities)
         return any(found)
 
