@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from qwenmock.mockserver.accounts.profiles import Profile
 from qwenmock.mockserver.errors import SettingsError
+from qwenmock.mockserver.net.public_addresses import is_loopback_host
 
 if TYPE_CHECKING:  # the command line's help shows the defaults, and must not wait for the catalogue's imports
     from qwenmock.schemas.catalog import Catalog
@@ -90,7 +91,7 @@ class Settings:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
-        return self.host in LOOPBACK or self.host.startswith("127.")
+        return is_loopback_host(self.host)
 
     def check(self, catalog: "Catalog") -> None:
         """Check the settings against the catalogue and against each other.

@@ -16,6 +16,8 @@ from qwenmock.mockserver.tasks.lifecycle import new_task_id, task_times
 from qwenmock.schemas.models import Provider
 
 SEED_BITS = 31
+MAX_RATIO = 16.0
+"""Of an image's sides where the request names no size, whatever size an input claims to have."""
 HOLD_GRACE = 5.0
 """Seconds that a hold outlives the expected time of its request; after that, its process must have died."""
 
@@ -120,9 +122,10 @@ async def _pictures(
 
 
 def default_size(provider: Provider, inputs: Sequence[Input]) -> tuple[int, int]:
-    """Return width and height if the request names none: the documented area, in the last input's aspect ratio."""
+    """Return width and height if the request names none: the documented area, in about the last input's ratio."""
     picture = provider.picture
-    return _size(picture.area, inputs[-1].width / inputs[-1].height if inputs else 1.0, picture.multiple)
+    ratio = inputs[-1].width / inputs[-1].height if inputs else 1.0
+    return _size(picture.area, min(max(ratio, 1 / MAX_RATIO), MAX_RATIO), picture.multiple)
 
 
 @lru_cache(maxsize=1024)

@@ -4,6 +4,7 @@ A URL that leads elsewhere is fetched only with `--fetch-images`. A URL of this 
 that was uploaded to it, is resolved and checked like a data URL.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 
@@ -20,6 +21,8 @@ from qwenmock.schemas.models import Provider, Rule
 from qwenmock.schemas.vocabulary import Schema
 
 FETCH_SECONDS = 10.0
+LARGE = 2**18
+"""Bytes that are not decoded and hashed on the event loop: it would keep other requests waiting."""
 
 
 async def inspect(double: Double, call: Call, job: Job, trace: Trace) -> tuple[Input, ...]:
@@ -59,11 +62,11 @@ async def _inspected(
         data = await _bytes_of(double, call, url, spec, rules)
         if data is None:
             return _unread(call.provider, url)
-        header = read_header(data)
+        read = _header_and_digest
+        header, digest = read(data) if len(data) <= LARGE else await asyncio.to_thread(read, data)
     except NotAnImage as error:
         raise _bad(rules[error.keyword], f"image: {error.reason}") from error
     _check(header, spec, rules, trace)
-    digest = hashlib.sha256(data).hexdigest()
     await double.store.keep(digest, data)
     is_data = url[:5].lower() == "data:"
     if is_data and not url[5:].lower().startswith(header.media_type):
@@ -77,11 +80,16 @@ async def _inspected(
     )
 
 
+def _header_and_digest(data: bytes) -> tuple[Header, str]:
+    return read_header(data), hashlib.sha256(data).hexdigest()
+
+
 async def _bytes_of(double: Double, call: Call, url: str, spec: Schema, rules: Mapping[str, Rule]) -> bytes | None:
     """Return the bytes of an image; None for a URL that leads elsewhere and is not fetched."""
     max_bytes: int = spec["maxBytes"]
     if url[:5].lower() == "data:":
-        data = decode_data_url(url, max_bytes)
+        decode = decode_data_url
+        data = decode(url, max_bytes) if len(url) <= LARGE else await asyncio.to_thread(decode, url, max_bytes)
         if data is None or len(data) > max_bytes:
             raise _too_large(rules)
         return data

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.control.session import COOKIE, session_of
+from qwenmock.mockserver.net.host_names import is_own_host
 from qwenmock.mockserver.settings import LOOPBACK, Settings
 
 SAFE = ("GET", "HEAD")
@@ -28,7 +29,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.settings = settings
-        self.hosts = {*LOOPBACK, settings.host}
+        self.hosts = {*LOOPBACK, settings.host.lower()}
         if settings.public_url is not None:
             self.hosts.add(urlsplit(settings.public_url).hostname or "")
 
@@ -57,14 +58,10 @@ class Guard:
                 or hmac.compare_digest(session.encode(), session_of(token).encode())
             ):
                 return 401, "send the admin token: Authorization: Bearer TOKEN"
-        elif not self._is_own_host(request.url.hostname or ""):
-            return 403, f"the control API does not answer requests for host {request.url.hostname!r}"
+        elif not is_own_host(host := request.headers.get("host", ""), self.hosts):
+            return 403, f"the control API does not answer requests for host {host[:100]!r}"
         if request.method not in SAFE:
             content_type = request.headers.get("content-type", "").partition(";")[0].strip()
             if content_type != "application/json" and not content_type.startswith("image/"):
                 return 415, "send Content-Type: application/json, also without a body"
         return None
-
-    def _is_own_host(self, host: str) -> bool:
-        # Nobody else can register a name without a dot and point it to this machine.
-        return host in self.hosts or host.startswith("127.") or "." not in host

@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 from qwenmock.mockserver.clock import Clock
@@ -14,6 +14,7 @@ from qwenmock.mockserver.store.protocols import Store
 
 UPLOAD = "-"
 """First character of an uploaded image's token; the digest follows."""
+MAX_RENDERED_BYTES = 32 * 2**20
 SUFFIXES = {
     "image/png": "png",
     "image/jpeg": "jpg",
@@ -39,6 +40,30 @@ class BadLink(Exception):  # noqa: N818, a finding, not a failure
         self.is_expired = is_expired
 
 
+class RenderedImages:
+    """The images that were drawn last, up to `MAX_RENDERED_BYTES`."""
+
+    def __init__(self) -> None:
+        self._images: OrderedDict[tuple[Recipe, int, tuple[bool, ...]], bytes] = OrderedDict()
+        self._size = 0
+
+    async def get(self, recipe: Recipe, index: int, inputs: tuple[bytes | None, ...]) -> bytes:
+        """Return an image, drawn in another thread unless it is still known."""
+        # The recipe has the digests of the inputs: their bytes must not stay in memory with the key.
+        key = recipe, index, tuple(data is not None for data in inputs)
+        found = self._images.get(key)
+        if found is not None:
+            self._images.move_to_end(key)
+            return found
+        drawn = await asyncio.to_thread(render, recipe, index, inputs)
+        if key not in self._images:
+            self._images[key] = drawn
+            self._size += len(drawn)
+            while self._size > MAX_RENDERED_BYTES:
+                self._size -= len(self._images.popitem(last=False)[1])
+        return drawn
+
+
 @dataclass(frozen=True)
 class Files:
     """Reads and keeps image files.
@@ -46,6 +71,7 @@ class Files:
     Attributes:
         public_url: What links begin with; None for the address that the request came to.
         upload_seconds: How long links to uploaded images are valid.
+        rendered: The images that were drawn last.
 
     """
 
@@ -54,6 +80,7 @@ class Files:
     links: Links
     public_url: str | None
     upload_seconds: int
+    rendered: RenderedImages = field(default_factory=RenderedImages)
 
     async def read(self, path: str, query: str) -> tuple[bytes, str]:
         """Return bytes and media type of the file behind a link.
@@ -76,9 +103,7 @@ class Files:
         if recipe is None:
             raise BadLink("The picture is no longer kept here", 404)
         inputs = tuple([await self.store.kept(digest) if digest else None for digest, *_ in recipe.inputs])
-        if not inputs:
-            return _rendered(recipe, int(stem), inputs), "image/png"
-        return await asyncio.to_thread(_rendered, recipe, int(stem), inputs), "image/png"
+        return await self.rendered.get(recipe, int(stem), inputs), "image/png"
 
     def _verified(self, path: str, query: str) -> tuple[str, str]:
         """Return the token and the stem of the file name in a link whose signature and expiry are right."""
@@ -131,8 +156,3 @@ class Files:
         expires = str(int(self.clock.now()) + self.upload_seconds)
         path = self.links.path(UPLOAD + digest, "0", suffix or SUFFIXES[header.media_type], expires)
         return (self.public_url or base_url) + path, header
-
-
-@lru_cache(maxsize=64)
-def _rendered(recipe: Recipe, index: int, inputs: tuple[bytes | None, ...]) -> bytes:
-    return render(recipe, index, inputs)

@@ -23,6 +23,9 @@ CUBE = 16
 LONGEST_TEXT = 240
 """Characters of the prompt that are drawn; the text chunk has all of it."""
 
+MAX_INPUT_PIXELS = 2**25
+"""Of an input image that is drawn: unpacked it takes 100 MB."""
+
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
@@ -101,7 +104,8 @@ def _inputs(image: Image.Image, draw: ImageDraw.ImageDraw, recipe: Recipe, input
         draw.rectangle(box, fill=PAPER, outline=INK, width=3)
         picture = None if data is None else _scaled(data, cell - 6, height - 6)
         if picture is None:
-            _label(draw, box, described[1] or "this input is no longer kept")
+            why = "this input is no longer kept" if data is None else "this input cannot be drawn"
+            _label(draw, box, described[1] or why)
         else:
             x = left + (cell - picture.width) // 2
             y = margin + (height - picture.height) // 2
@@ -113,13 +117,15 @@ def _inputs(image: Image.Image, draw: ImageDraw.ImageDraw, recipe: Recipe, input
 
 
 def _scaled(data: bytes, width: int, height: int) -> Image.Image | None:
-    """Return an input image, scaled to fit, in the colours of the cube; None if Pillow cannot read it."""
+    """Return an input image, scaled to fit, in the colours of the cube; None if it is too large or cannot be read."""
     try:
         with Image.open(io.BytesIO(data)) as opened:
             opened.draft("RGB", (width, height))
+            if opened.width * opened.height > MAX_INPUT_PIXELS:
+                return None
             opened.thumbnail((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
             picture = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None
     # Map each channel from 0..255 to 0..5, then combine them to the index of the colour in the cube.
     red, green, blue = (

@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections.abc import Iterable
 from typing import Any, cast
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import httpcore
 
@@ -64,7 +64,7 @@ class Outbound:
         self._backend = _GuardedBackend(allow_loopback=allow_loopback)
 
     async def post(self, url: str, headers: dict[str, str], body: bytes, seconds: float) -> int:
-        """Send a body and return the HTTP status. Redirects are not followed.
+        """Send a body and return the HTTP status. Redirects are not followed, and the answer's body is not read.
 
         Args:
             url: Absolute.
@@ -77,8 +77,11 @@ class Outbound:
 
         """
         try:
-            async with asyncio.timeout(seconds), httpcore.AsyncConnectionPool(network_backend=self._backend) as pool:
-                response = await pool.request("POST", url, headers=_encoded(headers), content=body)
+            async with (
+                asyncio.timeout(seconds),
+                httpcore.AsyncConnectionPool(network_backend=self._backend) as pool,
+                pool.stream("POST", _request_url(url), headers=_encoded(headers), content=body) as response,
+            ):
                 return response.status
         except TimeoutError as error:
             raise OutboundError(f"no answer within {seconds:g} s") from error
@@ -100,8 +103,8 @@ class Outbound:
         try:
             async with asyncio.timeout(seconds), httpcore.AsyncConnectionPool(network_backend=self._backend) as pool:
                 for _ in range(REDIRECTS + 1):
-                    async with pool.stream("GET", url) as response:
-                        location = dict(response.headers).get(b"location")
+                    async with pool.stream("GET", _request_url(url)) as response:
+                        location = _location(response)
                         if response.status in {301, 302, 303, 307, 308} and location is not None:
                             url = urljoin(url, location.decode("latin-1"))
                             continue
@@ -120,8 +123,12 @@ _FAILURES = (
     httpcore.UnsupportedProtocol,
     httpcore.ConnectionNotAvailable,
     OSError,
-    ValueError,
+    ValueError,  # also UnicodeError: characters outside ASCII, or a name that no resolver accepts
 )
+
+
+def _location(response: httpcore.Response) -> bytes | None:
+    return next((value for name, value in response.headers if name.lower() == b"location"), None)
 
 
 async def _limited(response: httpcore.Response, max_bytes: int) -> bytes | None:
@@ -135,6 +142,17 @@ async def _limited(response: httpcore.Response, max_bytes: int) -> bytes | None:
             return None
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _request_url(url: str) -> httpcore.URL:
+    """Return a URL as it is sent.
+
+    Raises:
+        ValueError: It has characters outside ASCII, or a port that does not exist.
+
+    """
+    _ = urlsplit(url).port
+    return httpcore.URL(url.encode("ascii"))
 
 
 def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -136,7 +137,7 @@ class CallbackWorker:
         }
 
     def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
-        host = delivery.url.split("/")[2]
+        host = urlsplit(delivery.url).netloc.rpartition("@")[2]
         headers = {"Host": host, "Content-Type": "application/json", "User-Agent": f"qwenmock/{__version__}"}
         secret = self._services.settings.callback_secret
         if secret is not None:

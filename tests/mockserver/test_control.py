@@ -3,6 +3,8 @@
 import httpx
 import pytest
 
+from qwenmock.mockserver.calls.double import create_double
+from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
 
@@ -126,9 +128,28 @@ def test_mutation_without_a_json_content_type_is_refused(server: RunningServer) 
     assert answer.status_code == 415
 
 
-def test_foreign_host_name_is_refused(server: RunningServer) -> None:
-    answer = httpx.get(f"{server.origin}/__mock__/ledger", headers={"Host": "rebinding.example.com"})
-    assert answer.status_code == 403
+@pytest.mark.parametrize(
+    "host",
+    ["rebinding.example.com", "127.evil.example", "127.0.0.1.nip.io", "localhost.evil.example", "mock", "[::1", ""],
+)
+def test_foreign_host_name_is_refused(server: RunningServer, host: str) -> None:
+    for method, path in (("GET", "ledger"), ("PATCH", "accounts/sk-mock")):
+        answer = httpx.request(
+            method, f"{server.origin}/__mock__/{path}", json={"balance": "1"}, headers={"Host": host}
+        )
+        assert answer.status_code == 403
+    assert httpx.get(f"{server.origin}/__mock__/ledger").json()["accounts"] == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2:80", "localhost:4010", "LOCALHOST", "[::1]:4010"])
+def test_own_host_name_is_accepted(server: RunningServer, host: str) -> None:
+    assert httpx.get(f"{server.origin}/__mock__/ledger", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.evil.example", "127.0.0.1.nip.io"])
+def test_name_that_begins_like_a_loopback_address_needs_a_token(host: str) -> None:
+    with pytest.raises(SettingsError, match="set --admin-token"):
+        create_double(Settings(host=host))
 
 
 def test_token_is_demanded_when_set() -> None:

@@ -1,6 +1,7 @@
 """EvoLink's tasks, credits and callbacks, with a real receiver."""
 
 import base64
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -287,8 +288,6 @@ def test_faults_of_delivery(local: httpx.Client, receiver: Receiver) -> None:
 
 def test_name_that_leads_inside_is_refused_at_delivery(server: RunningServer, client: httpx.Client) -> None:
     """A host name is taken at creation; where it resolves to an internal address, nothing is sent."""
-    import socket
-
     name = socket.gethostname()
     address = socket.gethostbyname(name)
     if not address.startswith(("127.", "10.", "172.", "192.168.")) or ("." in name and name.endswith(".local")):
@@ -297,6 +296,45 @@ def test_name_that_leads_inside_is_refused_at_delivery(server: RunningServer, cl
     advance(client, 2)
     attempts = until(lambda: client.get(f"/__mock__/tasks/{created['id']}").json()["callbacks"][0]["attempts"])
     assert "internal address" in attempts[0]["error"]
+
+
+@pytest.mark.parametrize("path", ["/höök", "/hook?q=猫"])
+def test_callback_url_that_cannot_be_requested_is_a_failed_attempt(local: httpx.Client, path: str) -> None:
+    created = create(local, callback_url=f"http://127.0.0.1:9{path}")
+    advance(local, 2)
+
+    def callback() -> dict[str, Any]:
+        return local.get(f"/__mock__/tasks/{created['id']}").json()["callbacks"][0]
+
+    until(lambda: callback()["attempts"])
+    assert "ascii" in callback()["attempts"][0]["error"]
+    [entry] = [entry for entry in local.get("/__mock__/journal").json() if entry["endpoint"] == "callback"]
+    assert entry["status"] == 0
+
+
+def test_answer_to_a_callback_is_not_read(local: httpx.Client) -> None:
+    """A receiver that sends without end is cut off after its header."""
+    cut_off = threading.Event()
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1500000000\r\n\r\n")
+            try:
+                for _ in range(1500):
+                    connection.sendall(bytes(1_000_000))
+            except ConnectionError:
+                cut_off.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        created = create(local, callback_url=f"http://127.0.0.1:{listener.getsockname()[1]}/hook")
+        advance(local, 2)
+        until(lambda: local.get(f"/__mock__/tasks/{created['id']}").json()["callbacks"][0]["state"] == "delivered")
+        thread.join()
+    assert cut_off.is_set()
 
 
 def test_callback_survives_a_restart(tmp_path: Path, receiver: Receiver) -> None:
