@@ -147,6 +147,9 @@ USAGE_OPTIONS = (
         is_repeatable=True,
     ),
     Declaration("--qwenmock-offline", "Refuse connections to other machines."),
+    Declaration(
+        "--qwenmock-offline-watch", "The same without a network namespace: other processes' local ports can be reached."
+    ),
 )
 
 
@@ -186,6 +189,7 @@ class GivenOptions:
     qwenmock_max_cost: str | None = None
     qwenmock_report: Sequence[str] | None = None
     qwenmock_offline: bool = False
+    qwenmock_offline_watch: bool = False
 
     @classmethod
     def from_namespace(cls, namespace: "argparse.Namespace") -> Self:
@@ -231,7 +235,7 @@ def read_options(given: GivenOptions) -> Options:
         record=None if given.record is None else Path(given.record),
         max_cost=None if given.qwenmock_max_cost is None else number("--qwenmock-max-cost", given.qwenmock_max_cost),
         usage_reports=_paths("--qwenmock-report", given.qwenmock_report, USAGE_REPORTS),
-        offline=given.qwenmock_offline,
+        offline=given.qwenmock_offline or given.qwenmock_offline_watch,
     )
 
 

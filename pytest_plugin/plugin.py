@@ -41,6 +41,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Go offline before any conftest is imported."""
+    given = early_config.known_args_namespace
+    if given.qwenmock_offline or given.qwenmock_offline_watch:
+        from qwenmock.pytest_plugin.testkit.offline import OfflineGuard
+
+        early_config.stash[OFFLINE] = OfflineGuard()
+        early_config.stash[OFFLINE].start(isolate=not given.qwenmock_offline_watch)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options; an error in them ends the run before it begins."""
     for marker in ("contract_tasks: for providers and variants with tasks", "contract_costly: run after the others"):
@@ -49,11 +60,6 @@ def pytest_configure(config: pytest.Config) -> None:
         options = config.stash[OPTIONS] = read_options(GivenOptions.from_namespace(config.option))
     except OptionError as error:
         raise pytest.UsageError(str(error)) from error
-    if options.offline:
-        from qwenmock.pytest_plugin.testkit.offline import OfflineGuard
-
-        config.stash[OFFLINE] = OfflineGuard()
-        config.stash[OFFLINE].start()
     if options.providers:
         from qwenmock.pytest_plugin.contract_session import ContractSession
 
@@ -175,6 +181,11 @@ def pytest_testnodedown(node: Any) -> None:
     """Add what a worker found."""
     config: pytest.Config = node.config
     output: dict[str, Any] = getattr(node, "workeroutput", {})
+    if OFFLINE in config.stash:
+        if "qwenmock_offline" in output:
+            config.stash[OFFLINE].findings.add(output["qwenmock_offline"])
+        else:
+            config.stash[OFFLINE].findings.lost += 1
     if "qwenmock_usage" in output:
         from qwenmock.pytest_plugin.testkit.usage import Usage
 
@@ -191,6 +202,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     stash = session.config.stash
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
+        if OFFLINE in stash:
+            output["qwenmock_offline"] = stash[OFFLINE].findings.dump()
         if USAGE in stash:
             output["qwenmock_usage"] = stash[USAGE].dump()
         if CONTRACT in stash:
@@ -220,9 +233,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             if excess:
                 terminalreporter.write_line(excess, red=True)
     if OFFLINE in config.stash:
-        refused = ", ".join(sorted(set(config.stash[OFFLINE].refused)))
-        result = f"connections were refused to {refused}" if refused else "no outgoing socket"
-        terminalreporter.write_line(f"qwenmock: offline: {result}")
+        for line in config.stash[OFFLINE].findings.lines():
+            terminalreporter.write_line(f"qwenmock: offline: {line}")
     lines = config.stash[CONTRACT].summary() if CONTRACT in config.stash else []
     if lines:
         terminalreporter.section("contract")

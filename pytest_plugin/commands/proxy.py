@@ -36,7 +36,9 @@ class ProxyOptions:
 def forward(options: ProxyOptions) -> int:
     """Forward until a signal."""
     from qwenmock.mockserver.http.server import listen, run_until_stopped, uvicorn_server
+    from qwenmock.mockserver.net.own_site import OwnSiteOnly
     from qwenmock.pytest_plugin.examiner.budget import Budget
+    from qwenmock.pytest_plugin.examiner.expected_cost import worst_case_of_any
     from qwenmock.pytest_plugin.examiner_factory import find_provider
     from qwenmock.pytest_plugin.recording.proxy import Proxy
     from qwenmock.pytest_plugin.testkit.callback_receiver import print_line
@@ -48,7 +50,9 @@ def forward(options: ProxyOptions) -> int:
     listener = listen(options.host, options.port)
     host, port = listener.getsockname()[:2]
     print_line(f"forwarding http://{host}:{port} to {target}; budget {options.budget} {provider.currency}")
-    run_until_stopped(uvicorn_server(proxy.app()), listener)
+    if not worst_case_of_any(provider):
+        print_line(f"no document names a price of {provider.name}: the budget does not limit what is forwarded")
+    run_until_stopped(uvicorn_server(OwnSiteOnly(proxy.app(), {options.host.lower()})), listener)
     return 0
 
 

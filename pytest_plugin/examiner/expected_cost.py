@@ -17,10 +17,24 @@ def worst_case(provider: Provider, variant: Variant | None, body: JSON) -> Decim
     model = body.get("model")
     if isinstance(model, str) and model in provider.models:
         price = provider.models[model].amount or Decimal(0)
+    # Without a variant it is not known where the provider reads the number of images.
+    variants = provider.variants.values() if variant is None else (variant,)
     counts = [1.0]
-    for path in variant.request.roles.get("n", ()) if variant else ():
+    for path in {path for each in variants for path in each.request.roles.get("n", ())}:
         counts += [count for value in select(body, path) if (count := _count(value)) is not None]
     return price * Decimal(min(max(counts), 100.0))
+
+
+def worst_case_of_any(provider: Provider) -> Decimal:
+    """Return the most that any request that the documents allow may cost: most images, highest price."""
+    limits = [
+        variant.request.rule_at[path, "maximum"].number
+        for variant in provider.variants.values()
+        for path in variant.request.roles.get("n", ())
+        if (path, "maximum") in variant.request.rule_at
+    ]
+    prices = [price.amount or Decimal(0) for price in provider.models.values()]
+    return max(prices) * Decimal(max([1, *limits]))
 
 
 def _count(value: JSON) -> float | None:

@@ -1,6 +1,10 @@
-"""`qwenmock proxy`: forward requests to a provider within a budget, check every exchange, and record it."""
+"""`qwenmock proxy`: forward requests to a provider within a budget, check every exchange, and record it.
 
-from collections.abc import Callable
+An answer is handed on as it arrives. A copy is kept for the recording, up to `KEPT_BYTES`.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -8,18 +12,21 @@ from pathlib import Path
 import httpx
 import orjson
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from qwenmock.mockserver._version import __version__
 from qwenmock.pytest_plugin.examiner.budget import Budget, OverBudget
-from qwenmock.pytest_plugin.examiner.expected_cost import worst_case
+from qwenmock.pytest_plugin.examiner.expected_cost import worst_case, worst_case_of_any
 from qwenmock.pytest_plugin.examiner.target import Reply
+from qwenmock.pytest_plugin.recording.proxy_bodies import AnswerCopy, NotKept, plain_object, read_limited
 from qwenmock.pytest_plugin.recording.recorder import endpoint_at, recording_of, variant_of
+from qwenmock.schemas.errors import RecordingError
 from qwenmock.schemas.models import Endpoint, Provider
 from qwenmock.schemas.recordings import save
-from qwenmock.schemas.vocabulary import JSON
 
 HOP_HEADERS = {
     "host",
@@ -27,12 +34,11 @@ HOP_HEADERS = {
     "keep-alive",
     "transfer-encoding",
     "upgrade",
-    "content-length",
-    "accept-encoding",
     "te",
 }
 SCHEME = "bearer "
 TIMEOUT_SECONDS = 120.0
+CHUNK_BYTES = 2**16
 
 
 @dataclass
@@ -59,57 +65,128 @@ class Proxy:
         return Starlette(routes=[Route("/{path:path}", self._forward, methods=["GET", "POST", "DELETE"])])
 
     async def _forward(self, request: Request) -> Response:
-        path, content = request.url.path, await request.body()
+        path = request.url.path
         endpoint = endpoint_at(self.provider, request.method, path)
         if endpoint is None:
             return _error(404, f"{self.provider.name} has no endpoint {request.method} {path[:200]}")
-        worst = self._worst(endpoint, content)
+        content = await read_limited(request.stream(), self.provider.max_body_bytes)
+        if content is None:
+            return _error(413, f"expected a body of at most {self.provider.max_body_bytes} bytes")
+        worst = await run_in_threadpool(self._worst, endpoint, request, content)
         try:
             self.budget.reserve(worst)
         except OverBudget as error:
             return _error(402, f"not forwarded: {error}")
         spent = worst  # if no answer comes, the request may still have been billed
+        client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS)
         try:
-            reply = await self._send(request, path, content)
-            spent = worst if reply.status < 300 else Decimal(0)
+            started = time.monotonic()
+            response = await client.send(self._outgoing(client, request, path, content), stream=True)
+            spent = worst if response.status_code < 300 else Decimal(0)
         except httpx.HTTPError as error:
+            await client.aclose()
             return _error(502, f"no answer from {self.target}: {type(error).__name__}: {error}")
         finally:
             self.budget.settle(worst, spent)
-        self._record(request, endpoint, path, content, reply)
-        headers = {
-            name: value for name, value in reply.headers.items() if name not in HOP_HEADERS | {"content-encoding"}
-        }
-        return Response(reply.body, reply.status, headers)
+        exchange = _Exchange(request, endpoint, content, response, started)
+        return _Relay(lambda send: self._relay(client, exchange, send))
 
-    def _worst(self, endpoint: Endpoint, content: bytes) -> Decimal:
-        """Return the highest possible cost of a request; an unknown model counts as the most expensive one."""
+    def _worst(self, endpoint: Endpoint, request: Request, content: bytes) -> Decimal:
+        """Return the highest possible cost of a request.
+
+        An unknown model counts as the most expensive one. What cannot be read here may be read by the provider.
+        """
         if not endpoint.variants:
             return Decimal(0)
-        try:
-            body: JSON = orjson.loads(content or b"null")
-        except orjson.JSONDecodeError:
-            return Decimal(0)
+        body = None if request.headers.get("content-encoding") else plain_object(content)
+        if body is None:
+            return worst_case_of_any(self.provider)
         return worst_case(self.provider, variant_of(endpoint, body), body)
 
-    async def _send(self, request: Request, path: str, content: bytes) -> Reply:
-        headers = {name: value for name, value in request.headers.items() if name not in HOP_HEADERS}
+    def _outgoing(self, client: httpx.AsyncClient, request: Request, path: str, content: bytes) -> httpx.Request:
+        own = HOP_HEADERS | {"accept-encoding", "content-length"}
+        headers = [(name, value) for name, value in request.headers.items() if name not in own]
+        # The answer is handed on as it is, so its encoding must be one that both the client and the recorder read.
+        has_gzip = "gzip" in request.headers.get("accept-encoding", "").lower()
+        headers.append(("accept-encoding", "gzip" if has_gzip else "identity"))
         url = self.target + path + (f"?{request.url.query}" if request.url.query else "")
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
-            response = await client.request(request.method, url, headers=headers, content=content)
-            return Reply(
-                response.status_code, dict(response.headers), response.content, response.elapsed.total_seconds()
-            )
+        return client.build_request(request.method, url, headers=headers, content=content)
 
-    def _record(self, request: Request, endpoint: Endpoint, path: str, content: bytes, reply: Reply) -> None:
-        recording = recording_of(self.provider, endpoint, path, content, reply)
-        credentials = request.headers.get("authorization", "")
-        is_bearer = credentials.lower().startswith(SCHEME)
-        key = credentials[len(SCHEME) :].strip() if is_bearer else credentials
-        where = "" if self.folder is None else f" -> {save(self.folder, recording, (key,)).name}"
-        self.report(f"{request.method} {path} {reply.status} {reply.seconds:.2f} s{where}")
-        for violation in recording.violations:
-            self.report(f"  {violation}")
+    async def _relay(self, client: httpx.AsyncClient, exchange: "_Exchange", send: Send) -> None:
+        """Hand an answer on, and record it, also if the client has left: it has been paid for."""
+        copy, response = AnswerCopy(), exchange.response
+        headers = [(n, value) for n, value in response.headers.raw if n.decode("latin-1").lower() not in HOP_HEADERS]
+        try:
+            await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+            async for chunk in response.aiter_raw(CHUNK_BYTES):
+                copy.add(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except httpx.HTTPError as error:
+            self.report(f"{exchange.title}; not recorded: the answer broke off: {type(error).__name__}: {error}")
+            raise
+        finally:
+            await response.aclose()
+            await client.aclose()
+        await send({"type": "http.response.body", "body": b""})
+        for line in await run_in_threadpool(self._record, exchange, copy):
+            self.report(line)
+
+    def _record(self, exchange: "_Exchange", copy: AnswerCopy) -> list[str]:
+        """Check and write an exchange, and return what to report of it."""
+        title = f"{exchange.title} {time.monotonic() - exchange.started:.2f} s"
+        try:
+            body = copy.decoded(exchange.response.headers.get("content-encoding", ""))
+            return self._recorded(exchange, body, title)
+        except NotKept as error:
+            return [f"{title}; not recorded: {error}"]
+        except Exception as error:  # whatever a strange answer breaks here, the proxy goes on
+            return [f"{title}; not recorded: {type(error).__name__}: {error}"]
+
+    def _recorded(self, exchange: "_Exchange", body: bytes, title: str) -> list[str]:
+        request, response = exchange.request, exchange.response
+        reply = Reply(response.status_code, dict(response.headers), body, time.monotonic() - exchange.started)
+        recording = recording_of(self.provider, exchange.endpoint, request.url.path, exchange.content, reply)
+        violations = [f"  {violation}" for violation in recording.violations]
+        if self.folder is None:
+            return [title, *violations]
+        try:
+            where = f" -> {save(self.folder, recording, (_key_of(request),)).name}"
+        except RecordingError as error:
+            where = f"; not recorded: {error}"
+        return [title + where, *violations]
+
+
+class _Relay(Response):
+    """An answer that something else sends."""
+
+    def __init__(self, relay: Callable[[Send], Awaitable[None]]) -> None:
+        super().__init__()
+        self._relay = relay
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002, as ASGI calls it
+        """Have the answer sent."""
+        await self._relay(send)
+
+
+@dataclass(frozen=True)
+class _Exchange:
+    """A request whose answer has begun."""
+
+    request: Request
+    endpoint: Endpoint
+    content: bytes
+    response: httpx.Response
+    started: float
+
+    @property
+    def title(self) -> str:
+        return f"{self.request.method} {self.request.url.path} {self.response.status_code}"
+
+
+def _key_of(request: Request) -> str:
+    credentials = request.headers.get("authorization", "")
+    is_bearer = credentials.lower().startswith(SCHEME)
+    return credentials[len(SCHEME) :].strip() if is_bearer else credentials
 
 
 def _error(status: int, message: str) -> Response:

@@ -1,7 +1,8 @@
 """Recording of exchanges with a live endpoint, together with the contract violations in them."""
 
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,9 +10,15 @@ import orjson
 
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.target import Reply, Target
+from qwenmock.schemas.errors import RecordingError
 from qwenmock.schemas.models import Document, Endpoint, Provider, Variant
 from qwenmock.schemas.recordings import Recording, save
 from qwenmock.schemas.vocabulary import JSON
+
+
+def print_error(text: str) -> None:
+    """Print to the standard error output."""
+    print(text, file=sys.stderr, flush=True)
 
 
 class Recorder:
@@ -22,29 +29,43 @@ class Recorder:
         provider: The provider whose API the target speaks.
         folder: Where to write the recordings.
         secrets: Texts that must never be written.
+        report: Called with one line for each exchange that could not be written.
 
     """
 
-    def __init__(self, target: Target, provider: Provider, folder: Path, secrets: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        provider: Provider,
+        folder: Path,
+        secrets: tuple[str, ...],
+        report: Callable[[str], None] = print_error,
+    ) -> None:
         self.name = target.name
         self.base_url = target.base_url
         self._target = target
         self._provider = provider
         self._folder = folder
         self._secrets = secrets
+        self._report = report
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
         """Send a request, and record the exchange if the request is one of the provider's API.
 
+        An answer whose exchange cannot be written is returned nevertheless: it may have been paid for.
+
         Raises:
-            RecordingError: The exchange cannot be written.
+            TargetError: No answer came.
 
         """
         reply = self._target.send(method, url, headers, content)
         path = urlsplit(url).path.removeprefix(urlsplit(self.base_url).path)
         endpoint = endpoint_at(self._provider, method, path)
         if endpoint is not None:
-            save(self._folder, recording_of(self._provider, endpoint, path, content, reply), self._secrets)
+            try:
+                save(self._folder, recording_of(self._provider, endpoint, path, content, reply), self._secrets)
+            except RecordingError as error:
+                self._report(f"{method} {path} {reply.status}: not recorded: {error}")
         return reply
 
     def close(self) -> None:
