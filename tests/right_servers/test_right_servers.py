@@ -12,7 +12,7 @@ from right_servers.nebula import Nebula
 
 from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.options import Options
-from qwenmock.pytest_plugin.setup import create_examiner
+from qwenmock.pytest_plugin.examiner_factory import create_examiner
 from qwenmock.schemas.catalog import load
 
 CATALOG = load()
@@ -50,7 +50,7 @@ def test_right_server_is_not_accused(slug: str, seed: int) -> None:
             examiner.preflight()
             outcomes = list(run_checks(examiner, checks_of(provider)))
         finally:
-            examiner.target.close()
+            examiner.close()
     accused = [f"{o.check.name}: {o.text}" for o in outcomes if o.result == "failed"]
     assert accused == [], style
     assert sum(outcome.result == "passed" for outcome in outcomes) > len(outcomes) / 2
