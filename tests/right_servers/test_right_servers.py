@@ -11,8 +11,8 @@ from right_servers.messages import AI302, Aigc
 from right_servers.nebula import Nebula
 
 from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
-from qwenmock.pytest_plugin.options import Options
 from qwenmock.pytest_plugin.examiner_factory import create_examiner
+from qwenmock.pytest_plugin.options import Options
 from qwenmock.schemas.catalog import load
 
 CATALOG = load()
