@@ -72,6 +72,7 @@ class JournalEntry(TypedDict):
     request: object
     answer: object
     retry_after: NotRequired[str | None]
+    fingerprint: NotRequired[str]
     refusal: JournalRefusal | None
     rule: JournalRule | None
     advisories: list[str]

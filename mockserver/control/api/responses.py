@@ -80,6 +80,7 @@ class JournalEntry(TypedDict):
     request: object
     answer: object
     retry_after: NotRequired[str | None]
+    fingerprint: NotRequired[str]
     refusal: Refusal | None
     rule: BrokenRule | None
     advisories: Sequence[str]
