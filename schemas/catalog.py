@@ -5,7 +5,7 @@ The server enforces it, the examiner tests it, the reports count it. `models` de
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path as FilePath
 from types import MappingProxyType
@@ -33,7 +33,7 @@ from qwenmock.schemas.models import (
     TaskState,
     Variant,
 )
-from qwenmock.schemas.shared_rules import SharedRules
+from qwenmock.schemas.shared_rules import SharedRules, Terms
 from qwenmock.schemas.vocabulary import subschema, walk
 
 HERE = FilePath(__file__).parent
@@ -86,7 +86,7 @@ RESERVED = frozenset({"control"})
 
 
 class _Stated(NamedTuple):
-    """Source and certainty of an answer's schema."""
+    """Source and certainty of an answer's schema, or of a default."""
 
     source: str
     certainty: Certainty
@@ -115,7 +115,7 @@ class _Loader:
         error = self.schemas.document("error", table["error"]["schema"])
         errors = {name: self._error_kind(name, entry, error) for name, entry in table["errors"].items()}
         price = _price(table["price"])
-        links, picture = Links(**table["links"]), Picture(**table["picture"])
+        links, picture = Links(**table["links"]), _picture(table["picture"])
         authentication = Authentication(**table["authentication"])
         variants = {name: self._variant(name, entry, links, picture) for name, entry in table["variants"].items()}
         billing_log = self._billing_log(table["billing_log"]) if "billing_log" in table else None
@@ -126,14 +126,14 @@ class _Loader:
             name=table["name"],
             dialect=table.get("dialect", self.slug),
             base_url=table["base_url"],
+            base_url_source=table["base_url_source"],
+            base_url_certainty=table["base_url_certainty"],
             currency=table["currency"],
             currency_sign=table.get("currency_sign", ""),
             documents=tuple(table["documents"]),
             max_body_bytes=table["max_body_bytes"],
             price=price,
-            models={
-                name: _price(entry["price"]) if "price" in entry else price for name, entry in table["models"].items()
-            },
+            models={name: self._price_of(name, entry, price) for name, entry in table["models"].items()},
             endpoints={name: self._endpoint(name, entry, variants) for name, entry in table["endpoints"].items()},
             variants=variants,
             error=error,
@@ -164,6 +164,12 @@ class _Loader:
         if found is not None:
             raise self._error(*found)
         return table
+
+    def _price_of(self, model: str, entry: Table, price: Price) -> Price:
+        """Return a model's own price, or the provider's, from the document that names it for this model."""
+        if "price" in entry:
+            return _price(entry["price"])
+        return replace(price, source=self.table.get("price_sources", {}).get(model, price.source))
 
     def _tasks(self, entry: Table) -> Tasks:
         states: dict[str, TaskState] = {}
@@ -222,6 +228,9 @@ class _Loader:
             reason = 'expected exactly one member with the x-role "model" and an enum of model names'
             raise self._error("/properties", reason, entry["request"])
         stated = _Stated(answer.schema["x-source"], answer.schema["x-certainty"])
+        terms: dict[str, Terms] = {"answer": stated, "links": links, "picture": picture}
+        if "n" in request.roles:
+            terms["n"] = _Stated(*request.default_terms(request.roles["n"][0]))
         return Variant(
             name=name,
             title=entry["title"],
@@ -229,7 +238,7 @@ class _Loader:
             discriminator=entry.get("discriminator"),
             request=request,
             answer=answer,
-            invariants=self.shared.invariants(answer, {"answer": stated, "links": links, "picture": picture}),
+            invariants=self.shared.invariants(answer, terms),
         )
 
     def _endpoint(self, name: str, entry: Table, variants: Mapping[str, Variant]) -> Endpoint:
@@ -245,6 +254,8 @@ class _Loader:
             method=entry["method"],
             path=entry["path"],
             variants=tuple(variants[v] for v in taken),
+            source=entry["source"],
+            certainty=entry["certainty"],
             required_header=(header.lower(), value) if header else None,
             created_response=self.schemas.shared(entry["created_response"]) if "created_response" in entry else None,
             answer=self.schemas.shared(entry["answer"]) if "answer" in entry else None,
@@ -260,6 +271,10 @@ class _Loader:
         if taken - provider.models.keys():
             reason = f"missing {quoted(taken - provider.models.keys())}, which the variants' schemas have"
             raise self._error("/models", reason)
+        for model in self.table.get("price_sources", {}):
+            if model not in provider.models:
+                reason = f"unknown model; expected {quoted(provider.models)}"
+                raise self._error(f"/price_sources/{model}", reason)
 
     def _check_endpoints(self, provider: Provider) -> None:
         if provider.endpoint_for("create") is None:
@@ -310,10 +325,17 @@ def _price(entry: Table) -> Price:
     return Price(None if amount is None else Decimal(amount), entry["source"], entry["certainty"])
 
 
+def _picture(entry: Table) -> Picture:
+    own = {f"watermark_{term}": entry.get(f"watermark_{term}", entry[term]) for term in ("source", "certainty")}
+    return Picture(**{**entry, **own})
+
+
 def _callbacks(entry: Table) -> Callbacks:
     return Callbacks(
         timeout_seconds=entry["timeout_seconds"],
         retry_seconds=tuple(entry["retry_seconds"]),
         source=entry["source"],
         certainty=entry["certainty"],
+        pause_source=entry.get("pause_source", entry["source"]),
+        pause_certainty=entry.get("pause_certainty", entry["certainty"]),
     )

@@ -127,6 +127,7 @@ class SchemaFolder:
 
     def _check_overrides(self, file: str, path: Path, node: Schema) -> None:
         own = {c.keyword for c in constraints({k: v for k, v in node.items() if k not in {"properties", "items"}})}
+        own |= {"default"} & node.keys()
         unknown = node.get("x-rules", {}).keys() - own
         if unknown:
             reason = f"{quoted(unknown)} is not a limit of this subschema; expected {quoted(own)}"

@@ -93,6 +93,12 @@ class Document:
         """Return the values in a body that have a role, in order."""
         return [value for path in self.roles.get(role, ()) for value in select(body, path)]
 
+    def default_terms(self, path: Path) -> tuple[str, Certainty]:
+        """Return where the default of the member at a path was read, and how certain it is."""
+        owner = subschema(self.schema, path)
+        own = owner.get("x-rules", {}).get("default", {})
+        return own.get("source", owner["x-source"]), own.get("certainty", owner["x-certainty"])
+
     @cached_property
     def rule_at(self) -> Mapping[tuple[Path, str], Rule]:
         """The rule for a place and a keyword."""
@@ -175,6 +181,7 @@ class Picture:
         unseen_width: Width, in pixels, that counts for an input image that cannot be fetched.
         unseen_height: Its height.
         watermark: The text of a watermark.
+        watermark_source: Where that text was read.
 
     """
 
@@ -185,6 +192,8 @@ class Picture:
     watermark: str
     source: str
     certainty: Certainty
+    watermark_source: str
+    watermark_certainty: Certainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +211,8 @@ class Callbacks:
     Attributes:
         timeout_seconds: How long it waits for the answer.
         retry_seconds: The pauses before each further attempt.
+        source: Where the time-out and the number of attempts were read.
+        pause_source: Where the length of the pauses was read.
 
     """
 
@@ -209,6 +220,8 @@ class Callbacks:
     retry_seconds: tuple[int, ...]
     source: str
     certainty: Certainty
+    pause_source: str
+    pause_certainty: Certainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +275,7 @@ class Endpoint:
         created_response: What the creation of a task answers; None where the answer holds the images.
         answer: What it answers where it takes no variant.
         sdk: The client library that speaks it as it is, `openai` or `dashscope`; None for no known one.
+        source: Where method and path were read.
 
     """
 
@@ -270,6 +284,8 @@ class Endpoint:
     method: str
     path: str
     variants: tuple[Variant, ...]
+    source: str
+    certainty: Certainty
     required_header: tuple[str, str] | None = None
     created_response: Document | None = None
     answer: Document | None = None
@@ -355,6 +371,8 @@ class Provider:
     name: str
     dialect: str
     base_url: str
+    base_url_source: str
+    base_url_certainty: Certainty
     currency: str
     currency_sign: str
     documents: tuple[str, ...]

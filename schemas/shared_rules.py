@@ -81,7 +81,7 @@ class SharedRules:
         """Return the invariants of a variant's answer, by name.
 
         Args:
-            terms: By `answer`, `links` and `picture`.
+            terms: By `answer`, `links`, `picture`, and `n` for a request that names a number of images.
 
         """
         return {
@@ -98,7 +98,7 @@ class SharedRules:
                 needs_images=entry.get("needs_images", False),
             )
             for name, entry in _shared()["invariants"].items()
-            if all(role in answer.roles for role in entry.get("roles", ()))
+            if entry["terms"] in terms and all(role in answer.roles for role in entry.get("roles", ()))
         }
 
     def _value(self, entry: Entry) -> JSON:
@@ -116,7 +116,7 @@ class SharedRules:
             path=path,
             keyword=keyword,
             value=own.get("value", value),
-            source=own.get("source", terms.source),
+            source=own.get("source", entry.get("source", terms.source)),
             certainty=certainty,
             reject_certainty=own.get("reject_certainty", certainty),
             error=entry.get("error", ""),

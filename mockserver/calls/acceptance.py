@@ -214,7 +214,8 @@ def check_balance(balance: Decimal, cost: Decimal, provider: Provider) -> None:
     """Check that the account can pay. An empty account can pay nothing, since a cost of 0 is one that is not known."""
     if balance < cost or balance == 0:
         detail = f"the balance is {plain(balance):f} {provider.currency}"
-        raise ApiError("insufficient_balance", f"{detail}, the images cost {cost:f}" if cost else detail)
+        costs = f"the images cost {cost:f}" if cost else "no price is known"
+        raise ApiError("insufficient_balance", f"{detail}, {costs}")
 
 
 def _failure(effects: Effects, profile: Profile, images: int | None) -> ApiError | None:

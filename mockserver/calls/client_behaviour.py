@@ -1,6 +1,7 @@
 """How a client behaved: retries, polling and links, from the journal of its calls.
 
-Calls with the same key, provider, path and body are tries of one request.
+Calls with the same key, provider, path and body are tries of one request. Of refused calls the journal keeps a hash of
+key and body, since the key is masked and the body may not have been read.
 """
 
 import hashlib
@@ -95,8 +96,11 @@ def _retries(calls: Sequence[Entry]) -> Iterator[Finding]:
 
 def _repeated(same: Sequence[Entry]) -> Iterator[Finding]:
     """Find refusals that a retry cannot change, and that were retried."""
-    for status in sorted({entry["status"] for entry in same} & NOT_WORTH_REPEATING):
-        refused = [entry for entry in same if entry["status"] == status]
+    refusals: dict[tuple[int, str], list[Entry]] = defaultdict(list)
+    for entry in same:
+        if entry["status"] in NOT_WORTH_REPEATING:
+            refusals[entry["status"], entry.get("fingerprint", "")].append(entry)
+    for (status, _), refused in sorted(refusals.items(), key=lambda item: item[0]):
         if len(refused) > 1:
             detail = f"the same request was sent {len(refused)} times although it was refused with {status}"
             yield Finding("refusal_repeated", "error", detail, _ids(refused))
@@ -173,7 +177,9 @@ def _paths(value: JSON) -> Iterator[str]:
 
 def _identity(entry: Entry) -> tuple[str, ...]:
     body = orjson.dumps(entry["request"], option=orjson.OPT_SORT_KEYS)
-    return entry["provider"], entry["key"], entry["path"], hashlib.sha256(body).hexdigest()
+    # The journal has no body of a call that was refused before it was read.
+    unread = entry.get("fingerprint", "") if entry["request"] is None else ""
+    return entry["provider"], entry["key"], entry["path"], hashlib.sha256(body).hexdigest(), unread
 
 
 def _ids(entries: Sequence[Entry]) -> tuple[str, ...]:

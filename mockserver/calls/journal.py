@@ -1,5 +1,7 @@
 """Journal entries: enough to understand a call, without its key and its images."""
 
+import asyncio
+import contextlib
 import hashlib
 import time
 from typing import overload
@@ -8,7 +10,7 @@ import orjson
 
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.api_error import ApiError
-from qwenmock.mockserver.calls.call import Answer, Call, Trace
+from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call, Trace
 from qwenmock.mockserver.models import Charge
 from qwenmock.mockserver.store.records import NewEntry
 from qwenmock.schemas.vocabulary import JSON
@@ -17,6 +19,9 @@ LONGEST_TEXT = 4000
 LONGEST_LIST = 100
 DEEPEST = 20
 LONG_RUN = 200
+LARGEST_HASHED = 2**20
+"""Bytes of a body that is read only to tell the refused call from others."""
+HASH_SECONDS = 2.0
 
 
 def is_brief(data: bytes) -> bool:
@@ -54,6 +59,17 @@ def brief(value: JSON, depth: int = 0) -> JSON:
     if isinstance(value, list):
         return ["…"] if depth > DEEPEST else [brief(item, depth + 1) for item in value[:LONGEST_LIST]]
     return value
+
+
+async def fingerprint(call: Call, trace: Trace) -> str:
+    """Return a hash of a refused call's key, and of its body if that was not read: they tell it from other calls."""
+    digest = hashlib.blake2b(call.header("authorization").encode(), digest_size=8)
+    length = call.header("content-length")
+    if trace.body is None and length.isdecimal() and int(length) <= LARGEST_HASHED:
+        with contextlib.suppress(BodyTooLarge, TimeoutError):
+            async with asyncio.timeout(HASH_SECONDS):
+                digest.update(await call.read())
+    return digest.hexdigest()
 
 
 def entry(call: Call, trace: Trace, answer: Answer, charge: Charge | None, error: ApiError | None) -> NewEntry:

@@ -162,6 +162,7 @@ async def refuse(double: Double, call: Call, trace: Trace, error: ApiError) -> t
         error.headers.setdefault("Retry-After", str(call.provider.retry_after))
     answer = refusal(double.dialects[call.provider.slug], call, error, trace)
     entry = journal.entry(call, trace, answer, None, error)
+    entry["fingerprint"] = await journal.fingerprint(call, trace)
     await record(double, entry, trace.key)
     return answer, entry
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 import orjson
@@ -16,6 +17,7 @@ from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.pipeline import serve
+from qwenmock.mockserver.calls.responses import to_header
 from qwenmock.mockserver.control.api.routes import control_routes
 from qwenmock.mockserver.control.guard import Guard
 from qwenmock.mockserver.control.pages import page_routes
@@ -24,6 +26,7 @@ from qwenmock.mockserver.http.routing import RoutedPath, Routes
 from qwenmock.mockserver.images.files import BadLink
 from qwenmock.mockserver.images.links import PREFIX, access_denied
 from qwenmock.mockserver.images.uploads import UPLOAD_PATH
+from qwenmock.mockserver.models import Refused
 from qwenmock.mockserver.store.protocols import Fetch
 from qwenmock.mockserver.tasks.callbacks import CallbackWorker
 
@@ -96,7 +99,7 @@ class Application(Starlette):
     ) -> None:
         endpoint = target.endpoints.get(scope["method"])
         if endpoint is None:
-            await _no_such_endpoint(target, scope)(scope, receive, send)
+            await self._no_such_endpoint(target, scope)(scope, receive, send)
             return
         body = Body(receive, headers, target.provider.max_body_bytes)
         call = Call(
@@ -115,6 +118,20 @@ class Application(Starlette):
             await respond(answer, body, send)
         else:
             await cut(answer, send)
+
+    def _no_such_endpoint(self, target: RoutedPath, scope: Scope) -> Response:
+        """Return the refusal of a wrong path or method, in the provider's form. Its status is assumed."""
+        provider = target.provider
+        known = ", ".join(f"{endpoint.method} {endpoint.path}" for endpoint in provider.endpoints.values())
+        detail = f"{provider.name} has no {scope['method']} {scope['path'][:200]}; it has {known}"
+        status, message = (405, "Method Not Allowed") if target.endpoints else (404, "Not Found")
+        request_id = self.double.new_id()
+        kind = replace(provider.errors["malformed"], status=status)
+        body = self.double.dialects[provider.slug].refusal(Refused(kind, message, request_id, ""))
+        headers = {"X-Qwenmock": __version__, "X-Request-Id": request_id, "X-Qwenmock-Detail": to_header(detail)}
+        if target.endpoints:
+            headers["Allow"] = ", ".join(sorted(target.endpoints))
+        return Response(orjson.dumps(body), status, headers, "application/json")
 
     async def _file(self, request: Request) -> Response:
         path, double = request.url.path, self.double
@@ -241,17 +258,6 @@ def base_url(scope: Scope, headers: dict[bytes, bytes]) -> str:
         return f"{scheme}://{named.decode('latin-1')}"
     address, port = scope.get("server") or ("127.0.0.1", 80)
     return f"{scheme}://{address}:{port}"
-
-
-def _no_such_endpoint(target: RoutedPath, scope: Scope) -> Response:
-    provider = target.provider
-    known = ", ".join(f"{endpoint.method} {endpoint.path}" for endpoint in provider.endpoints.values())
-    requested = f"{scope['method']} {scope['path'][:200]}"
-    if not target.endpoints:
-        return _problem(404, f"{provider.name} has no {requested}; it has {known}")
-    return _problem(
-        405, f"{provider.name} has no {requested}; it has {known}", {"Allow": ", ".join(sorted(target.endpoints))}
-    )
 
 
 def _problem(status: int, text: str, headers: dict[str, str] | None = None) -> Response:

@@ -67,6 +67,7 @@ class EntryFields(TypedDict):
     effective_prompt: NotRequired[str]
     effective_negative_prompt: NotRequired[str]
     retry_after: NotRequired[str | None]
+    fingerprint: NotRequired[str]
     refusal: Refusal | None
     rule: BrokenRule | None
     advisories: list[str]

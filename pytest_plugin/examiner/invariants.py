@@ -90,12 +90,21 @@ def _counts(success: Success) -> Iterator[tuple[str, str]]:
         yield "counts", f"{totals[0]} in all, {counts[0]} succeeded and {failed} failed"
     asked = requested_count(success)
     if counts and max(counts) > asked:
-        yield "requested-count", f"{max(counts)} images where {asked} were asked for"
+        if success.request_values("n") or "default-count" not in success.variant.invariants:
+            yield "requested-count", f"{max(counts)} images where {asked} were asked for"
+        else:
+            yield "default-count", f"{max(counts)} images where no number was asked for"
 
 
 def requested_count(success: Success) -> int:
     """Return how many images the request asks for."""
-    return next(iter(integers(success.request_values("n"))), 1)
+    return next(iter(integers(success.request_values("n"))), default_count(success.variant))
+
+
+def default_count(variant: Variant) -> int:
+    """Return how many images a request is for that does not say so."""
+    schemas = [subschema(variant.request.schema, path) for path in variant.request.roles.get("n", ())]
+    return next((schema["default"] for schema in schemas if "default" in schema), 1)
 
 
 def _links(success: Success) -> Iterator[tuple[str, str]]:

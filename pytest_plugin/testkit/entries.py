@@ -50,6 +50,7 @@ class JournalEntry(TypedDict):
         effective_prompt: The prompt after shortening and extension.
         effective_negative_prompt: The negative prompt after shortening.
         retry_after: Value of the `Retry-After` header, if there was one.
+        fingerprint: Hash of the key and of a body that was not read. Only in entries of refused requests.
         attempt: Number of the delivery attempt, from 1. Only in callback entries, as `state`.
         state: State of the delivery: `waiting`, `delivered`, `failed` or `lost`.
 
@@ -77,6 +78,7 @@ class JournalEntry(TypedDict):
     effective_prompt: NotRequired[str]
     effective_negative_prompt: NotRequired[str]
     retry_after: NotRequired[str | None]
+    fingerprint: NotRequired[str]
     attempt: NotRequired[int]
     state: NotRequired[str]
 

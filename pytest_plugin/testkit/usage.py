@@ -1,13 +1,13 @@
 """What users' tests used: calls, images and simulated cost by test, client behaviour, coverage of the contract."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
-from qwenmock.pytest_plugin.testkit.entries import JournalEntry, VerdictFinding
+from qwenmock.pytest_plugin.testkit.entries import Fault, JournalEntry, VerdictFinding
 from qwenmock.pytest_plugin.testkit.mock import Mock
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.wording import counted
@@ -57,7 +57,7 @@ class Usage:
         use = Use(test, calls=sum(entry["endpoint"] != "callback" for entry in journal))
         use.images = sum(charge["images"] for charge in charges)
         use.cost = {currency: f"{amount:f}" for currency, amount in mock.spent().items()}
-        use.findings = mock.verdict()["findings"]
+        use.findings = [*mock.verdict()["findings"], *_unused_faults(mock)]
         self._touch(mock, journal, use)
         self.uses.append(use)
         return use
@@ -113,6 +113,16 @@ class Usage:
         return cls([Use(**use) for use in values["uses"]], touched)
 
 
+def _unused_faults(mock: Mock) -> Iterator[VerdictFinding]:
+    """Yield a note for each fault of `fail_next` that no request has met."""
+    plan: list[Fault] = mock.control("GET", "faults")
+    for fault in plan:
+        left = fault.get("times")
+        if left:
+            detail = f"a fault with the status {fault.get('status', '-')} has {counted(left, 'request')} left to fail"
+            yield VerdictFinding(kind="fault_unused", severity="note", detail=detail, requests=[], lost="")
+
+
 def never(touched: Touched, catalog: Catalog, slug: str) -> list[str]:
     """Return what of a provider's contract no test exercised."""
     provider = catalog[slug]
@@ -154,7 +164,7 @@ def lines(usage: Usage, catalog: Catalog) -> list[str]:
         said += [
             f"{f['severity']}: {f['kind']}: {f['detail']} ({use.test})"
             for f in use.findings
-            if f["severity"] == "error"
+            if f["severity"] == "error" or f["kind"] == "fault_unused"
         ]
     return said
 

@@ -452,7 +452,10 @@ def test_production_host_is_routed_at_the_root(server: RunningServer) -> None:
 
 
 def test_path_that_no_provider_has_says_what_there_is(server: RunningServer) -> None:
-    assert "POST /v1/images/generations" in httpx.get(f"{server.origin}/nebula/v1/models").json()["error"]
+    wrong_path = httpx.get(f"{server.origin}/nebula/v1/models")
+    assert wrong_path.json() == {"code": 404, "msg": "Not Found", "data": None}
+    assert "POST /v1/images/generations" in wrong_path.headers["X-Qwenmock-Detail"]
     wrong_method = httpx.get(f"{server.origin}/nebula{PATH}")
     assert (wrong_method.status_code, wrong_method.headers["Allow"]) == (405, "POST")
+    assert wrong_method.json()["code"] == 405
     assert "/nebula" in httpx.get(f"{server.origin}/elsewhere").json()["error"]

@@ -51,6 +51,14 @@ def test_repeated_refusal(server: RunningServer, body: Any, key: str, status: in
     assert f"sent 3 times although it was refused with {status}" in findings(server)["refusal_repeated"]["detail"]
 
 
+def test_other_prompt_or_other_key_is_not_the_same_request_repeated(server: RunningServer) -> None:
+    for prompt in ("a cat", "a dog"):
+        assert ask(server, {**BODY, "prompt": prompt}, Authorization="Bearer nobody-knows-this").status_code == 401
+    for key in ("sk-unknown-one", "sk-unknown-two"):
+        assert ask(server, Authorization=f"Bearer {key}").status_code == 401
+    assert findings(server) == {}
+
+
 def test_repeated_charge_says_what_was_lost(server: RunningServer) -> None:
     for _ in range(3):
         fetch(ask(server))

@@ -78,6 +78,24 @@ def test_shared_rules_have_source_and_certainty_of_the_provider() -> None:
     assert "requested-size" not in evolink.variants["edit"].invariants, "its answers state no width"
 
 
+def test_defaults_prices_and_endpoints_have_a_source_of_their_own() -> None:
+    nebula, ai302, evolink, aigc = (CATALOG[slug] for slug in ("nebula", "ai302", "evolink", "aigc"))
+    watermark = ("parameters", "watermark")
+    assert ai302.variants["edit"].request.default_terms(watermark)[1] == "assumed"
+    assert nebula.variants["contents"].request.default_terms(watermark)[1] == "documented"
+    assert nebula.variants["contents"].invariants["default-count"].rule.certainty == "assumed"
+    assert nebula.price_of("qwen-image-plus").source.startswith("001_")
+    assert nebula.price_of("qwen-image-edit-plus").source.startswith("000_")
+    assert (evolink.base_url_certainty, evolink.create_endpoint.certainty) == ("published", "documented")
+    assert evolink.callbacks is not None
+    assert (evolink.callbacks.certainty, evolink.callbacks.pause_certainty) == ("documented", "published")
+    assert (aigc.picture.watermark_certainty, nebula.picture.watermark_source) == ("documented", nebula.picture.source)
+    invariants = aigc.variants["edit"].invariants
+    documented = {name for name, invariant in invariants.items() if invariant.rule.certainty == "documented"}
+    assert documented == {"requested-count", "default-count", "requested-size"}
+    assert aigc.variants["edit"].answer.schema["x-certainty"] == "assumed"
+
+
 def test_billing_sentence_is_written_once_and_gives_the_pattern(copy: Path) -> None:
     old = CATALOG["nebula"]
     assert old.billing_log is not None
@@ -220,7 +238,7 @@ PROBLEMS = {
         "/errors/internal/status: expected at least 400, got 200",
     ),
     "certainty": (
-        ("nebula", "provider.toml", 'certainty = "documented"', 'certainty = "sure"'),
+        ("nebula", "provider.toml", '7.1 Billing Method"\ncertainty = "documented"', '7.1"\ncertainty = "sure"'),
         '/price/certainty: expected one of "documented", "published", "observed", "assumed", got "sure"',
     ),
     "kind": (
@@ -279,7 +297,8 @@ PROBLEMS = {
         (
             "evolink",
             "provider.toml",
-            '[endpoints.task]\nkind = "task"\nmethod = "GET"\npath = "/v1/tasks/{task_id}"',
+            '[endpoints.task]\nkind = "task"\nmethod = "GET"\npath = "/v1/tasks/{task_id}"\n'
+            'source = "published: EvoLink, task detail reference"\ncertainty = "published"',
             "",
         ),
         '/endpoints: expected one of the kind "task": "create" creates tasks',

@@ -17,6 +17,7 @@ from qwenmock.mockserver import create_app, create_double, running
 from qwenmock.pytest_plugin.testkit import entries
 from qwenmock.pytest_plugin.testkit.intercept import HostRefused, Interception, intercepting
 from qwenmock.pytest_plugin.testkit.mock import Mock
+from qwenmock.pytest_plugin.testkit.usage import Usage
 
 PRODUCTION = "https://llm.ai-nebula.com/v1/images/generations"
 BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
@@ -78,6 +79,15 @@ def test_clock_balance_and_tasks(qwenmock: Mock) -> None:
     assert task["status"] == "completed"
 
 
+def test_fault_that_no_request_met_is_reported(qwenmock: Mock) -> None:
+    qwenmock.fail_next(429, times=2)
+    assert ask(qwenmock).status_code == 429
+    use = Usage().take("test", qwenmock)
+    assert [f["detail"] for f in use.findings] == ["a fault with the status 429 has 1 request left to fail"]
+    assert ask(qwenmock).status_code == 429
+    assert Usage().take("test", qwenmock).findings[-1]["kind"] != "fault_unused"
+
+
 def test_entries_have_exactly_the_members_of_their_types(qwenmock: Mock) -> None:
     ask(qwenmock)
     ask(qwenmock, {"model": "none"})
@@ -93,8 +103,9 @@ def test_entries_have_exactly_the_members_of_their_types(qwenmock: Mock) -> None
     callback, *_, created, _, refused, accepted = journal
     only_callbacks = {"attempt", "state"}
     assert callback.keys() == entries.JournalEntry.__required_keys__ | only_callbacks
-    for entry in (created, refused, accepted):
-        assert entry.keys() == entries.JournalEntry.__annotations__.keys() - only_callbacks
+    assert refused.keys() == entries.JournalEntry.__annotations__.keys() - only_callbacks
+    for entry in (created, accepted):
+        assert entry.keys() == refused.keys() - {"fingerprint"}
     assert accepted["charge"].keys() == entries.EntryCharge.__annotations__.keys()
     assert refused["rule"].keys() == entries.BrokenRule.__annotations__.keys()
     assert refused["refusal"].keys() == entries.Refusal.__annotations__.keys()
