@@ -6,8 +6,6 @@ from qwenmock.pytest_plugin.examiner.checks.tasks import (
     bill_nothing_for_cancellation,
     bill_nothing_for_failure,
     examine_progress,
-    refuse_foreign_task,
-    refuse_unknown_tasks,
 )
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Variant
@@ -18,16 +16,6 @@ pytestmark = pytest.mark.contract_tasks
 def test_task_goes_forward_and_stays_ended(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """States come in order, progress never falls, and a task does not change after its end."""
     examine_progress(contract_examiner, contract_variant)
-
-
-def test_task_is_seen_by_its_own_key_only(contract_examiner: Examiner, contract_variant: Variant) -> None:
-    """Another key gets the documented refusal."""
-    refuse_foreign_task(contract_examiner, contract_variant)
-
-
-def test_task_that_is_not_there_is_told_so(contract_examiner: Examiner) -> None:
-    """An unknown id, and one that is not an id, get the documented errors."""
-    refuse_unknown_tasks(contract_examiner)
 
 
 def test_failed_task_is_not_billed(contract_examiner: Examiner, contract_variant: Variant) -> None:
