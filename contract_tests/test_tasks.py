@@ -2,6 +2,7 @@
 
 import pytest
 
+from qwenmock.pytest_plugin.examiner.checks.relations import relate_answers
 from qwenmock.pytest_plugin.examiner.checks.tasks import (
     bill_nothing_for_cancellation,
     bill_nothing_for_failure,
@@ -26,3 +27,8 @@ def test_failed_task_is_not_billed(contract_examiner: Examiner, contract_variant
 def test_cancelled_task_is_not_billed(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """The amount reserved for a task that is cancelled is released."""
     bill_nothing_for_cancellation(contract_examiner, contract_variant)
+
+
+def test_answers_about_a_task_agree(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """Id, model and times are the same in the creation and every query, and times are in order."""
+    relate_answers(contract_examiner, contract_variant)
