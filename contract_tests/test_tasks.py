@@ -2,12 +2,11 @@
 
 import pytest
 
+from qwenmock.pytest_plugin.examiner.checks.relations import relate_answers
 from qwenmock.pytest_plugin.examiner.checks.tasks import (
     bill_nothing_for_cancellation,
     bill_nothing_for_failure,
     examine_progress,
-    refuse_foreign_task,
-    refuse_unknown_tasks,
 )
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Variant
@@ -20,16 +19,6 @@ def test_task_goes_forward_and_stays_ended(contract_examiner: Examiner, contract
     examine_progress(contract_examiner, contract_variant)
 
 
-def test_task_is_seen_by_its_own_key_only(contract_examiner: Examiner, contract_variant: Variant) -> None:
-    """Another key gets the documented refusal."""
-    refuse_foreign_task(contract_examiner, contract_variant)
-
-
-def test_task_that_is_not_there_is_told_so(contract_examiner: Examiner) -> None:
-    """An unknown id, and one that is not an id, get the documented errors."""
-    refuse_unknown_tasks(contract_examiner)
-
-
 def test_failed_task_is_not_billed(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """The amount reserved for a task that fails is released."""
     bill_nothing_for_failure(contract_examiner, contract_variant)
@@ -38,3 +27,8 @@ def test_failed_task_is_not_billed(contract_examiner: Examiner, contract_variant
 def test_cancelled_task_is_not_billed(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """The amount reserved for a task that is cancelled is released."""
     bill_nothing_for_cancellation(contract_examiner, contract_variant)
+
+
+def test_answers_about_a_task_agree(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """Id, model and times are the same in the creation and every query, and times are in order."""
+    relate_answers(contract_examiner, contract_variant)

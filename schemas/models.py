@@ -419,6 +419,10 @@ class Provider:
         """Return the endpoint that takes a variant."""
         return next(endpoint for endpoint in self.endpoints.values() if variant in endpoint.variants)
 
+    def error_for(self, endpoint: Endpoint, name: str) -> ErrorKind:
+        """Return the error of that name as an endpoint words it: queries may have a wording of their own."""
+        return self.errors[name] if endpoint.variants else self.errors.get(f"query_{name}", self.errors[name])
+
     @cached_property
     def task_documents(self) -> tuple[Document, ...]:
         """What the query of a task may answer, and a callback carry."""

@@ -33,8 +33,7 @@ def to_api_error(failure: Exception) -> ApiError:
 
 def refusal(dialect: Dialect, call: Call, error: ApiError, trace: Trace) -> Answer:
     """Return the answer that refuses a call, as the provider writes it."""
-    errors = call.provider.errors
-    kind = errors[error.kind] if call.endpoint.variants else errors.get(f"query_{error.kind}", errors[error.kind])
+    kind = call.provider.error_for(call.endpoint, error.kind)
     model = trace.job.model if trace.job else ""
     message = kind.message.replace("{detail}", error.detail).replace("{model}", model)
     body = dialect.refusal(Refused(kind, message, trace.request_id, _param(error)))

@@ -70,6 +70,8 @@ class Fault:
         rewrite: Changes a request's body and headers, so that it is taken for another.
         change: Changes the catalogue that the server enforces.
         double: Changes the double.
+        route: Changes a request's method, path and headers before it is routed.
+        check: Name of the contract test that is to find it; it is tried first.
 
     """
 
@@ -79,6 +81,8 @@ class Fault:
     rewrite: Callable[[bytes, dict[str, str]], bytes] | None = None
     change: Callable[[Provider], Provider] | None = None
     double: Callable[[Double], None] | None = None
+    route: Callable[[Scope], None] | None = None
+    check: str = ""
 
     def server(self, provider: Provider, seed: int = 0) -> tuple[ASGIApp, Double]:
         """Return the wrong server, and the double in it."""
@@ -89,7 +93,22 @@ class Fault:
         app: ASGIApp = create_app(double, calls_out=False)
         if self.rewrite is not None:
             app = Rewriting(app, self.rewrite)
+        if self.route is not None:
+            app = Rerouting(app, self.route)
         return (app if self.tamper is None else Tampering(app, self.tamper)), double
+
+
+class Rerouting:
+    """Changes method, path and headers of requests and passes them on; not those to the control API."""
+
+    def __init__(self, app: ASGIApp, route: Callable[[Scope], None]) -> None:
+        self.app = app
+        self.route = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not scope["path"].startswith("/__"):
+            self.route(scope)
+        await self.app(scope, receive, send)
 
 
 class Rewriting:

@@ -6,6 +6,7 @@ from functools import cache
 
 import orjson
 import pytest
+from wrong_servers import billing_faults, endpoint_faults, model_faults, relation_faults
 from wrong_servers.faults import AI302, DASHSCOPE, EVOLINK, NEBULA, REWRITING, Fault, changed_checks, tampered_answers
 
 from qwenmock.mockserver.calls.double import create_double
@@ -39,6 +40,8 @@ def answer_of(provider: Provider, key: str) -> object:
 def every_fault() -> Iterator[Fault]:
     yield from (*NEBULA, *REWRITING, *EVOLINK, *DASHSCOPE, *AI302)
     for provider in CATALOG:
+        for module in (endpoint_faults, billing_faults, model_faults, relation_faults):
+            yield from module.faults(provider)
         yield from changed_checks(provider)
         yield from tampered_answers(provider, answer_of(provider, "sk-mock"), answer_of(provider, "nobody"))  # type: ignore[arg-type]
 
@@ -71,7 +74,10 @@ def test_wrong_server_is_found(name: str) -> None:
     """The checks that concern the place come first, which finds the same and saves time."""
     fault = FAULTS[name]
     place = f"{fault.slug}/{fault.name.partition(': ')[0]}".rstrip("/")
-    ordered = sorted(checks(fault.slug), key=lambda check: place not in check.name)
+    ordered = sorted(
+        checks(fault.slug),
+        key=lambda check: (not fault.check or not check.name.startswith(f"{fault.check}["), place not in check.name),
+    )
     examiner = examiner_of(fault, fault.slug)
     try:
         found = next((o for o in run_checks(examiner, ordered) if o.result == "failed"), None)

@@ -1,12 +1,15 @@
 """Every rule of every request, on both sides of its boundary."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 from qwenmock.pytest_plugin.examiner.bodies import example, put, smallest
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
 from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept, reject
 from qwenmock.pytest_plugin.examiner.json_values import as_object
-from qwenmock.pytest_plugin.examiner.results import NotExaminable
+from qwenmock.pytest_plugin.examiner.results import NotExaminable, Side
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Rule, Variant
@@ -65,19 +68,48 @@ def examine_accepted_values(examiner: Examiner, variant: Variant, rule: Rule) ->
         accept(examiner, variant, body, edit)
 
 
+def examine_rule_of_other_models(examiner: Examiner, variant: Variant, rule: Rule) -> None:
+    """Try a rule on both sides of its boundary with each model but the first, and every value of a list.
+
+    Raises:
+        ContractViolation: It does not hold for one of them.
+        NotExaminable: The variant has one model, or the rule is about the model.
+
+    """
+    if len(variant.models) == 1 or rule.path == ("model",):
+        raise NotExaminable("this rule concerns one model, which is tried elsewhere")
+    for model in variant.models[1:]:
+        # Listed values, and numbers of parts, are few and each can be wrong; so are the types of a value.
+        accepted = found_edits(examiner, variant, rule, "accept", model)
+        for edit, body in accepted if rule.keyword == "enum" or "." in rule.keyword else islice(accepted, 1):
+            accept(examiner, variant, body, edit, max_pictures=0)
+        refused = found_edits(examiner, variant, rule, "reject", model)
+        for edit, body in refused if rule.keyword == "type" else islice(refused, 1):
+            reject(examiner, variant, body, edit)
+
+
+def found_edits(
+    examiner: Examiner, variant: Variant, rule: Rule, side: Side, model: str | None = None
+) -> Iterator[tuple[Edit, JSON]]:
+    """Yield the bodies of a model that keep a rule, or those that break it and no other."""
+    base = example(variant, model)
+    for edit in edits_of(examiner.provider, variant, rule):
+        may_be_sent = not (edit.possibly_billable and examiner.live)
+        if edit.side == side and may_be_sent:
+            body = edit.change(base)
+            if _is_as_meant(edit, broken_rules(variant.request, body)):
+                yield edit, body
+
+
 def witnesses(
     examiner: Examiner, variant: Variant, rule: Rule
 ) -> tuple[list[tuple[Edit, JSON]], list[tuple[Edit, JSON]]]:
     """Return the bodies that keep a rule, and those that break it and no other."""
-    base = example(variant)
-    found: dict[str, list[tuple[Edit, JSON]]] = {"accept": [], "reject": []}
-    for edit in edits_of(examiner.provider, variant, rule):
-        may_be_sent = not (edit.possibly_billable and examiner.live)
-        if may_be_sent and len(found[edit.side]) < examiner.profile.witnesses:
-            body = edit.change(base)
-            if _is_as_meant(edit, broken_rules(variant.request, body)):
-                found[edit.side].append((edit, body))
-    return found["accept"], found["reject"]
+    most = examiner.profile.witnesses
+    accepted = found_edits(examiner, variant, rule, "accept")
+    # A list is tried whole, whatever the profile.
+    kept = list(accepted if rule.keyword == "enum" else islice(accepted, most))
+    return kept, list(islice(found_edits(examiner, variant, rule, "reject"), most))
 
 
 def _is_as_meant(edit: Edit, broken: set[Rule]) -> bool:

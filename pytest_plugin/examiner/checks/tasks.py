@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import orjson
 
-from qwenmock.pytest_plugin.examiner.answer_judge import refusal_mistakes, values_in
+from qwenmock.pytest_plugin.examiner.answer_judge import values_in
 from qwenmock.pytest_plugin.examiner.bodies import example, put
 from qwenmock.pytest_plugin.examiner.checks.task_progress import (
     broken,
@@ -37,33 +37,6 @@ def examine_progress(examiner: Examiner, variant: Variant) -> None:
 def _without_request_id(document: Document, reply: Reply) -> JSON:
     """Return an answer's values without the id of the request, which is another each time."""
     return [values_in(document, role, reply) for role in sorted(document.roles) if role != "request_id"]
-
-
-def refuse_foreign_task(examiner: Examiner, variant: Variant) -> None:
-    """Query a task with another key: it must not be shown."""
-    other = examiner.credentials.key_for("other")
-    body = example(variant)
-    reply = query(examiner, create(examiner, variant, body), other)
-    _require_hidden(examiner, reply, "task_forbidden", orjson.dumps(body))
-
-
-def refuse_unknown_tasks(examiner: Examiner) -> None:
-    """Query tasks that do not exist."""
-    prefix = tasks_of(examiner.provider).prefix
-    _require_hidden(examiner, query(examiner, f"{prefix}0000000000-00000000"), "task_not_found", b"")
-    if prefix:
-        _require_hidden(examiner, query(examiner, "nonsense"), "task_id_invalid", b"")
-
-
-def _require_hidden(examiner: Examiner, reply: Reply, error_name: str, content: bytes) -> None:
-    error = examiner.provider.errors.get(error_name)
-    if error is not None:
-        mistakes = refusal_mistakes(examiner, error, reply)
-    else:
-        # Without an error for it, the answer is a state that shows nothing.
-        urls = [url for v in examiner.provider.variants.values() for url in values_in(v.answer, "image_url", reply)]
-        mistakes = [] if reply.status == 200 and not urls else [f"status {reply.status}: {reply.excerpt}"]
-    examiner.results.require(mistakes, content, f"{error_name} for a task that this key must not see")
 
 
 def bill_nothing_for_failure(examiner: Examiner, variant: Variant) -> None:

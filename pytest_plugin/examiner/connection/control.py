@@ -83,17 +83,24 @@ class TargetControl:
         """
         if self.url is None:
             raise NotExaminable("the target does not state balances")
-        balances = self._balances()
+        balances = self.balances(self._credentials.paying_key())
         if not balances:
             # An account opens with its key's first request; a refused one costs nothing.
             self._sender.call(b"{", Decimal(0))
-            balances = self._balances()
+            balances = self.balances(self._credentials.paying_key())
         if not balances:
             raise NotExaminable("the target does not state a balance for the key that pays")
         return balances[0]
 
-    def _balances(self) -> list[Decimal]:
-        reply = self.send("GET", f"/ledger?key={self._credentials.paying_key()}&limit=0")
-        ledger = cast(Ledger, reply.json())
+    def balances(self, key: str) -> list[Decimal]:
+        """Return the balance of a key's account; nothing if it has none yet.
+
+        Raises:
+            NotExaminable: The target does not state it.
+
+        """
+        if self.url is None:
+            raise NotExaminable("the target does not state balances")
+        ledger = cast(Ledger, self.send("GET", f"/ledger?key={key}&limit=0").json())
         slug = self._credentials.slug
         return [Decimal(account["balance"]) for account in ledger["accounts"] if account["provider"] == slug]

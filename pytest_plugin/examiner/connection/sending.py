@@ -65,6 +65,8 @@ class Sender:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
         endpoint: Endpoint | None = None,
+        *,
+        with_required_header: bool = True,
     ) -> Reply:
         """Send a body and return the answer.
 
@@ -74,6 +76,7 @@ class Sender:
             key: Replaces the key that pays.
             headers: Replace authorization and content type.
             endpoint: Replaces `create`.
+            with_required_header: Whether the header is added that the endpoint must be called with.
 
         Raises:
             NotExaminable: There is no key, or no time left.
@@ -85,7 +88,7 @@ class Sender:
         if headers is None:
             headers = self._credentials.headers(key)
         endpoint = endpoint or self.create
-        if endpoint.required_header is not None:
+        if endpoint.required_header is not None and with_required_header:
             headers = {**headers, endpoint.required_header[0]: endpoint.required_header[1]}
         sent_to = SentTo(endpoint, headers)
         self._sent_to[hash(content)] = sent_to
