@@ -105,6 +105,14 @@ def error_mistakes(examiner: Examiner, document: Document, reply: Reply) -> list
     return mistakes + ([f"Content-Type: {content_type}"] if content_type != "application/json" else [])
 
 
+def json_of(reply: Reply) -> JSON:
+    """Return an answer's body as JSON; None if it is not JSON."""
+    try:
+        return reply.json()
+    except ValueError:
+        return None
+
+
 def values_in(document: Document, role: str, reply: Reply) -> list[JSON]:
     """Return the values of a role in an answer; none if it is not JSON."""
     try:

@@ -6,7 +6,7 @@ from functools import cache
 
 import orjson
 import pytest
-from wrong_servers import billing_faults, endpoint_faults, model_faults, relation_faults
+from wrong_servers import billing_faults, default_faults, endpoint_faults, model_faults, relation_faults
 from wrong_servers.faults import AI302, DASHSCOPE, EVOLINK, NEBULA, REWRITING, Fault, changed_checks, tampered_answers
 
 from qwenmock.mockserver.calls.double import create_double
@@ -40,7 +40,7 @@ def answer_of(provider: Provider, key: str) -> object:
 def every_fault() -> Iterator[Fault]:
     yield from (*NEBULA, *REWRITING, *EVOLINK, *DASHSCOPE, *AI302)
     for provider in CATALOG:
-        for module in (endpoint_faults, billing_faults, model_faults, relation_faults):
+        for module in (endpoint_faults, billing_faults, default_faults, model_faults, relation_faults):
             yield from module.faults(provider)
         yield from changed_checks(provider)
         yield from tampered_answers(provider, answer_of(provider, "sk-mock"), answer_of(provider, "nobody"))  # type: ignore[arg-type]

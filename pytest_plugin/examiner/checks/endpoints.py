@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 
-from qwenmock.pytest_plugin.examiner.answer_judge import refusal_mistakes
+from qwenmock.pytest_plugin.examiner.answer_judge import json_of, refusal_mistakes
 from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.checks.task_progress import create, follow, query, tasks_of
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
@@ -189,7 +189,7 @@ def require_hidden(examiner: Examiner, endpoint: Endpoint, reply: Reply, error_n
         mistakes = refusal_mistakes(examiner, error, reply)
         mistakes = [] if examiner.live and error.certainty == "assumed" else mistakes
     else:
-        shown = [examiner.provider.task_state(reply.json())] if reply.status == 200 else [reply.status]
+        shown = [examiner.provider.task_state(json_of(reply))] if reply.status == 200 else [reply.status]
         mistakes = [f"status {reply.status}: {reply.excerpt}"] if shown != [None] else []
     promise = f"{error_name} from {endpoint.method} {endpoint.path} for a task that this key must not see"
     examiner.results.require(mistakes, content, promise)
@@ -202,7 +202,7 @@ def hide_from_other_keys(examiner: Examiner, variant: Variant) -> None:
     content = orjson.dumps(body)
     task_id = create(examiner, variant, body)
     _require_hidden_everywhere(examiner, task_id, other, content)
-    state = examiner.provider.task_state(query(examiner, task_id).json())
+    state = examiner.provider.task_state(json_of(query(examiner, task_id)))
     if state == "cancelled":
         raise examiner.results.violation(["another key has cancelled it"], content, "a task of its own key only")
     follow(examiner, task_id, variant)

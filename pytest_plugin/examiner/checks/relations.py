@@ -5,6 +5,7 @@ from datetime import datetime
 
 import orjson
 
+from qwenmock.pytest_plugin.examiner.answer_judge import json_of
 from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.checks.task_progress import created_document, follow, query
 from qwenmock.pytest_plugin.examiner.invariants import role_values
@@ -27,13 +28,15 @@ def relate_answers(examiner: Examiner, variant: Variant) -> None:
     reply = examiner.retries.send_with_retry(body, variant)
     content = orjson.dumps(body)
     created = created_document(examiner.provider, variant)
-    answer = reply.json() if reply.status == 200 else None
+    answer = json_of(reply) if reply.status == 200 else None
     ids = role_values(created, "task_id", answer)
     if not ids:
         raise examiner.results.violation([reply.excerpt], content, "a task")
     answers: list[tuple[Document, JSON]] = [(created, answer)]
     replies = [*(seen for seen, _ in follow(examiner, ids[0], variant)), query(examiner, ids[0])]
-    answers += [(_document(examiner, variant, each.json()), each.json()) for each in replies if each.status == 200]
+    answers += [
+        (_document(examiner, variant, seen), seen) for seen in (json_of(each) for each in replies if each.status == 200)
+    ]
     mistakes = [*_differences(answers), *_disorder(answers), *_excess(answers, examiner.now() - began)]
     models = {value for document, value in answers for value in role_values(document, "model", value)}
     mistakes += [f"the model {model}, asked for {body['model']}" for model in models if model != body["model"]]

@@ -1,0 +1,20 @@
+"""Documented defaults, seen in the result of a request that leaves a member out."""
+
+import pytest
+
+from qwenmock.pytest_plugin.examiner.checks.defaults import examine_size_and_count, examine_watermark
+from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.schemas.models import Variant
+
+
+@pytest.mark.contract_costly
+def test_default_size_and_count(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """Without a size and a number of images, the picture has the default size, and there are as many as documented."""
+    for model in contract_variant.models:
+        examine_size_and_count(contract_examiner, contract_variant, model)
+
+
+def test_default_watermark(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """A watermark is there if it is asked for, or by default."""
+    for model in contract_variant.models:
+        examine_watermark(contract_examiner, contract_variant, model)

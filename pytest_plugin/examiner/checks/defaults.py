@@ -1,0 +1,83 @@
+"""Documented defaults: what a request without a member makes, compared with what it makes with the member."""
+
+import io
+
+import orjson
+from PIL import Image
+
+from qwenmock.pytest_plugin.examiner.answer_judge import pictures
+from qwenmock.pytest_plugin.examiner.bodies import example, put, take
+from qwenmock.pytest_plugin.examiner.checks.single_request import accept
+from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts
+from qwenmock.pytest_plugin.examiner.results import NotExaminable
+from qwenmock.pytest_plugin.examiner.sample_images import read_png
+from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.schemas.models import Variant
+from qwenmock.schemas.vocabulary import JSON, select, subschema
+
+CORNER = (-66, -26, -8, -8)
+"""Left, top, right and bottom of a part of the watermark, from the bottom right of an image."""
+
+
+def examine_size_and_count(examiner: Examiner, variant: Variant, model: str) -> None:
+    """Leave size and number of images out: the picture must have the default size, and be one of the default number.
+
+    Raises:
+        NotExaminable: No default is documented, or it is assumed and the target live.
+
+    """
+    request = variant.request
+    found: dict[str, JSON] = {}
+    body: JSON = example(variant, model)
+    for role in ("size", "n"):
+        for path in request.roles.get(role, ()):
+            place = subschema(request.schema, path)
+            if "default" in place and not (examiner.live and place["x-certainty"] == "assumed"):
+                found[role] = place["default"]
+                body = take(request.schema, body, path) if select(body, path) else body
+    if not found:
+        raise NotExaminable("no default of the size or number of images is documented")
+    success = accept(examiner, variant, body)
+    mistakes: list[str] = []
+    counts = image_counts(success)
+    if "n" in found and counts and counts[0] != found["n"]:
+        mistakes.append(f"{counts[0]} images, the default is {found['n']}")
+    for picture in pictures(examiner, success, 1) if "size" in found else ():
+        size = "{}*{}".format(*read_png(picture.body))
+        mistakes += [f"a picture of {size}, the default is {found['size']}"] if size != found["size"] else []
+    examiner.results.require(mistakes, orjson.dumps(body), "the documented default for what is left out")
+
+
+def examine_watermark(examiner: Examiner, variant: Variant, model: str) -> None:
+    """Ask for a watermark, for none, and for neither: the last must be like the default one of the others.
+
+    Raises:
+        NotExaminable: There is no such default, or the target is live: no document says how the mark is drawn.
+
+    """
+    if examiner.live:
+        raise NotExaminable("no document says how a watermark is drawn: not tried on a live target")
+    paths = variant.request.roles.get("watermark", ())
+    if not paths or "default" not in subschema(variant.request.schema, paths[0]):
+        raise NotExaminable("no default of a watermark is documented")
+    schema, base = variant.request.schema, example(variant, model)
+    default = subschema(schema, paths[0])["default"]
+    marked, again, plain = (
+        _corner(examiner, accept(examiner, variant, put(schema, base, paths[0], value), max_pictures=1))
+        for value in (True, True, False)
+    )
+    left_out = _corner(examiner, accept(examiner, variant, base, max_pictures=1))
+    mistakes = ["no mark where one is asked for"] if marked != again else []
+    mistakes += ["a mark where none is asked for"] if plain == marked else []
+    if (left_out == marked) != default:
+        mistakes.append(f"a picture {'with' if left_out == marked else 'without'} a mark, the default is {default}")
+    examiner.results.require(mistakes, orjson.dumps(base), "the documented watermark")
+
+
+def _corner(examiner: Examiner, success: Success) -> bytes:
+    """Return the pixels where a watermark stands. Without one they differ from picture to picture."""
+    picture = pictures(examiner, success, 1)[0]
+    width, height = read_png(picture.body)
+    box = (width + CORNER[0], height + CORNER[1], width + CORNER[2], height + CORNER[3])
+    with Image.open(io.BytesIO(picture.body)) as image:
+        return image.convert("RGB").crop(box).tobytes()
