@@ -9,6 +9,7 @@ from qwenmock.pytest_plugin.examiner.answer_judge import json_of
 from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.checks.task_progress import created_document, follow, query
 from qwenmock.pytest_plugin.examiner.invariants import role_values
+from qwenmock.pytest_plugin.examiner.json_values import texts
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Document, Variant
 from qwenmock.schemas.vocabulary import JSON
@@ -29,7 +30,7 @@ def relate_answers(examiner: Examiner, variant: Variant) -> None:
     content = orjson.dumps(body)
     created = created_document(examiner.provider, variant)
     answer = json_of(reply) if reply.status == 200 else None
-    ids = role_values(created, "task_id", answer)
+    ids = texts(role_values(created, "task_id", answer))
     if not ids:
         raise examiner.results.violation([reply.excerpt], content, "a task")
     answers: list[tuple[Document, JSON]] = [(created, answer)]
@@ -38,7 +39,7 @@ def relate_answers(examiner: Examiner, variant: Variant) -> None:
         (_document(examiner, variant, seen), seen) for seen in (json_of(each) for each in replies if each.status == 200)
     ]
     mistakes = [*_differences(answers), *_disorder(answers), *_excess(answers, examiner.now() - began)]
-    models = {value for document, value in answers for value in role_values(document, "model", value)}
+    models = {model for document, seen in answers for model in texts(role_values(document, "model", seen))}
     mistakes += [f"the model {model}, asked for {body['model']}" for model in models if model != body["model"]]
     examiner.results.require(mistakes, content, "answers about one task that agree")
 
@@ -60,7 +61,7 @@ def _differences(answers: Sequence[tuple[Document, JSON]]) -> Iterator[str]:
 
 def _disorder(answers: Sequence[tuple[Document, JSON]]) -> Iterator[str]:
     for document, body in answers:
-        times = [value for role in TIMES for value in role_values(document, role, body)]
+        times = [value for role in TIMES for value in texts(role_values(document, role, body))]
         if times != sorted(times):
             yield f"times go back: {', '.join(map(str, times))}"
             return
@@ -69,10 +70,10 @@ def _disorder(answers: Sequence[tuple[Document, JSON]]) -> Iterator[str]:
 def _excess(answers: Sequence[tuple[Document, JSON]], waited: float) -> Iterator[str]:
     """Yield the first statement of times that lie further apart than the examiner waited."""
     for document, body in answers:
-        times = [value for role in TIMES for value in role_values(document, role, body)]
+        times = [value for role in TIMES for value in texts(role_values(document, role, body))]
         try:
             moments = [datetime.fromisoformat(value) for value in times]
-        except (TypeError, ValueError):
+        except ValueError:
             continue  # their form is a rule of the schema
         if len(moments) > 1 and (moments[-1] - moments[0]).total_seconds() > waited + CLOCK_SLACK:
             yield f"a task from {times[0]} to {times[-1]}, which was there for {waited:.1f} s"
