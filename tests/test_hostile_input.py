@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from qwenmock.mockserver.calls import input_images
+from qwenmock.mockserver.calls import input_images, journal_feed
 from qwenmock.mockserver.calls.acceptance import MAX_COMMAS
 from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.http.app import create_app
@@ -167,3 +167,20 @@ def test_request_with_too_many_header_bytes_is_a_431(target: RunningServer) -> N
         assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
     answer = httpx.get(f"{target.origin}/health", headers={"X-Long": "a" * 60_000})
     assert answer.status_code == 200
+
+
+def test_event_streams_are_counted_and_share_one_query(target: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_feed, "MAX_STREAMS", 5)
+    url = f"{target.origin}/__mock__/events"
+    with httpx.Client(timeout=TIMEOUT) as client, contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stream = stack.enter_context(client.stream("GET", url))
+            assert next(stream.iter_lines()).startswith("data: ")
+        refused = client.get(url)
+        assert (refused.status_code, list(refused.json())) == (503, ["error"])
+
+
+def test_newest_entries_are_read_once_for_all_streams() -> None:
+    double = create_double(Settings(seed=1))
+    first, second = asyncio.run(double.journal_feed.newest()), asyncio.run(double.journal_feed.newest())
+    assert first is second
