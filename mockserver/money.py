@@ -7,6 +7,9 @@ UNIT = Decimal(1).scaleb(-PLACES)
 LARGEST = Decimal(10) ** 9 - 1
 """Largest amount: in billionths it fits a 64-bit integer, with room for sums."""
 
+MAX_PRICE = Decimal(10_000)
+"""Largest price of an image. Sums stay exact up to 9 * 10^9, so this leaves room for almost a million images."""
+
 
 def amount(text: object) -> Decimal:
     """Read an amount.

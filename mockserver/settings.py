@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from qwenmock.mockserver.accounts.profiles import Profile
 from qwenmock.mockserver.errors import SettingsError
+from qwenmock.mockserver.money import MAX_PRICE
 from qwenmock.mockserver.net.public_addresses import is_loopback_host
 
 if TYPE_CHECKING:  # the command line's help shows the defaults, and must not wait for the catalogue's imports
@@ -97,12 +98,15 @@ class Settings:
         """Check the settings against the catalogue and against each other.
 
         Raises:
-            SettingsError: A slug is unknown, or the server would be open to others without a token.
+            SettingsError: A slug is unknown, a price too large, or the server would be open to others without a token.
 
         """
         for slug in (self.provider, *self.prices):
             if slug is not None and slug not in catalog.providers:
                 raise SettingsError(unknown("provider", slug, catalog.providers))
+        for slug, price in self.prices.items():
+            if price > MAX_PRICE:
+                raise SettingsError(f"--price {slug}: expected a price from 0 to {MAX_PRICE}, got {price}")
         if not self.is_loopback and self.admin_token is None:
             raise SettingsError(
                 f"--host {self.host} is reachable from other machines: "

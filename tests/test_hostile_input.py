@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import contextlib
 import json
+import socket
 import struct
 import threading
 from collections.abc import Iterator
@@ -11,11 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from qwenmock.mockserver.calls import input_images
+from qwenmock.mockserver.calls import input_images, journal_feed
 from qwenmock.mockserver.calls.acceptance import MAX_COMMAS
 from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.http.app import create_app
+from qwenmock.mockserver.http.protocol import MAX_HEAD_BYTES
 from qwenmock.mockserver.http.server import RunningServer, running
+from qwenmock.mockserver.images import uploads
 from qwenmock.mockserver.settings import Settings
 
 PATH = "/nebula/v1/images/generations"
@@ -68,11 +72,14 @@ def post_embedded(path: str, body: object) -> httpx.Response:
     return asyncio.run(send())
 
 
-@pytest.mark.parametrize(
-    "values",
-    [{"x": [1] * MAX_COMMAS}, {"x": [{}] * MAX_COMMAS}, {f"k{number}": 1 for number in range(MAX_COMMAS)}],
-    ids=["numbers", "objects", "members"],
-)
+MANY_VALUES: list[dict[str, Any]] = [
+    {"x": [1] * MAX_COMMAS},
+    {"x": [{}] * MAX_COMMAS},
+    {f"k{number}": 1 for number in range(MAX_COMMAS)},
+]
+
+
+@pytest.mark.parametrize("values", MANY_VALUES, ids=["numbers", "objects", "members"])
 def test_body_of_many_values_is_refused_before_it_is_parsed(values: dict[str, Any]) -> None:
     answer = post_embedded(PATH, BODY | values)
     assert answer.status_code == 400
@@ -113,3 +120,67 @@ def test_image_of_any_claimed_size_gets_a_documented_answer(
         text = json.dumps(answer.json())
         link = text[text.index("http://127") :].partition('"')[0]
         assert httpx.get(link, timeout=TIMEOUT).status_code == 200
+
+
+def test_upload_without_a_length_is_counted_and_its_file_removed(
+    target: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MAX_BYTES", 3_000_000)
+
+    def form() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+        for _ in range(100):
+            yield bytes(65536)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = httpx.post(f"{target.origin}/__upload__", content=form(), headers=headers, timeout=TIMEOUT)
+    assert (answer.status_code, answer.text.partition(":")[0]) == (400, "EntityTooLarge")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"a" * 10_000_000,
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 10_000_000,
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Many: a\r\n" * 1_000_000,
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X" * 10_000_000,
+    ],
+    ids=["path", "value", "many", "name"],
+)
+def test_headers_are_bounded(target: RunningServer, head: bytes) -> None:
+    sent = 0
+    with (
+        socket.create_connection(("127.0.0.1", target.port), timeout=TIMEOUT) as connection,
+        contextlib.suppress(ConnectionError),
+    ):
+        for start in range(0, len(head), 65536):
+            connection.sendall(head[start : start + 65536])
+            sent += 65536
+    assert sent < len(head)
+    assert httpx.get(f"{target.origin}/health").status_code == 200
+
+
+def test_request_with_too_many_header_bytes_is_a_431(target: RunningServer) -> None:
+    head = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: "
+    with socket.create_connection(("127.0.0.1", target.port), timeout=TIMEOUT) as connection:
+        connection.sendall(head + b"a" * MAX_HEAD_BYTES)
+        assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
+    answer = httpx.get(f"{target.origin}/health", headers={"X-Long": "a" * 60_000})
+    assert answer.status_code == 200
+
+
+def test_event_streams_are_counted_and_share_one_query(target: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_feed, "MAX_STREAMS", 5)
+    url = f"{target.origin}/__mock__/events"
+    with httpx.Client(timeout=TIMEOUT) as client, contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stream = stack.enter_context(client.stream("GET", url))
+            assert next(stream.iter_lines()).startswith("data: ")
+        refused = client.get(url)
+        assert (refused.status_code, list(refused.json())) == (503, ["error"])
+
+
+def test_newest_entries_are_read_once_for_all_streams() -> None:
+    double = create_double(Settings(seed=1))
+    first, second = asyncio.run(double.journal_feed.newest()), asyncio.run(double.journal_feed.newest())
+    assert first is second

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from qwenmock.mockserver.accounts.keys import Caller, authenticate
 from qwenmock.mockserver.calls.extraction import extractor
 from qwenmock.mockserver.calls.faults import Plan
+from qwenmock.mockserver.calls.journal_feed import JournalFeed
 from qwenmock.mockserver.calls.replay import Replay
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.clock import Clock
@@ -48,6 +49,7 @@ class Double(Services):
         handlers: By provider slug and variant name.
         files: The image files behind links.
         uploads: Files that SDKs upload.
+        journal_feed: The newest journal entries, for event streams.
         replay: Recorded answers; None without `--replay`.
         caller: Returns the caller for a provider slug and an Authorization header; raises as `authenticate` does.
         is_stopping: Whether the server is about to stop.
@@ -63,6 +65,7 @@ class Double(Services):
         self.dialects: dict[str, Dialect] = dialects_of(self.catalog)
         self.handlers = _handlers(self.catalog, allow_local_callbacks=self.settings.allow_local_callbacks)
         self.replay = None if self.settings.replay is None else Replay.of(self.settings.replay)
+        self.journal_feed = JournalFeed(self.store)
         self.uploads = Uploads(self.store, self.clock, self.links, self.new_id)
         self.files = Files(
             store=self.store,

@@ -14,12 +14,14 @@ from starlette.types import ASGIApp
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.http.app import Application, create_app
+from qwenmock.mockserver.http.protocol import BoundedHttpProtocol
 from qwenmock.mockserver.settings import Settings
 
 BACKLOG = 2048
 STOP_SECONDS = 5
 IDLE_SECONDS = 75
 GC_THRESHOLD = 20_000
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
@@ -62,6 +64,7 @@ def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Se
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=BoundedHttpProtocol,
             log_config=None,
             log_level="critical",
             access_log=False,
@@ -80,7 +83,7 @@ def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Se
 
 
 def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Run a server until SIGINT or SIGTERM, then print `stopped`."""
+    """Run a server until SIGINT, SIGTERM or SIGHUP, then print `stopped`."""
     stop_on_signals(server)
     server.run(sockets=[listener])
     listener.close()
@@ -88,16 +91,16 @@ def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
 
 
 def stop_on_signals(server: uvicorn.Server) -> None:
-    """Make a server stop cleanly on SIGINT and SIGTERM from now on.
+    """Make a server stop cleanly on SIGINT, SIGTERM and SIGHUP from now on.
 
-    uvicorn handles them only while it runs, and afterwards calls the previous handlers: a signal before or after must
-    not be lost, and must not end the process at once.
+    uvicorn handles the first two only while it runs, and afterwards calls the previous handlers: a signal before or
+    after must not be lost, and must not end the process at once.
     """
 
     def stop(_number: int, _frame: object) -> None:
         server.should_exit = True
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, stop)
 
 

@@ -25,7 +25,14 @@ from qwenmock.mockserver.calls.double import create_double, open_store
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.http.request_log import RequestLog
-from qwenmock.mockserver.http.server import listen, settle_memory, stop_on_signals, stop_seconds, uvicorn_server
+from qwenmock.mockserver.http.server import (
+    STOP_SIGNALS,
+    listen,
+    settle_memory,
+    stop_on_signals,
+    stop_seconds,
+    uvicorn_server,
+)
 from qwenmock.mockserver.settings import Settings
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -34,7 +41,7 @@ START_SECONDS = 60.0
 
 
 def run_workers(settings: Settings, announce: Callable[[int], None]) -> None:
-    """Serve with several processes until SIGINT or SIGTERM.
+    """Serve with several processes until SIGINT, SIGTERM or SIGHUP.
 
     Args:
         settings: With more than one worker.
@@ -47,7 +54,7 @@ def run_workers(settings: Settings, announce: Callable[[int], None]) -> None:
     """
     with _shared_state(settings) as shared, _reserved_port(shared) as port:
         supervisor = Supervisor(replace(shared, port=port))
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             signal.signal(number, lambda _number, _frame: supervisor.stop())
         try:
             supervisor.start()

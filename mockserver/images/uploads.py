@@ -5,12 +5,13 @@ Documented: Model Studio, "Upload a local file to obtain a temporary URL"; the f
 
 import base64
 import hmac
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 import orjson
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
 from qwenmock.mockserver.clock import Clock
@@ -23,6 +24,24 @@ SCHEME = "oss://"
 POLICY_SECONDS = 300
 FILE_MEGABYTES = 100
 MAX_BYTES = FILE_MEGABYTES * 2**20
+
+TOO_LARGE = f"EntityTooLarge: at most {MAX_BYTES} bytes are accepted"
+
+
+class _Counted(Request):
+    """A request whose body ends with an error where it is too large, also without a Content-Length."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.scope, request.receive)
+
+    async def stream(self) -> AsyncGenerator[bytes]:
+        """Yield the body."""
+        size = 0
+        async for chunk in super().stream():
+            size += len(chunk)
+            if size > MAX_BYTES:
+                raise MultiPartException(TOO_LARGE)  # the parser then removes the file
+            yield chunk
 
 
 @dataclass(frozen=True)
@@ -58,11 +77,13 @@ class Uploads:
         """Receive an uploaded file; return the HTTP status and, for a refusal, its reason."""
         length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BYTES:
-            return 400, f"EntityTooLarge: at most {MAX_BYTES} bytes are accepted"
+            return 400, TOO_LARGE
         try:
-            async with request.form(max_files=1, max_fields=20) as form:
+            async with _Counted(request).form(max_files=1, max_fields=20) as form:
                 return await self._keep(form)
-        except (HTTPException, ClientDisconnect) as error:
+        except HTTPException as error:
+            return 400, TOO_LARGE if error.detail == TOO_LARGE else f"MalformedPOSTRequest: {error}"
+        except ClientDisconnect as error:
             return 400, f"MalformedPOSTRequest: {error}"
 
     async def _keep(self, form: FormData) -> tuple[int, str]:

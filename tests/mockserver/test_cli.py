@@ -40,7 +40,7 @@ def refused(*options: str, environment: dict[str, str] | None = None) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_server_says_where_it_is_and_stops_cleanly(number: signal.Signals) -> None:
     with serving("--port", "0") as (process, origin):
         answer = httpx.post(
@@ -97,6 +97,7 @@ def test_wrong_options_are_one_clear_line(tmp_path: Path) -> None:
         (["--latency", "5-1"], "instant"),
         (["--price", "acme=1"], "acme"),
         (["--price", "nebula=much"], "SLUG=AMOUNT"),
+        (["--price", "nebula=10000.000000001"], "from 0 to 10000"),
         (["--seed", "x"], "an integer from 0"),
         (["--public-url", "mock"], "URL"),
         (["--log-format", "xml"], "json"),

@@ -69,6 +69,8 @@ def test_calls_that_cannot_be_done_say_why(control: httpx.Client) -> None:
         ("PUT", "/faults", [{"status": 500, "probability": 2}], 400),
         ("PUT", "/faults", [{"provider": "acme", "status": 500}], 400),
         ("PUT", "/faults", [{}], 400),
+        ("PUT", "/faults", [{"status": 500, "times": 2**63}], 400),
+        ("PUT", "/faults", [{"status": 500, "times": 1e300}], 400),
         ("POST", "/images", {}, 400),
         ("GET", "/journal?limit=x", None, 400),
         ("GET", "/ledger?provider=acme", None, 404),

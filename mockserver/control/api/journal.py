@@ -9,15 +9,12 @@ from starlette.responses import Response, StreamingResponse
 
 from qwenmock.mockserver.calls.client_behaviour import verdict
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.control.api.requests import selection
-from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.store.protocols import Selection
+from qwenmock.mockserver.calls.journal_feed import MAX_ENTRIES, MAX_STREAMS
+from qwenmock.mockserver.control.api.requests import ControlError, selection
 from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.vocabulary import JSON
 
 POLL_SECONDS = 0.5
-MAX_EVENT_ENTRIES = 50
-"""Entries in one event: a page is for reading, however many requests a second there are."""
 
 
 async def list_journal(double: Double, request: Request) -> Sequence[JournalEntry]:
@@ -32,11 +29,9 @@ async def get_verdict(double: Double, request: Request) -> Mapping[str, JSON]:
 
 
 async def stream_journal(double: Double, _request: Request) -> Response:
-    """Return the journal as server-sent events.
-
-    The store is polled, not the requests that pass here: so the answers of other workers are seen too, and an open page
-    costs the same however many requests there are.
-    """
+    """Return the journal as server-sent events."""
+    if double.journal_feed.is_full:
+        raise ControlError(503, f"expected at most {MAX_STREAMS} open event streams")
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(double), 200, headers, "text/event-stream")
 
@@ -44,19 +39,17 @@ async def stream_journal(double: Double, _request: Request) -> Response:
 async def _events(double: Double) -> AsyncGenerator[bytes]:
     last: str | None = None
     is_first = True
-    while not double.is_stopping():
-        try:
-            entries = await double.store.journal(Selection(limit=MAX_EVENT_ENTRIES))
-        except StoreError:
-            entries = list[JournalEntry]()
-        ids = [f"{entry['id']}/{entry['at']}" for entry in entries]
-        new = entries[: ids.index(last)] if last in ids else entries
-        if new or is_first:
-            last = ids[0] if ids else last
-            skipped = not is_first and len(new) == MAX_EVENT_ENTRIES
-            content = {"entries": new, "skipped": skipped, "now": double.clock.now()}
-            yield b"data: " + orjson.dumps(content) + b"\n\n"
-        else:
-            yield b": nothing new\n\n"
-        is_first = False
-        await asyncio.sleep(POLL_SECONDS)
+    with double.journal_feed.stream():
+        while not double.is_stopping():
+            entries = await double.journal_feed.newest()
+            ids = [f"{entry['id']}/{entry['at']}" for entry in entries]
+            new = entries[: ids.index(last)] if last in ids else entries
+            if new or is_first:
+                last = ids[0] if ids else last
+                skipped = not is_first and len(new) == MAX_ENTRIES
+                content = {"entries": new, "skipped": skipped, "now": double.clock.now()}
+                yield b"data: " + orjson.dumps(content) + b"\n\n"
+            else:
+                yield b": nothing new\n\n"
+            is_first = False
+            await asyncio.sleep(POLL_SECONDS)

@@ -61,7 +61,7 @@ CALLS: tuple[ControlCall, ...] = (
         "POST", "/session", service.open_session, Session, body=service.token_schema, errors=(403,), is_open=True
     ),
     ControlCall("GET", "/journal", journal.list_journal, Sequence[JournalEntry], query=FILTERS, errors=(400, 404)),
-    ControlCall("GET", "/events", journal.stream_journal, None, media_type="text/event-stream"),
+    ControlCall("GET", "/events", journal.stream_journal, None, media_type="text/event-stream", errors=(503,)),
     ControlCall("GET", "/verdict", journal.get_verdict, Verdict, query=FILTERS, errors=(400, 404)),
     ControlCall("GET", "/ledger", ledger.get_ledger, Ledger, query=CHARGE_FILTERS, errors=(400, 404)),
     ControlCall(

@@ -64,7 +64,7 @@ class Stream(httpcore.AsyncNetworkStream):
     async def aclose(self) -> None:
         self.is_closed = True
 
-    def get_extra_info(self, *_: Any) -> Any:
+    def get_extra_info(self, *_: Any, **__: Any) -> Any:
         return None
 
 
