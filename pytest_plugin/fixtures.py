@@ -88,8 +88,10 @@ def qwenmock(qwenmock_session: "Mock", request: pytest.FixtureRequest) -> "Gener
 def qwenmock_intercept(qwenmock: "Mock") -> "Generator[Interception]":
     """Redirect requests for the providers' production hosts to the double, and refuse all other hosts. Function scope.
 
-    It works for httpx, requests, urllib3 and aiohttp, and so for the SDKs that use them. A key that the double does
-    not know is replaced by one that it accepts: no real key reaches the journal. Loopback addresses are let through.
+    It works for httpx, requests, urllib3, aiohttp, http.client and urllib, and so for the SDKs that use them. A key
+    that the double does not know is replaced by one that it accepts: no real key reaches the journal. Loopback
+    addresses are let through, and each hop of a redirect is checked. Proxies are not used. Child processes and clients
+    that do not use these libraries are out of reach.
 
     Yields:
         The interception. Its `allow("example.com")` lets requests to a host through.

@@ -1,12 +1,17 @@
 """Interception: requests for the providers' production hosts go to the double, requests for other hosts are refused.
 
-It works for httpx, requests, urllib3 and aiohttp. Only the function that sends one request is replaced in each library,
-and it is restored when the context ends. A request keeps its path and its `Host` header, by which the double routes.
+It works for httpx, requests, urllib3, aiohttp, http.client and urllib. Only the functions that send one request are
+replaced in each library, and they are restored when the context ends. A request keeps its path and its `Host` header,
+by which the double routes. Each hop of a redirect is a request. Proxies of the environment are not used: one on this
+machine would lead to production. Other processes and libraries with HTTP clients of their own are out of reach.
 """
 
 import contextlib
+import http.client
 import importlib
 import ipaddress
+import os
+import socket
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from typing import Any
 from unittest.mock import patch
@@ -106,10 +111,60 @@ def intercepting(mock: Mock, allow: Iterable[str] = ()) -> Generator[Interceptio
     """
     interception = Interception(mock, allow)
     with contextlib.ExitStack() as stack:
-        for library in (_httpx, _httpx2, _urllib3, _aiohttp):
+        _without_proxies(stack)
+        for library in (_http_client, _httpx, _httpx2, _urllib3, _aiohttp):
             with contextlib.suppress(ImportError):
                 library(interception, stack)
         yield interception
+
+
+def _without_proxies(stack: contextlib.ExitStack) -> None:
+    stack.enter_context(patch.dict(os.environ, {"NO_PROXY": "*", "no_proxy": "*"}))
+    for name in [name for name in os.environ if name.lower().endswith("_proxy") and name.lower() != "no_proxy"]:
+        del os.environ[name]  # `patch.dict` puts them back
+
+
+def _http_client(interception: Interception, stack: contextlib.ExitStack) -> None:
+    """Do so for http.client, which urllib uses."""
+    putrequest: Callable[..., None] = http.client.HTTPConnection.putrequest
+    putheader: Callable[..., None] = http.client.HTTPConnection.putheader
+
+    def open_double(connection: http.client.HTTPConnection, host: str) -> bool:
+        if not interception.is_redirected(host):
+            return False
+        if connection.sock is None or connection.sock.getpeername()[:2] != interception.address:
+            connection.close()
+            connection.sock = socket.create_connection(interception.address)
+        return True
+
+    def request(self: http.client.HTTPConnection, method: str, url: str, *rest: Any, **options: Any) -> None:
+        parts = urlsplit(url)
+        tunnel: str | None = getattr(self, "_tunnel_host", None)
+        # A proxy gets the whole URL, or a tunnel.
+        if open_double(self, parts.hostname or tunnel or self.host) and parts.hostname:
+            url = parts._replace(scheme="", netloc="").geturl()
+        putrequest(self, method, url, *rest, **options)
+
+    def header(self: http.client.HTTPConnection, name: str, *values: Any) -> None:
+        if self.sock is not None and self.sock.getpeername()[:2] == interception.address and len(values) == 1:
+            text = values[0].decode("latin-1") if isinstance(values[0], bytes) else str(values[0])
+            values = (without_real_key([(name, text)])[0][1],)
+        putheader(self, name, *values)
+
+    stack.enter_context(patch.object(http.client.HTTPConnection, "putrequest", request))
+    stack.enter_context(patch.object(http.client.HTTPConnection, "putheader", header))
+    for kind in (http.client.HTTPConnection, http.client.HTTPSConnection):
+        stack.enter_context(patch.object(kind, "connect", _connecting(kind.connect, open_double)))
+
+
+def _connecting(
+    connect: Callable[[Any], None], open_double: Callable[[http.client.HTTPConnection, str], bool]
+) -> Callable[[http.client.HTTPConnection], None]:
+    def handle(self: http.client.HTTPConnection) -> None:
+        if not open_double(self, getattr(self, "_tunnel_host", None) or self.host):
+            connect(self)
+
+    return handle
 
 
 def _httpx(interception: Interception, stack: contextlib.ExitStack, name: str = "httpx") -> None:
@@ -162,11 +217,13 @@ def _urllib3(interception: Interception, stack: contextlib.ExitStack) -> None:
         *rest: object,
         **options: object,
     ) -> urllib3.BaseHTTPResponse:
-        if self is pool or not interception.is_redirected(self.host):
+        # A proxy gets the whole URL.
+        target = (urlsplit(url).hostname if url.startswith(("http://", "https://")) else None) or self.host
+        if self is pool or not interception.is_redirected(target):
             return urlopen(self, method, url, body, headers, *rest, **options)
         headers = dict(without_real_key(dict(self.headers if headers is None else headers).items()))
         if not any(name.lower() == "host" for name in headers):
-            headers["Host"] = self.host
+            headers["Host"] = target
         options["assert_same_host"] = False
         if url.startswith(("http://", "https://")):
             url = urlsplit(url)._replace(scheme="", netloc="").geturl()
@@ -198,6 +255,18 @@ def _aiohttp(interception: Interception, stack: contextlib.ExitStack) -> None:
         redirected = dict(without_real_key({**self.headers, **dict(headers or {})}.items()))
         redirected["Host"] = url.host or ""
         url = url.with_scheme("http").with_host(host).with_port(port)
+        options.pop("proxy", None)
         return await request(self, method, url, headers=redirected, **options)
 
+    pass_on: Callable[..., Awaitable[object]] = getattr(aiohttp.BaseConnector, "connect")  # noqa: B009, its types differ
+
+    async def check_hop(
+        self: aiohttp.BaseConnector, outgoing: aiohttp.ClientRequest, *rest: object, **options: object
+    ) -> object:
+        name = outgoing.url.host or ""
+        if interception.is_redirected(name):
+            raise HostRefused(f"a redirect leads to {name}, where aiohttp cannot be intercepted")
+        return await pass_on(self, outgoing, *rest, **options)
+
     stack.enter_context(patch.object(aiohttp.ClientSession, "_request", handle))
+    stack.enter_context(patch.object(aiohttp.BaseConnector, "connect", check_hop))

@@ -183,11 +183,12 @@ class Mock:
         calls = [each for each in self.exchanges if provider in {None, each.provider}]
         _require(len(calls) == number, f"expected {counted(number, 'call')}, got {len(calls)}:\n{listed(calls)}")
 
-    def assert_billed(self, amount: str | Decimal, provider: str | None = None) -> None:
+    def assert_billed(self, amount: str | Decimal | float, provider: str | None = None) -> None:
         """Assert that exactly this amount was charged, over all keys.
 
         Args:
-            amount: The expected amount in the provider's currency, for example `"0.36"`.
+            amount: The expected amount in the provider's currency, for example `"0.36"`. A number counts as it is
+                written: `0.2` is exactly 0.2.
             provider: Count only this provider's charges; `None` counts all.
 
         Raises:
@@ -198,7 +199,7 @@ class Mock:
         shown = ", ".join(f"{total:f} {currency}" for currency, total in sums.items()) or "nothing"
         billed = next(iter(sums.values()), Decimal(0))
         _require(len(sums) < 2, f"expected a charge of {amount}, got charges in several currencies: {shown}")
-        _require(billed == Decimal(amount), f"expected a charge of {amount}, got {shown}")
+        _require(billed == Decimal(str(amount)), f"expected a charge of {amount}, got {shown}")
 
     def assert_well_behaved(self, allow: Iterable[str] = ()) -> None:
         """Assert that the verdict on the code under test has no finding of severity `error`.

@@ -40,6 +40,13 @@ def test_double_answers_and_bills(qwenmock: Mock) -> None:
     assert qwenmock.ledger()["charges"][0]["amount"] == "0.18"
 
 
+def test_a_billed_number_counts_as_it_is_written(qwenmock: Mock) -> None:
+    ask(qwenmock)
+    qwenmock.assert_billed(0.18)
+    with pytest.raises(AssertionError, match=r"expected a charge of 0\.2, got 0\.18 CNY"):
+        qwenmock.assert_billed(0.2)
+
+
 def test_everything_is_at_its_beginning_in_the_next_test(qwenmock: Mock) -> None:
     qwenmock.expect_calls(0)
     qwenmock.assert_billed("0")
