@@ -203,6 +203,14 @@ BAD_BODIES: dict[str, tuple[Any, str]] = {
 }
 
 
+def test_parameters_beside_the_full_format_are_noted_and_lose(nebula: httpx.Client) -> None:
+    message = {"role": "user", "content": [{"text": "x"}]}
+    extra = {"input": {"messages": [message]}, "parameters": {"size": "1664*928"}}
+    answer = nebula.post(PATH, json=text_body() | {"extra": extra})
+    assert answer.json()["data"]["metadata"]["usage"]["width"] == 1664
+    assert answer.headers["X-Qwenmock-Advisory"].startswith("parameters ")
+
+
 @pytest.mark.parametrize("name", BAD_BODIES)
 def test_bad_body_is_refused_naming_the_field(nebula: httpx.Client, control: httpx.Client, name: str) -> None:
     body, named = BAD_BODIES[name]
