@@ -87,7 +87,7 @@ def test_wrong_server_is_found(name: str) -> None:
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(FAULTS) >= 80
+    assert len(FAULTS) >= 900
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
