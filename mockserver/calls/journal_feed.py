@@ -1,12 +1,12 @@
 """The newest journal entries for all open event streams: one query of the store serves them all."""
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.store.protocols import Selection, Store
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.mockserver.store.records import JournalEntry
 
 MAX_STREAMS = 100
 MAX_ENTRIES = 50
@@ -23,7 +23,7 @@ class JournalFeed:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._entries: Sequence[Mapping[str, JSON]] = ()
+        self._entries: Sequence[JournalEntry] = ()
         self._read_at = -FRESH_SECONDS
         self._streams = 0
 
@@ -41,7 +41,7 @@ class JournalFeed:
         finally:
             self._streams -= 1
 
-    async def newest(self) -> Sequence[Mapping[str, JSON]]:
+    async def newest(self) -> Sequence[JournalEntry]:
         """Return the newest entries, newest first; none if the store fails."""
         if time.monotonic() - self._read_at >= FRESH_SECONDS:
             self._read_at = time.monotonic()
