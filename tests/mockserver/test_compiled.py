@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -14,7 +15,9 @@ from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.http.app import Application, create_app
 from qwenmock.mockserver.settings import Settings
-from qwenmock.mockserver.store.protocols import Selection
+from qwenmock.mockserver.store.compact import CompactEntry, Place
+from qwenmock.mockserver.store.protocols import AccountDefaults, InsufficientBalance, Selection
+from qwenmock.mockserver.store.records import ChargeRow
 from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.strategies import bodies, mutants
 from qwenmock.schemas.catalog import load
@@ -104,3 +107,25 @@ def test_hot_path_answers_usual_requests(name: str, monkeypatch: pytest.MonkeyPa
     body = json.loads(re.sub('"data:[^"]*"', '"https://example.com/a.png"', json.dumps(example(variant))))
     answer = send(path, f"/{provider.slug}{endpoint.path}", body, {"Authorization": "Bearer sk-mock"})
     assert answer[0] == 200
+
+
+def test_charges_of_a_state_in_memory_can_be_read_at_once_and_never_overdraw() -> None:
+    async def run() -> None:
+        store = create_double(Settings(), CATALOG).store
+        place = Place("nebula", "create", "POST", "edit", "CNY")
+        await store.change_account(AccountDefaults("nebula", "k", "CNY", Decimal(0), None), {"balance": Decimal(5)})
+        assert store.quick_balance("nebula", "unknown") is None
+        for number in range(5):
+            entry = CompactEntry(
+                place, "k", "k", f"r{number}", 1.0, 0.1, "/", "m", "", "", "", b"{}", b"{}", "c", 1, "1"
+            )
+            row = ChargeRow(f"c{number}", f"r{number}", "nebula", "m", "k", 1, 10**9, "CNY", 10**9, 1.0)
+            assert store.sell(row, entry) is None
+            assert len(await store.charges(Selection())) == number + 1
+        with pytest.raises(InsufficientBalance):
+            store.sell(row._replace(request_id="r5"), entry)
+        (account,) = await store.accounts(Selection())
+        assert (account.balance, account.spent) == (0, 5)
+        assert [each["id"] for each in await store.journal(Selection())] == ["r4", "r3", "r2", "r1", "r0"]
+
+    asyncio.run(run())
