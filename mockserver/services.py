@@ -11,6 +11,7 @@ from random import Random
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.metrics import Metrics
 from qwenmock.mockserver.settings import Settings
+from qwenmock.mockserver.store.compact import CompactEntry
 from qwenmock.mockserver.store.protocols import Store
 from qwenmock.mockserver.store.records import NewEntry
 from qwenmock.schemas.catalog import Catalog
@@ -37,7 +38,7 @@ class Services:
     rng: Random
     metrics: Metrics = field(default_factory=Metrics)
     wake: Callable[[], None] = lambda: None
-    log: Callable[[NewEntry], None] = lambda _entry: None
+    log: Callable[[NewEntry | CompactEntry], None] = lambda _entry: None
 
     def new_id(self) -> str:
         """Return a new UUID (version 4). The same seed gives the same ids in the same order."""

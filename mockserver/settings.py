@@ -65,6 +65,7 @@ class Settings:
         journal_max: Maximum number of journal entries.
         admin_token: Token that the control API requires; None for none.
         log_format: `text` or `json`.
+        quiet: Log no requests.
         keys: Additional keys, or other behaviour for the known ones.
 
     """
@@ -87,6 +88,7 @@ class Settings:
     journal_max: int = 1000
     admin_token: str | None = None
     log_format: Literal["text", "json"] = "text"
+    quiet: bool = False
     keys: dict[str, Profile] = field(default_factory=dict[str, Profile])
 
     @property

@@ -15,7 +15,6 @@ import orjson
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.accounts.keys import Caller, Profile
 from qwenmock.mockserver.api_error import ApiError
-from qwenmock.mockserver.calls import journal
 from qwenmock.mockserver.calls.call import BodyTooLarge, Call, Trace
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects, directives
@@ -24,6 +23,7 @@ from qwenmock.mockserver.calls.keywords import format_value
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.models import Input, Job
 from qwenmock.mockserver.money import plain
+from qwenmock.mockserver.store.brief import brief, is_brief
 from qwenmock.mockserver.store.protocols import TooManyRequests
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.models import Provider, Variant
@@ -145,10 +145,9 @@ async def parse(call: Call, trace: Trace) -> dict[str, JSON]:
         trace.body = data[:500].decode("utf-8", "replace")
         reason = str(error)[:200] if data else "it is empty"
         raise _malformed(provider, "body/syntax", f"invalid JSON: {reason}") from error
-    if journal.is_brief(data):
+    if is_brief(data):
         trace.body = orjson.Fragment(data)
     else:
-        brief = journal.brief
         trace.body = brief(body) if len(data) <= LARGE else await asyncio.to_thread(brief, body)
     if not isinstance(body, dict):
         raise ApiError("invalid", f"the body must be an object, got {format_value(body)}")

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from qwenmock.mockserver.calls.keywords import parse_size
+from qwenmock.mockserver.calls.reading import compile_reader
 from qwenmock.mockserver.models import Job
 from qwenmock.schemas.models import Document, Provider, Variant
-from qwenmock.schemas.vocabulary import JSON, reader, subschema
+from qwenmock.schemas.vocabulary import JSON, subschema
 
 FALLBACKS: dict[str, Any] = {
     "prompt": "",
@@ -44,13 +45,15 @@ def extractor(provider: Provider, variant: Variant) -> Callable[[dict[str, JSON]
             for path, longest in reversed([*zip(role.paths, role.max_lengths, strict=True)]):
                 places.append((slot, len(groups), longest))
                 groups.append((path,))
-    read = reader(groups, {slot: role.default for slot, role in enumerate(roles)})
+    read = compile_reader(groups, {slot: role.default for slot, role in enumerate(roles)})
 
     def extract(body: dict[str, Any]) -> Job:
         found = read(body)
-        for slot, place, longest in places:
-            if found[place]:
-                found[slot] = found[place][0] if longest is None else found[place][0][:longest]
+        if places:
+            found = list(found)
+            for slot, place, longest in places:
+                if found[place]:
+                    found[slot] = found[place][0] if longest is None else found[place][0][:longest]
         prompt, negative_prompt, n, size, seed, watermark, prompt_extend, callback_url, images, *_ = found
         # By position: by keyword takes 0.7 µs longer, 1.5 % of a request.
         return Job(

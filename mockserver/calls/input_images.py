@@ -38,18 +38,19 @@ async def inspect(double: Double, call: Call, job: Job, trace: Trace) -> tuple[I
     return tuple(
         [
             await _inspected(double, call, url, spec, rules, trace)
-            if double.settings.fetch_images or _may_be_local(url)
-            else _unread(job.provider, url)
+            if double.settings.fetch_images or may_be_local(url)
+            else unread(job.provider, url)
             for url in job.images
         ]
     )
 
 
-def _may_be_local(url: str) -> bool:
+def may_be_local(url: str) -> bool:
+    """Return whether an image may be on this server, or is in the URL itself."""
     return url[:5].lower() == "data:" or PREFIX in url or url.startswith(uploads.SCHEME)
 
 
-def _unread(provider: Provider, url: str) -> Input:
+def unread(provider: Provider, url: str) -> Input:
     """Return an input of which only the URL is known."""
     picture = provider.picture
     return Input("", url, "", picture.unseen_width, picture.unseen_height)
@@ -61,7 +62,7 @@ async def _inspected(
     try:
         data = await _bytes_of(double, call, url, spec, rules)
         if data is None:
-            return _unread(call.provider, url)
+            return unread(call.provider, url)
         read = _header_and_digest
         header, digest = read(data) if len(data) <= LARGE else await asyncio.to_thread(read, data)
     except NotAnImage as error:

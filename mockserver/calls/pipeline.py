@@ -30,6 +30,7 @@ from qwenmock.mockserver.calls.replay import with_links
 from qwenmock.mockserver.calls.responses import headers, refusal, to_api_error
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.images.links import Recipe
+from qwenmock.mockserver.metrics import Bill
 from qwenmock.mockserver.models import Charge
 from qwenmock.mockserver.store.records import NewEntry
 from qwenmock.schemas.recordings import Recording
@@ -81,7 +82,8 @@ async def serve(double: Double, call: Call) -> Answer:
         charge = None
         answer, entry = await refuse(double, call, trace, to_api_error(failure))
     seconds = time.perf_counter() - trace.marks[0][1]
-    double.metrics.answered(call.provider.slug, answer.status, trace.stage, seconds, charge)
+    bill = None if charge is None else Bill(charge.currency, charge.images, charge.amount)
+    double.metrics.answered(call.provider.slug, answer.status, trace.stage, seconds, bill)
     double.log(entry)
     return answer if drop is None else answer._replace(drop=drop)
 

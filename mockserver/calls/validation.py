@@ -14,8 +14,9 @@ from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVar
 from qwenmock.mockserver.calls.explanation import EXPLAINER
 from qwenmock.mockserver.calls.json_schema import strict_subset, to_json_schema
 from qwenmock.mockserver.calls.keywords import CUSTOM_KEYWORDS, callback, is_local, is_uri
+from qwenmock.mockserver.calls.reading import compile_reader
 from qwenmock.schemas.models import Document, Rule
-from qwenmock.schemas.vocabulary import JSON, Path, Schema, reader, walk
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, walk
 
 LONGEST_DETAIL = 1000
 
@@ -66,7 +67,7 @@ class BodyValidator:
     def _custom_check(self, custom: list[tuple[Path, str, JSON]]) -> Callable[[JSON], bool]:
         """Return a function that checks whether a body keeps some custom keywords, each with its place and value."""
         paths = list(dict.fromkeys(path for path, _, _ in custom))
-        read = reader([[path] for path in paths])
+        read = compile_reader([[path] for path in paths])
         checks = [(paths.index(path), CUSTOM_KEYWORDS[keyword], spec) for path, keyword, spec in custom]
 
         def keeps(body: JSON) -> bool:

@@ -179,5 +179,6 @@ OPTIONS = (
         show_default=True,
         help="Format of the request log on stderr.",
     ),
+    click.Option(["--quiet"], is_flag=True, type=types.FLAG, help="Log no requests."),
     click.Option(["--keys"], type=types.KEYS, default={}, hidden=True, help="Tables in the config file."),
 )

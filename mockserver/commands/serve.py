@@ -29,7 +29,8 @@ def serve(settings: Settings) -> int:
     double = create_double(settings)
     listener = listen(settings.host, settings.port)
     server = uvicorn_server(create_app(double), settings)
-    double.log = RequestLog(settings.log_format, sys.stderr)
+    if not settings.quiet:
+        double.log = RequestLog(settings.log_format, sys.stderr)
     settle_memory()
     print(start_text(settings, double.catalog, listener.getsockname()[1]), flush=True)
     run_until_stopped(server, listener)

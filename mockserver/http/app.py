@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call
+from qwenmock.mockserver.calls.compiled import MAX_BODY, SentAnswer, compile_endpoints
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.pipeline import serve
 from qwenmock.mockserver.calls.responses import to_header
@@ -32,6 +33,7 @@ from qwenmock.mockserver.tasks.callbacks import CallbackWorker
 
 CONTROL = "/__mock__"
 NO_QUERY: dict[str, str] = {}
+JSON_TYPE = b"application/json"
 CONSTANT_HEADERS = ((b"content-type", b"application/json"), (b"x-qwenmock", __version__.encode()))
 DRAIN_SECONDS = 2.0
 DRAIN_BYTES = 64 * 2**20
@@ -44,12 +46,17 @@ class Application(Starlette):
         double: The server's services.
         calls_out: Whether callbacks are sent.
 
+    Attributes:
+        compiled: The endpoints whose usual requests take the compiled path, by provider slug and name; without them
+            all requests take the general path.
+
     """
 
     def __init__(self, double: Double, *, calls_out: bool = True) -> None:
         self.double = double
         self.callback_worker = CallbackWorker(double, double.dialects, double.refresh, calls_out=calls_out)
         double.wake = self.callback_worker.start
+        self.compiled = compile_endpoints(double)
         self._find = Routes(double.catalog, double.settings.provider).find
         super().__init__(
             lifespan=self._lifespan,
@@ -102,6 +109,13 @@ class Application(Starlette):
             await self._no_such_endpoint(target, scope)(scope, receive, send)
             return
         body = Body(receive, headers, target.provider.max_body_bytes)
+        compiled = self.compiled.get((target.provider.slug, endpoint.name))
+        if compiled is not None and 0 < body.announced <= MAX_BODY and headers.get(b"content-type") == JSON_TYPE:
+            base = self.double.settings.public_url or base_url(scope, headers)
+            answered = await compiled.answer(scope["path"], headers, base, body.read)
+            if answered is not None:
+                await respond_compiled(answered, send)
+                return
         call = Call(
             provider=target.provider,
             endpoint=endpoint,
@@ -171,6 +185,7 @@ class Body:
         max_bytes: The limit.
 
     Attributes:
+        announced: Its length by the Content-Length header; 0 without one.
         ended: Whether all of it was received.
 
     """
@@ -179,17 +194,20 @@ class Body:
         self._receive = receive
         self._max_bytes = max_bytes
         length = headers.get(b"content-length", b"")
-        self._announced = int(length) if length.isdigit() else 0
+        self.announced = int(length) if length.isdigit() else 0
         self.ended = False
+        self._data: bytes | None = None
 
     async def read(self) -> bytes:
-        """Return the body.
+        """Return the body; it may be read again.
 
         Raises:
             BodyTooLarge: It is larger than the limit, by its Content-Length or when received.
 
         """
-        if self._announced > self._max_bytes:
+        if self._data is not None:
+            return self._data
+        if self.announced > self._max_bytes:
             raise BodyTooLarge
         chunks: list[bytes] = []
         size = 0
@@ -201,7 +219,8 @@ class Body:
             size += len(chunk)
             if size > self._max_bytes:
                 raise BodyTooLarge
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return self._data
 
     async def drain(self) -> None:
         """Discard the rest for a while.
@@ -233,6 +252,17 @@ async def respond(answer: Answer, body: Body, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body, "more_body": True})
     await body.drain()
     await send({"type": "http.response.body", "body": b""})
+
+
+async def respond_compiled(answer: SentAnswer, send: Send) -> None:
+    """Send an answer of the compiled path, to a request that was read to its end."""
+    headers = [
+        (b"x-request-id", answer.request_id.encode()),
+        *CONSTANT_HEADERS,
+        (b"content-length", b"%d" % len(answer.body)),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def cut(answer: Answer, send: Send) -> None:

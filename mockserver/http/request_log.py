@@ -8,6 +8,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
+from qwenmock.mockserver.store.compact import CompactEntry
 from qwenmock.mockserver.store.records import NewEntry
 
 FLUSH_SECONDS = 0.05
@@ -39,34 +40,44 @@ class RequestLog:
     """
 
     def __init__(self, form: str, stream: TextIO) -> None:
-        self._write = as_json if form == "json" else as_text
+        self._is_json = form == "json"
         self._stream = stream
-        self._lines: list[str] = []
-        self._entries: list[NewEntry] = []
+        self._entries: list[NewEntry | CompactEntry] = []
         self._console = Console(file=stream, highlight=False) if form == "text" and stream.isatty() else None
 
-    def __call__(self, entry: NewEntry) -> None:
+    def __call__(self, entry: NewEntry | CompactEntry) -> None:
         """Log one entry."""
-        if not self._entries and not self._lines:
+        if not self._entries:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        if self._console is None:
-            # Formatted now: keeping the entries until later costs more than keeping their lines.
-            self._lines.append(self._write(entry))
-        else:
-            self._entries.append(entry)
+        self._entries.append(entry)
 
     def flush(self) -> None:
         """Write the entries logged since the last flush."""
         entries, self._entries = self._entries, []
+        if not entries:
+            return
         if self._console is not None and len(entries) <= COLOURED_AT_ONCE:
             for entry in entries:
-                self._console.print(as_line(entry), no_wrap=True, overflow="ellipsis", crop=True)
-        else:
-            self._lines += map(self._write, entries)
-        lines, self._lines = self._lines, []
-        if lines:
-            self._stream.write("\n".join(lines) + "\n")
-            self._stream.flush()
+                self._console.print(as_line(_expanded(entry)), no_wrap=True, overflow="ellipsis", crop=True)
+            return
+        self._stream.write("\n".join(map(self._format, entries)) + "\n")
+        self._stream.flush()
+
+    def _format(self, entry: NewEntry | CompactEntry) -> str:
+        if self._is_json:
+            return as_json(_expanded(entry))
+        return as_success(entry) if isinstance(entry, CompactEntry) else as_text(entry)
+
+
+def _expanded(entry: NewEntry | CompactEntry) -> NewEntry:
+    return entry.expand() if isinstance(entry, CompactEntry) else entry
+
+
+def as_success(entry: CompactEntry) -> str:
+    """Return what `as_text` returns for the expanded entry, in a tenth of the time."""
+    place = entry.place
+    charge = f"{entry.images} x {entry.model}, {entry.amount} {place.currency}" if entry.charge_id else ""
+    return f"{place.method} {entry.path} 200 {entry.seconds * 1000:.1f} ms {entry.masked or '-'} {entry.id} {charge}"
 
 
 def as_json(entry: NewEntry) -> str:

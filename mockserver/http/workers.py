@@ -141,7 +141,8 @@ def run_worker(settings: Settings, sender: Connection) -> None:
     assert parent is not None, "a worker is started by a supervisor"
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     double = create_double(settings)
-    double.log = RequestLog(settings.log_format, sys.stderr)
+    if not settings.quiet:
+        double.log = RequestLog(settings.log_format, sys.stderr)
     listener = listen(settings.host, settings.port, reuse_port=True)
     sender.send("listening")
     sender.close()

@@ -80,7 +80,8 @@ class Links:
     """Makes and checks signed URLs with one secret."""
 
     def __init__(self, secret: bytes, store: Store) -> None:
-        self._secret = secret
+        # Copying a keyed hash takes a third of the time of making one.
+        self._keyed = hashlib.blake2b(key=secret, digest_size=SIGNATURE_BYTES)
         self._store = store
 
     async def make(self, recipe: Recipe, base_url: str, expires: int) -> list[str]:
@@ -102,8 +103,9 @@ class Links:
 
     def sign(self, *parts: str) -> str:
         """Return the signature of some strings, in base64."""
-        digest = hashlib.blake2b("\n".join(parts).encode(), key=self._secret, digest_size=SIGNATURE_BYTES).digest()
-        return pybase64.b64encode(digest).decode()
+        signed = self._keyed.copy()
+        signed.update("\n".join(parts).encode())
+        return pybase64.b64encode(signed.digest()).decode()
 
     def is_signed(self, signature: str, *parts: str) -> bool:
         """Return whether a signature is that of the strings; takes constant time."""

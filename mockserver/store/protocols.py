@@ -4,13 +4,14 @@ Each method is one atomic step. When it returns, its effect is committed. Times 
 unless a method says otherwise. Every method raises `StoreError` if the database fails; nothing was changed then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol, TypeAlias, TypedDict
 
 from qwenmock.mockserver.models import Account, Charge, Delivery, Task
-from qwenmock.mockserver.store.records import FaultValues, JournalEntry, NewEntry
+from qwenmock.mockserver.store.compact import CompactEntry
+from qwenmock.mockserver.store.records import ChargeRow, FaultValues, JournalEntry, NewEntry
 from qwenmock.schemas.wording import counted
 
 ResetScope: TypeAlias = Literal["all", "journal", "ledger", "tasks", "faults", "limits", "clock"]
@@ -168,6 +169,25 @@ class AccountStore(Protocol):
         Raises:
             InsufficientBalance: Nothing was reserved, and the balance is smaller, or 0; nothing was changed.
             StoreError: `is_held`, but there is no reservation for the request; nothing was changed.
+
+        """
+        ...
+
+    def quick_balance(self, provider: str, key: str) -> int | None:
+        """Return the balance of an account in billionths, without waiting.
+
+        None if the account has a request limit or does not exist, or if the store cannot tell without waiting.
+        """
+        ...
+
+    def sell(self, row: ChargeRow, entry: CompactEntry) -> Awaitable[None] | None:
+        """Book a charge for which nothing is reserved, on an account that `quick_balance` knows.
+
+        Returns:
+            What to wait for before the answer is sent, and which raises as `charge` does; None if the charge is booked.
+
+        Raises:
+            InsufficientBalance: The balance is smaller, or 0; nothing was changed.
 
         """
         ...

@@ -66,6 +66,13 @@ def test_log_can_be_json() -> None:
         assert json.loads(log)["status"] == 401
 
 
+def test_quiet_server_logs_no_requests() -> None:
+    with serving("--port", "0", "--quiet") as (process, origin):
+        httpx.post(f"{origin}/nebula/v1/images/generations", json=BODY)
+        process.terminate()
+        assert process.communicate(timeout=20)[1] == ""
+
+
 def test_environment_and_config_file_are_read_in_their_order(tmp_path: Path) -> None:
     config = tmp_path / "qm.toml"
     config.write_text('port = 1\nprovider = "nebula"\n[price]\nnebula = "0.5"\n[keys.sk-mock-own]\nbalance = "3"\n')

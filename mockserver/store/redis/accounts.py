@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import orjson
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import Account, Charge
 from qwenmock.mockserver.money import from_units, to_units
+from qwenmock.mockserver.store.compact import CompactEntry
 from qwenmock.mockserver.store.protocols import (
     AccountChanges,
     AccountDefaults,
@@ -93,6 +94,14 @@ class RedisAccounts(RedisJournal):
         """Release the reservations of requests whose process has died."""
         now = time.time()
         await asyncio.gather(*(self._run_on_account("expire", tag, now) for tag in await self._tags()))
+
+    def quick_balance(self, provider: str, key: str) -> int | None:  # noqa: ARG002, only Redis knows the balance
+        """Return None: the balance is not known without waiting."""
+        return None
+
+    def sell(self, row: ChargeRow, entry: CompactEntry) -> Awaitable[None] | None:
+        """Not supported: `quick_balance` knows no account."""
+        raise NotImplementedError
 
     async def charge(self, charge: Charge, entry: NewEntry, *, is_held: bool) -> None:
         """Book a charge, then record the journal entry of its request."""

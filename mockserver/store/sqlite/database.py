@@ -38,8 +38,8 @@ Outcome: TypeAlias = tuple[Waiter, object, Exception | None]
 class Database:
     """A connection whose writes are collected into transactions.
 
-    Subclasses add their part of each transaction with `_before_steps`, `_after_steps` and `_discard`, and what they
-    remember of the database with `_clear_cache`.
+    Subclasses add their part of each transaction with `_before_steps`, `_after_steps`, `_after_commit` and `_discard`,
+    what they remember of the database with `_clear_cache`, and what must be written before a read with `_settle`.
 
     Args:
         path: The file; None for memory.
@@ -97,11 +97,13 @@ class Database:
         """Close the database."""
         if self._checkpoints is not None:
             self._checkpoints.end()
+        self._settle()
         self._db.close()
 
     def _select(self, make: Callable[..., T], query: str, *values: Value) -> list[T]:
         """Return what a query finds, each row made into a value by a function of its columns."""
         try:
+            self._settle()
             return [make(*row) for row in self._db.execute(query, values).fetchall()]
         except sqlite3.Error as error:
             raise StoreError(str(error)) from error
@@ -157,6 +159,7 @@ class Database:
                 self._db.execute("ROLLBACK")
             self._fail(error)
             return
+        self._after_commit()
         if self._steps:
             self._clear_cache()  # a step may have changed anything
         self._steps.clear()
@@ -201,6 +204,12 @@ class Database:
 
     def _after_steps(self) -> None:
         """Write what the steps have left to be written at once. For subclasses."""
+
+    def _after_commit(self) -> None:
+        """Apply what must wait for the commit. For subclasses."""
+
+    def _settle(self) -> None:
+        """Write what was answered before it was written. For subclasses."""
 
     def _discard(self) -> None:
         """Drop what waited for the transaction, which has failed. For subclasses."""

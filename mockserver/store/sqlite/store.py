@@ -27,6 +27,8 @@ class SqliteStore(SqliteAccounts, SqliteTasks, SqliteBlobs, SqliteControl):
         def step(db: sqlite3.Connection) -> None:
             for name in names:
                 db.execute(f"DELETE FROM {name}")
+            if "journal" in names:
+                self._forget()
             if what in {"clock", "all"}:
                 reset_clock(db)
             if what in {"faults", "all"}:

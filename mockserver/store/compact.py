@@ -1,0 +1,126 @@
+"""Journal entries as the compiled path writes them: a tuple of what it has at hand, expanded when it is read.
+
+Making the documented entry takes 10 µs, making the tuple 0.4 µs; most entries are dropped before they are read.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from qwenmock.mockserver.store.brief import brief, is_brief
+from qwenmock.mockserver.store.records import JournalCharge, JournalEntry
+from qwenmock.schemas.vocabulary import JSON
+
+TUPLE_BYTES = 1000
+"""About what an entry takes in memory, without its request and answer."""
+
+
+class Place(NamedTuple):
+    """What all answers of one endpoint and variant have in common."""
+
+    provider: str
+    endpoint: str
+    method: str
+    variant: str
+    currency: str
+
+
+class CompactEntry(NamedTuple):
+    """The journal entry of an answer with status 200.
+
+    Attributes:
+        key: The caller's key, by which entries are selected; `masked` is what the entry shows.
+        at: Unix seconds.
+        task: Id of the task; "" for none.
+        request: The body as it was received.
+        answer: The body as it was sent.
+        charge_id: Of the charge; "" for none. `images` and `amount`, a decimal as text, are those of the charge.
+
+    """
+
+    place: Place
+    key: str
+    masked: str
+    id: str
+    at: float
+    seconds: float
+    path: str
+    model: str
+    task: str
+    prompt: str
+    negative_prompt: str
+    request: bytes
+    answer: bytes
+    charge_id: str
+    images: int
+    amount: str
+
+    @property
+    def size(self) -> int:
+        """About the number of bytes in memory."""
+        return TUPLE_BYTES + len(self.request) + len(self.answer)
+
+    @property
+    def charge(self) -> JournalCharge | None:
+        """The charge as the documented entry shows it."""
+        if not self.charge_id:
+            return None
+        return {"id": self.charge_id, "images": self.images, "amount": self.amount, "currency": self.place.currency}
+
+    def expand(self) -> JournalEntry:
+        """Return the documented entry."""
+        return _expand(self, brief(orjson.loads(self.request)), orjson.loads(self.answer))
+
+    def dump(self) -> bytes:
+        """Return the key and the entry as JSON, for `load_lines`."""
+        request = orjson.Fragment(self.request) if is_brief(self.request) else brief(orjson.loads(self.request))
+        values: list[object] = list(self)
+        values[REQUEST], values[ANSWER] = request, orjson.Fragment(self.answer)
+        return orjson.dumps((self.key, values))
+
+
+REQUEST = CompactEntry._fields.index("request")
+ANSWER = CompactEntry._fields.index("answer")
+
+
+def _expand(entry: CompactEntry, request: JSON, answer: JSON) -> JournalEntry:
+    place = entry.place
+    return {
+        "id": entry.id,
+        "at": entry.at,
+        "provider": place.provider,
+        "endpoint": place.endpoint,
+        "method": place.method,
+        "path": entry.path,
+        "key": entry.masked,
+        "status": 200,
+        "milliseconds": round(entry.seconds * 1000, 3),
+        # The stages are not timed one by one: that would take longer than most of them.
+        "microseconds": {"compiled": int(entry.seconds * 1_000_000)},
+        "variant": place.variant,
+        "model": entry.model,
+        "task": entry.task,
+        "effective_prompt": brief(entry.prompt),
+        "effective_negative_prompt": brief(entry.negative_prompt),
+        "request": request,
+        "answer": answer,
+        "retry_after": None,
+        "refusal": None,
+        "rule": None,
+        "advisories": [],
+        "charge": entry.charge,
+    }
+
+
+def load_lines(lines: bytes) -> Sequence[tuple[str, JournalEntry]]:
+    """Return the keys and entries in a JSON array of what `dump_entry` and `CompactEntry.dump` wrote."""
+    return [(key, _loaded(value)) for key, value in orjson.loads(lines)]
+
+
+def _loaded(value: JournalEntry | list[Any]) -> JournalEntry:
+    if not isinstance(value, list):
+        return value
+    place, *rest = value
+    entry = CompactEntry(Place(*place), *rest)
+    return _expand(entry, entry.request, entry.answer)
