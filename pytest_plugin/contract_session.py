@@ -4,30 +4,35 @@ Imports the examiner, so that it is imported only by runs that have contract tes
 """
 
 import json
-from collections.abc import Generator, Iterable, Sequence
-from typing import cast
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
-from qwenmock.pytest_plugin.examiner.budget import OverBudget
-from qwenmock.pytest_plugin.examiner.report.content import budget_line, headline, report_of
+from qwenmock.pytest_plugin.examiner.report.content import (
+    COULD_NOT_RUN,
+    INTERNAL_ERROR,
+    Report,
+    budget_line,
+    exit_code,
+    headline,
+    report_of,
+    shortfall,
+)
 from qwenmock.pytest_plugin.examiner.report.files import write
 from qwenmock.pytest_plugin.examiner.report.run import Run, RunValues, begin
-from qwenmock.pytest_plugin.examiner.results import (
-    UNREADABLE,
-    CheckResult,
-    ContractViolation,
-    CouldNotRun,
-    NotExaminable,
-    unreadable,
-)
-from qwenmock.pytest_plugin.examiner.runner import COSTLY, Arguments, arguments, rank
+from qwenmock.pytest_plugin.examiner.results import ContractViolation, CouldNotRun, UnreadableAnswer
+from qwenmock.pytest_plugin.examiner.runner import PROVIDERS, Arguments, arguments, code_of, place
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.pytest_plugin.examiner.target import TargetError
+from qwenmock.pytest_plugin.examiner.verdicts import Verdict, verdict_of
 from qwenmock.pytest_plugin.examiner_factory import choose_providers, create_examiner
 from qwenmock.pytest_plugin.options import OptionError, Options
 from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.models import Provider
+
+PROVIDER = "contract_provider"
 
 
 class ContractSession:
@@ -36,48 +41,108 @@ class ContractSession:
     Attributes:
         providers: Those to examine.
         runs: What was found, by slug.
+        examiners: By slug; empty until `open`.
 
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, providers: list[Provider] | None = None) -> None:
+        self.providers = choose_providers(options) if providers is None else providers
         self.runs: dict[str, Run] = {}
+        self.examiners: Mapping[str, Examiner] = {}
         self._options = options
-        try:
-            self.providers: list[Provider] = choose_providers(options)
-        except (OptionError, CatalogError) as error:
-            raise pytest.UsageError(str(error)) from error
 
     @classmethod
     def of(cls, config: pytest.Config, key: "pytest.StashKey[ContractSession]", options: Options) -> "ContractSession":
-        """Return the session that a configuration holds, or put one there."""
+        """Return the session that a configuration holds, or put one there.
+
+        Raises:
+            pytest.UsageError: A value of an option is not accepted.
+
+        """
         if key not in config.stash:
-            config.stash[key] = cls(options)
+            try:
+                config.stash[key] = cls(options, config.stash.get(PROVIDERS, None))
+            except (OptionError, CatalogError, CouldNotRun) as error:
+                raise pytest.UsageError(str(error)) from error
         return config.stash[key]
 
-    def arguments(self, names: Iterable[str], marks: Iterable[str]) -> list[Arguments]:
+    def arguments(self, names: Sequence[str], marks: Sequence[str]) -> list[Arguments]:
         """Return the arguments of each run of a contract test with these parameters and marks."""
         return [row for provider in self.providers for row in arguments(provider, names, marks)]
 
-    def examiners(self, shared_budget: str | None) -> Generator[dict[str, Examiner]]:
-        """Yield the examiners by slug, and collect afterwards what they found.
-
-        A target that cannot be examined ends the run here, with exit code 2.
+    def open(self, shared_budget: str | None = None) -> Mapping[str, Examiner]:
+        """Connect the examiners, and return them by slug.
 
         Args:
             shared_budget: File of the budget that several processes spend from.
 
         """
-        examiners = {p.slug: create_examiner(p, self._options, shared_budget) for p in self.providers}
-        try:
-            for examiner in examiners.values() if self._options.live else ():
+        if not self.examiners:
+            self.examiners = {p.slug: create_examiner(p, self._options, shared_budget) for p in self.providers}
+            self.runs |= {slug: begin(examiner) for slug, examiner in self.examiners.items()}
+        return self.examiners
+
+    def preflight(self, *, for_others: bool = False) -> None:
+        """Find out whether the live targets can be examined, before any check.
+
+        Args:
+            for_others: Other processes will examine them: nothing is spent here.
+
+        Raises:
+            CouldNotRun: One of them cannot.
+
+        """
+        if not self._options.live:
+            return
+        if not for_others:
+            for examiner in self.open().values():
                 examiner.preflight()
-        except CouldNotRun as reason:
-            pytest.exit(f"qwenmock: {reason}", returncode=2)
-        self.runs |= {slug: begin(examiner) for slug, examiner in examiners.items()}
-        yield examiners
-        for slug, examiner in examiners.items():
+            return
+        free = ContractSession(replace(self._options, budget=Decimal(0), record=None), self.providers)
+        try:
+            free.preflight()
+        finally:
+            free.finish()
+
+    def finish(self) -> None:
+        """Collect what the examiners have counted, and close them."""
+        for slug, examiner in self.examiners.items():
             self.runs[slug].finish(examiner)
             examiner.close()
+        self.examiners = {}
+
+    # Results
+
+    def count(self, item: pytest.Function, error: BaseException | None, seconds: float) -> BaseException | None:
+        """Count what a contract test raised, or that it raised nothing.
+
+        Returns:
+            pytest's outcome for it: a failure without a trace of the examiner's code, or a skip. None for an error
+            that pytest shows as it is.
+
+        """
+        slug = _slug(item)
+        if error is None:
+            self._run(slug).count(item.name, Verdict("passed"), seconds)
+            return None
+        verdict = verdict_of(error, self.examiners.get(slug), code_of(item))
+        self._run(slug).count(item.name, verdict, seconds)
+        if verdict.result == "skipped":
+            return pytest.skip.Exception(verdict.text)
+        if isinstance(error, ContractViolation | UnreadableAnswer):
+            return pytest.fail.Exception(verdict.text, pytrace=False)
+        return None
+
+    def count_broken(self, item: pytest.Function, text: str) -> None:
+        """Count a contract test whose fixtures failed."""
+        self._run(_slug(item)).count(item.name, Verdict("error", text.strip().rpartition("\n")[2], text))
+
+    def _run(self, slug: str) -> Run:
+        if slug not in self.runs:
+            self.open()
+        return self.runs[slug]
+
+    # Several processes
 
     def dump(self) -> str:
         """Return what was found, for `load` in another process."""
@@ -93,54 +158,82 @@ class ContractSession:
             else:
                 self.runs[run.provider] = run
 
+    # Reports
+
+    def reports(self) -> list[Report]:
+        """Return what was found."""
+        return [report_of(run, self._provider(slug)) for slug, run in self.runs.items()]
+
     def write_reports(self) -> None:
         """Write the reports that the options name."""
-        if self.runs:
-            reports = [report_of(run, self._provider(slug)) for slug, run in self.runs.items()]
-            for path in self._options.reports:
-                write(path, reports)
+        for path in self._options.reports if self.runs else ():
+            write(path, self.reports())
+
+    def exit_code(self) -> int:
+        """Return the exit code that the results ask for; 2 for a live run in which no check had a verdict."""
+        code = exit_code(self.reports(), self._options.required)
+        return COULD_NOT_RUN if self._is_empty() and code != INTERNAL_ERROR else code
+
+    def _is_empty(self) -> bool:
+        """Return whether a live run has proved nothing."""
+        tried = any(run.passed or run.failures or run.tallies for run in self.runs.values())
+        return self._options.live and bool(self.runs) and not tried
 
     def summary(self) -> list[str]:
         """Return the lines of the terminal's summary; none without results."""
         lines: list[str] = []
-        for slug, run in self.runs.items():
-            report = report_of(run, self._provider(slug))
-            lines += [line for line in (headline(report), budget_line(report)) if line]
+        for report in self.reports():
+            too_few = shortfall(report, self._options.required)
+            lines += [line for line in (headline(report), too_few, budget_line(report)) if line]
+        lines += self.error_lines()
+        if self._is_empty():
+            lines.append("nothing could be examined")
         return [*lines, *(f"report: {path}" for path in self._options.reports)] if lines else []
+
+    def error_lines(self) -> list[str]:
+        """Return one line for the errors of the examiner, and their traceback if that is asked for."""
+        errors = [error for run in self.runs.values() for error in run.errors]
+        if not errors:
+            return []
+        name, text, trace = errors[0]
+        others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        hint = "" if self._options.traceback else "; --contract-traceback prints where"
+        line = f"internal error of the examiner in {name}{others}: {' '.join(text.split())}{hint}"
+        return [line, *(trace.splitlines() if self._options.traceback else [])]
 
     def _provider(self, slug: str) -> Provider:
         return next(provider for provider in self.providers if provider.slug == slug)
 
-    def count(self, item: pytest.Function, error: Exception) -> BaseException | None:
-        """Count what a contract test raised.
 
-        Returns:
-            pytest's outcome for it: a failure without a trace of the examiner's code, or a skip. None for an error
-            that is not a result.
-
-        """
-        result: CheckResult = "skipped"
-        if isinstance(error, ContractViolation):
-            result, outcome = "failed", pytest.fail.Exception(str(error), pytrace=False)
-        elif isinstance(error, NotExaminable | OverBudget | TargetError):
-            outcome = pytest.skip.Exception(str(error))
-        elif isinstance(error, UNREADABLE):
-            outcome = pytest.skip.Exception(unreadable(error))
-        else:
-            return None
-        provider = cast(Provider, item.callspec.params["contract_provider"])
-        self.runs[provider.slug].count(item.name, result, str(outcome))
-        return outcome
+def open_live(config: pytest.Config, key: "pytest.StashKey[ContractSession]", options: Options) -> int | None:
+    """Put the session of a live run into its configuration; print a line and return 2 if nothing can be examined."""
+    try:
+        contract = config.stash[key] = ContractSession(options)
+        contract.preflight(for_others=bool(getattr(config.option, "numprocesses", None)))
+    except (OptionError, CatalogError) as error:
+        raise pytest.UsageError(str(error)) from error
+    except CouldNotRun as reason:
+        print(f"qwenmock: {' '.join(str(reason).split())}", file=sys.stderr)
+        return COULD_NOT_RUN
+    return None
 
 
-def sort_costly(items: list[pytest.Item]) -> None:
-    """Move the tests that cost most and prove least behind the others."""
+def is_contract_test(item: pytest.Item) -> bool:
+    """Return whether a test examines a provider."""
+    return isinstance(item, pytest.Function) and PROVIDER in (item.callspec.params if hasattr(item, "callspec") else ())
 
-    def place(item: pytest.Item) -> tuple[bool, int]:
-        costly = item.get_closest_marker(COSTLY) is not None
-        return costly, rank(item.path.stem) if costly else 0
 
-    items.sort(key=place)
+def _slug(item: pytest.Function) -> str:
+    provider = item.callspec.params[PROVIDER]
+    assert isinstance(provider, Provider), "contract tests have a provider"
+    return provider.slug
+
+
+def sort(items: list[pytest.Item]) -> None:
+    """Put the contract tests in the order of `place`, and leave the others where they are."""
+    places = [index for index, item in enumerate(items) if is_contract_test(item)]
+    for index, item in zip(places, sorted((items[index] for index in places), key=place), strict=True):
+        items[index] = item
 
 
 def deselect_idle(items: list[pytest.Item]) -> Sequence[pytest.Item]:

@@ -9,10 +9,11 @@ from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.settings import Settings, unknown
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
+from qwenmock.pytest_plugin.examiner.results import CouldNotRun
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import ORIGIN, EmbeddedTarget, HttpTarget, Target
-from qwenmock.pytest_plugin.options import PURPOSES, OptionError, Options, keys_of
+from qwenmock.pytest_plugin.options import PURPOSES, OptionError, Options, key_variable, keys_of
 from qwenmock.pytest_plugin.recording.recorder import Recorder
 from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.models import Provider
@@ -24,18 +25,28 @@ LEDGER = f"{CONTROL}/ledger?request_id={{request_id}}"
 
 
 def choose_providers(options: Options) -> list[Provider]:
-    """Return the providers to examine.
+    """Return the providers to examine: the chosen ones, or all; of production endpoints those with a key.
 
     Raises:
         OptionError: A slug is unknown.
         CatalogError: The catalogue cannot be loaded.
+        CouldNotRun: A live target needs a key, and none is set.
 
     """
     catalog = load() if options.schemas is None else load(options.schemas)
     for slug in options.providers:
         if slug not in catalog.providers:
             raise OptionError(unknown("provider", slug, catalog.providers))
-    return [catalog[slug] for slug in options.providers or catalog.providers]
+    slugs = list(options.providers or catalog.providers)
+    if options.live:
+        with_key = [slug for slug in slugs if keys_of(slug, os.environ)[0] is not None]
+        missing = [key_variable(slug) for slug in slugs if slug not in with_key]
+        if options.providers and missing:
+            raise CouldNotRun(f"a live endpoint needs a key: set {' and '.join(missing)}")
+        if not with_key:
+            raise CouldNotRun(f"a live endpoint needs a key: set {', '.join(missing[:-1])} or {missing[-1]}")
+        slugs = with_key
+    return [catalog[slug] for slug in slugs]
 
 
 def find_provider(slug: str) -> Provider:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pytest
 
 PROFILES = ("smoke", "ci", "deep")
-REPORTS = (".json", ".html", ".md")
+REPORTS = (".json", ".html", ".md", ".xml")
 USAGE_REPORTS = (".md", ".json")
 ALLOWED = ("rate-limit",)
 DEEP_SECONDS = "600"
@@ -44,7 +44,9 @@ class Options:
         pace: Seconds between requests.
         image: URL of an image that a live target can fetch.
         timeout: Seconds to wait for an answer.
-        reports: Paths of reports, with the suffix `.json`, `.html` or `.md`.
+        reports: Paths of reports, with a suffix of `REPORTS`.
+        required: Percentage of a provider's rules that must be examined.
+        traceback: Print where an internal error of the examiner was raised.
         seconds: Maximum duration of the run; None for no limit.
         profile: One of `PROFILES`.
         schemas: Folder of the catalogue; None for the one in the package.
@@ -64,6 +66,8 @@ class Options:
     image: str = PICTURE
     timeout: float = 45.0
     reports: tuple[Path, ...] = ()
+    required: Decimal = Decimal(0)
+    traceback: bool = False
     seconds: float | None = None
     profile: str = "ci"
     schemas: Path | None = None
@@ -129,13 +133,19 @@ CONTRACT_OPTIONS = (
     Declaration("--live-pace", "Seconds between requests (default 0).", "SECONDS", default="0"),
     Declaration(
         "--contract-profile",
-        "How much to try: smoke, ci or deep (default ci).",
+        "How much to try: smoke, ci or deep (default ci; with --live: smoke).",
         "PROFILE",
-        default="ci",
         choices=PROFILES,
     ),
     Declaration("--contract-seconds", "Stop after this time (default 600 for deep).", "SECONDS"),
-    Declaration("--contract-report", "Write a report: .json, .html or .md (repeatable).", "PATH", is_repeatable=True),
+    Declaration(
+        "--contract-report",
+        "Write a report: .json, .html, .md or .xml (JUnit; repeatable).",
+        "PATH",
+        is_repeatable=True,
+    ),
+    Declaration("--require-rules", "Fail if fewer of a provider's rules were examined (default 0).", "PERCENT"),
+    Declaration("--contract-traceback", "Print where an internal error of the examiner was raised."),
     Declaration("--record", "Keep a live target's exchanges in this folder, scrubbed.", "DIR"),
 )
 USAGE_OPTIONS = (
@@ -182,9 +192,11 @@ class GivenOptions:
     live_image: str = PICTURE
     live_timeout: str = "45"
     live_pace: str = "0"
-    contract_profile: str = "ci"
+    contract_profile: str | None = None
     contract_seconds: str | None = None
     contract_report: Sequence[str] | None = None
+    require_rules: str | None = None
+    contract_traceback: bool = False
     record: str | None = None
     qwenmock_max_cost: str | None = None
     qwenmock_report: Sequence[str] | None = None
@@ -217,7 +229,8 @@ def read_options(given: GivenOptions) -> Options:
         )
     if given.record is not None and url is None:
         raise OptionError("--record needs --live or --live-url: the double's answers are not recorded")
-    seconds = given.contract_seconds or (DEEP_SECONDS if given.contract_profile == "deep" else None)
+    profile = given.contract_profile or ("smoke" if given.live else "ci")
+    seconds = given.contract_seconds or (DEEP_SECONDS if profile == "deep" else None)
     schemas = os.environ.get(SCHEMAS)
     return Options(
         providers=providers,
@@ -229,8 +242,10 @@ def read_options(given: GivenOptions) -> Options:
         image=_address("--live-image", given.live_image, PICTURE),
         timeout=float(number("--live-timeout", given.live_timeout)),
         reports=_paths("--contract-report", given.contract_report, REPORTS),
+        required=_percentage("--require-rules", given.require_rules or "0"),
+        traceback=given.contract_traceback,
         seconds=None if seconds is None else float(number("--contract-seconds", seconds)),
-        profile=given.contract_profile,
+        profile=profile,
         schemas=Path(schemas) if schemas else None,
         record=None if given.record is None else Path(given.record),
         max_cost=None if given.qwenmock_max_cost is None else number("--qwenmock-max-cost", given.qwenmock_max_cost),
@@ -278,6 +293,13 @@ def number(option: str, text: str) -> Decimal:
         return parse_number(text)
     except ValueError as error:
         raise OptionError(f"{option}: {error}") from error
+
+
+def _percentage(option: str, text: str) -> Decimal:
+    value = number(option, text.removesuffix("%"))
+    if value > 100:
+        raise OptionError(f"{option}: expected a percentage from 0 to 100, got {_quoted(text)}")
+    return value
 
 
 def parse_number(text: object) -> Decimal:

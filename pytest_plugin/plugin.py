@@ -5,8 +5,11 @@ them.
 """
 
 import tempfile
+from argparse import Namespace
 from collections.abc import Generator
+from copy import copy
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +34,8 @@ OFFLINE: "pytest.StashKey[OfflineGuard]" = pytest.StashKey()
 OPTIONS = pytest.StashKey[Options]()
 CONTRACT: "pytest.StashKey[ContractSession]" = pytest.StashKey()
 BUDGET = pytest.StashKey[str]()
+ALONE = pytest.StashKey[bool]()
+"""Set in a run with `--live` or `--live-url` and without paths: it runs the contract tests and nothing else."""
 ARGUMENTS = ("contract_provider", "contract_variant", "contract_rule")
 
 
@@ -41,25 +46,65 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Go offline before any conftest is imported."""
-    given = early_config.known_args_namespace
-    if given.qwenmock_offline or given.qwenmock_offline_watch:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, None, None]:
+    """Go offline before any conftest is imported, and leave the project out of a live run without paths."""
+    known = early_config.known_args_namespace
+    if known.qwenmock_offline or known.qwenmock_offline_watch:
         from qwenmock.pytest_plugin.testkit.offline import OfflineGuard
 
         early_config.stash[OFFLINE] = OfflineGuard()
-        early_config.stash[OFFLINE].start(isolate=not given.qwenmock_offline_watch)
+        early_config.stash[OFFLINE].start(isolate=not known.qwenmock_offline_watch)
+    given = [str(each) for each in early_config.invocation_params.args]
+    if is_live_without_paths(parser.parse_known_args(given, copy(early_config.option))):
+        early_config.stash[ALONE] = True
+        early_config.known_args_namespace.noconftest = True
+        args[:] = given
+    return (yield)
+
+
+def is_live_without_paths(options: Namespace) -> bool:
+    """Return whether a command line asks for a live examination, and for no tests by name."""
+    return (options.live or options.live_url is not None) and not options.file_or_dir
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> "int | pytest.ExitCode | None":
+    """Run the contract tests in a session that has nothing of the project in this directory, if only they are meant.
+
+    A live run that can examine nothing ends here: with one line and exit code 2.
+    """
+    option = config.option
+    is_live = option.live or option.live_url is not None
+    if not is_live or option.help or option.version or hasattr(config, "workerinput"):
+        return None
+    if ALONE in config.stash:
+        from qwenmock.pytest_plugin.examiner.runner import alone
+
+        given = config.invocation_params
+        return pytest.main([*map(str, given.args), *alone()], plugins=given.plugins)
+    options = config.stash[OPTIONS] = _read(config)
+    if CONTRACT in config.stash or option.collectonly:
+        return None
+    from qwenmock.pytest_plugin.contract_session import open_live
+
+    return open_live(config, CONTRACT, options)
+
+
+def _read(config: pytest.Config) -> Options:
+    try:
+        return read_options(GivenOptions.from_namespace(config.option))
+    except OptionError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options; an error in them ends the run before it begins."""
     for marker in ("contract_tasks: for providers and variants with tasks", "contract_costly: run after the others"):
         config.addinivalue_line("markers", marker)
-    try:
-        options = config.stash[OPTIONS] = read_options(GivenOptions.from_namespace(config.option))
-    except OptionError as error:
-        raise pytest.UsageError(str(error)) from error
+    options = config.stash.get(OPTIONS, None) or config.stash.setdefault(OPTIONS, _read(config))
     if options.providers:
         from qwenmock.pytest_plugin.contract_session import ContractSession
 
@@ -87,19 +132,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     rows = contract.arguments(metafunc.fixturenames, marks)
     names = [name for name in ARGUMENTS if name in metafunc.fixturenames or name == "contract_provider"]
     values = [[dict(row)[name] for name in names] for row in rows]
-    metafunc.parametrize(names, values, ids=[label(row) for row in rows], scope="session")
+    metafunc.parametrize(names, values, ids=[label(row) for row in rows], scope="function")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of what the chosen providers do not have, and move costly ones behind the others."""
+    """Deselect the tests of what the chosen providers do not have, and put the cheap and broad ones first."""
     if CONTRACT not in config.stash:
         return
-    from qwenmock.pytest_plugin.contract_session import deselect_idle, sort_costly
+    from qwenmock.pytest_plugin.contract_session import deselect_idle, sort
 
     idle = deselect_idle(items)
     if idle:
         config.hook.pytest_deselected(items=idle)
-    sort_costly(items)
+    sort(items)
 
 
 # Fixtures of contract tests
@@ -123,16 +169,11 @@ def contract_rule(request: pytest.FixtureRequest) -> "Rule":
     return request.param
 
 
-@pytest.fixture(scope="session")
-def contract_examiners(pytestconfig: pytest.Config) -> "Generator[dict[str, Examiner]]":
-    """Return the examiners of the run by slug. A target that cannot be examined ends the run with exit code 2."""
-    yield from pytestconfig.stash[CONTRACT].examiners(getattr(pytestconfig, "workerinput", {}).get("qwenmock_budget"))
-
-
 @pytest.fixture
-def contract_examiner(contract_examiners: "dict[str, Examiner]", contract_provider: "Provider") -> "Examiner":
+def contract_examiner(pytestconfig: pytest.Config, contract_provider: "Provider") -> "Examiner":
     """Return the examiner of a contract test."""
-    return contract_examiners[contract_provider.slug]
+    shared_budget = getattr(pytestconfig, "workerinput", {}).get("qwenmock_budget")
+    return pytestconfig.stash[CONTRACT].open(shared_budget)[contract_provider.slug]
 
 
 # Results of tests
@@ -140,22 +181,35 @@ def contract_examiner(contract_examiners: "dict[str, Examiner]", contract_provid
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Turn what an examiner finds into a failure without a trace of the examiner's code, or a skip."""
-    if "contract_examiner" not in pyfuncitem.fixturenames:
+    """Count a contract test, and turn what it finds into a failure without a trace of the examiner's code, or a skip.
+
+    An error of the examiner itself stays what it is.
+    """
+    if CONTRACT not in pyfuncitem.config.stash or "contract_provider" not in pyfuncitem.fixturenames:
         return (yield)
+    contract = pyfuncitem.config.stash[CONTRACT]
+    started = perf_counter()
     try:
-        return (yield)
-    except Exception as error:
-        outcome = pyfuncitem.config.stash[CONTRACT].count(pyfuncitem, error)
+        result = yield
+    except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:
+        outcome = contract.count(pyfuncitem, error, perf_counter() - started)
         if outcome is None:
             raise
+    else:
+        contract.count(pyfuncitem, None, perf_counter() - started)
+        return result
     raise outcome
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> "Generator[None, pytest.TestReport, pytest.TestReport]":
-    """Show the double's journal beside a failing test."""
+    """Show the double's journal beside a failing test, and count a contract test whose fixtures failed."""
     report = yield
+    if report.failed and report.when != "call" and CONTRACT in item.config.stash:
+        from qwenmock.pytest_plugin.contract_session import is_contract_test
+
+        if isinstance(item, pytest.Function) and is_contract_test(item):
+            item.config.stash[CONTRACT].count_broken(item, str(report.longrepr))
     mock = getattr(item, "funcargs", {}).get("qwenmock")
     if report.when == "call" and report.failed and mock is not None:
         from qwenmock.pytest_plugin.testkit.mock import listed
@@ -198,8 +252,10 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand over a worker's part, or write the reports and fail a run that would have cost too much."""
+    """Hand over a worker's part, or write the reports and set the exit code that they ask for."""
     stash = session.config.stash
+    if CONTRACT in stash:
+        stash[CONTRACT].finish()
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         if OFFLINE in stash:
@@ -217,6 +273,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if CONTRACT in stash:
         stash[CONTRACT].write_reports()
+        code = stash[CONTRACT].exit_code()
+        if code > session.exitstatus and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+            session.exitstatus = code
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

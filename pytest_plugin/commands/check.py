@@ -53,7 +53,8 @@ command = Command(
     help="""Examine whether a server keeps its provider's contract: the server at URL, the production endpoint with
     --live, or else the double in this process. URL stands for the provider's base URL.
 
-    Exit code 0: it does; 1: it does not; 2: nothing could be examined.
+    Exit code 0: it does, as far as examined; 1: it does not, or too little was examined; 2: nothing could be examined;
+    3: the examiner itself failed.
     """,
     example="qwenmock check --provider nebula --contract-report report.html",
 )

@@ -1,25 +1,31 @@
 """What `qwenmock check` does: examine providers, and print and write the results."""
 
-import os
-
+import pytest
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from qwenmock.pytest_plugin.examiner.defaults import key_variable
-from qwenmock.pytest_plugin.examiner.report.content import Report, budget_line, report_of
+from qwenmock.pytest_plugin.contract_session import ContractSession, is_contract_test
+from qwenmock.pytest_plugin.examiner.report.content import (
+    CONFORMS,
+    INTERNAL_ERROR,
+    VIOLATED,
+    Report,
+    budget_line,
+    exit_code,
+    headline,
+    shortfall,
+)
 from qwenmock.pytest_plugin.examiner.report.files import write
-from qwenmock.pytest_plugin.examiner.report.run import Run, begin
 from qwenmock.pytest_plugin.examiner.results import CouldNotRun
-from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
-from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.pytest_plugin.examiner_factory import choose_providers, create_examiner
-from qwenmock.pytest_plugin.options import GivenOptions, OptionError, Options, keys_of, read_options
-from qwenmock.schemas.models import Provider
+from qwenmock.pytest_plugin.examiner.runner import run_alone
+from qwenmock.pytest_plugin.options import GivenOptions, Options, read_options
+from qwenmock.pytest_plugin.plugin import CONTRACT, OPTIONS
 
-CONFORMS, VIOLATIONS = 0, 1
 SHOWN_FAILURES = 5
+INTERRUPTED = 2
+"""pytest's exit code, also where a module of contract tests cannot be imported."""
 
 
 def examine(given: GivenOptions) -> int:
@@ -31,49 +37,87 @@ def examine(given: GivenOptions) -> int:
 
     """
     options = read_options(given)
-    if options.live and not options.providers:
-        raise OptionError("missing --provider SLUG: the contract to examine the endpoint for")
-    providers = choose_providers(options)
-    for provider in providers if options.live else ():
-        if keys_of(provider.slug, os.environ)[0] is None:
-            raise CouldNotRun(f"a live endpoint needs a key: set {key_variable(provider.slug)}")
-    console = Console(highlight=False, soft_wrap=True)
-    reports = [_examine(provider, options) for provider in providers]
-    _summary(console, reports)
+    contract = ContractSession(options)
+    watcher = _Watcher(contract, options)
+    try:
+        contract.preflight()
+        contract.open()
+        code = run_alone([], [watcher])
+    finally:
+        contract.finish()
+    if code == INTERRUPTED and not watcher.broken:
+        raise KeyboardInterrupt
+    return _conclude(contract, options, watcher)
+
+
+def _conclude(contract: ContractSession, options: Options, watcher: "_Watcher") -> int:
+    console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+    reports = contract.reports()
+    _summary(console, reports, options)
     for path in options.reports:
         write(path, reports)
         console.print(f"report: {path}", markup=False)
-    if any(not each["summary"]["conforms"] for each in reports):
-        return VIOLATIONS
-    if not any(each["summary"]["pass"] for each in reports):
+    for line in contract.error_lines():
+        errors.print(line if line.startswith(" ") else f"qwenmock: {line}", markup=False)
+    for name, text in (*watcher.broken, *watcher.failed):
+        errors.print(f"qwenmock: {name}: {text}", markup=False)
+    if watcher.broken:
+        return INTERNAL_ERROR
+    code = exit_code(reports, options.required)
+    if code == CONFORMS and not any(each["summary"]["pass"] for each in reports):
         raise CouldNotRun("nothing could be examined")
-    return CONFORMS
+    return max(code, VIOLATED) if watcher.failed else code
 
 
-def _examine(provider: Provider, options: Options) -> Report:
-    examiner = create_examiner(provider, options)
-    try:
-        examiner.preflight()
-        return report_of(_run(examiner), provider)
-    finally:
-        examiner.close()
+class _Watcher:
+    """A plugin of pytest that gives the session its options, and shows its progress.
+
+    Attributes:
+        broken: What could not be collected, and why.
+        failed: Tests that failed and belong to no provider, and why.
+
+    """
+
+    def __init__(self, contract: ContractSession, options: Options) -> None:
+        self.broken: list[tuple[str, str]] = []
+        self.failed: list[tuple[str, str]] = []
+        self._contract = contract
+        self._options = options
+        self._others: set[str] = set()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        errors = Console(stderr=True)
+        self._progress = Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Give the session its options, and the examiners that are connected already."""
+        config.stash[OPTIONS] = self._options
+        config.stash[CONTRACT] = self._contract
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep what could not be collected."""
+        if report.failed:
+            self.broken.append((report.nodeid, str(report.longrepr)))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Show how much there is to do."""
+        self._others = {item.nodeid for item in session.items if not is_contract_test(item)}
+        self._progress.start()
+        self._progress.add_task("checks", total=len(session.items))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Show the progress, and keep failures that no provider's report has."""
+        if report.when == "teardown":
+            self._progress.advance(self._progress.task_ids[0])
+        if report.failed and report.nodeid in self._others:
+            self.failed.append((report.nodeid, str(report.longrepr)))
+
+    def pytest_unconfigure(self) -> None:
+        """Remove the progress bar."""
+        self._progress.stop()
 
 
-def _run(examiner: Examiner) -> Run:
-    run = begin(examiner)
-    checks = checks_of(examiner.provider)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    errors = Console(stderr=True)
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        bar = progress.add_task(examiner.provider.slug, total=len(checks))
-        for outcome in run_checks(examiner, checks):
-            run.count(outcome.check.name, outcome.result, outcome.text)
-            progress.advance(bar)
-    run.finish(examiner)
-    return run
-
-
-def _summary(console: Console, reports: list[Report]) -> None:
+def _summary(console: Console, reports: list[Report], options: Options) -> None:
     for each in reports:
         for failure in each["failures"][:SHOWN_FAILURES]:
             console.rule(failure["check"], align="left")
@@ -86,18 +130,12 @@ def _summary(console: Console, reports: list[Report]) -> None:
     # What is not a terminal counts as 80 columns wide: every heading must stay whole there.
     for heading in ("holds", "violated", "observed", "not examined", "requests", "seconds"):
         table.add_column(heading, justify="right", min_width=max(len(word) for word in heading.split()))
-    table.add_column("verdict", no_wrap=True)
     console.print(f"target: {reports[0]['target']}", markup=False)
     for each in reports:
         summary = each["summary"]
         numbers = (summary["pass"], summary["fail"], summary["observed"], summary["skipped"])
-        verdict = "[green]conforms" if summary["conforms"] else f"[red]{summary['violations']} failed"
         table.add_row(
-            each["provider"],
-            *(str(number) for number in numbers),
-            str(each["requests"]),
-            f"{each['seconds']:.1f}",
-            verdict,
+            each["provider"], *(str(number) for number in numbers), str(each["requests"]), f"{each['seconds']:.1f}"
         )
     console.print(table)
     for each in reports:
@@ -105,3 +143,8 @@ def _summary(console: Console, reports: list[Report]) -> None:
             console.print(f"{each['provider']}: not examined, {count} x: {reason}", markup=False)
         if each["budget"]:
             console.print(budget_line(each), markup=False)
+    for each in reports:
+        console.print(headline(each), style="green" if each["summary"]["conforms"] else "red", markup=False)
+        too_few = shortfall(each, options.required)
+        if too_few:
+            console.print(too_few, style="red", markup=False)

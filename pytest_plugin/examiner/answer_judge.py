@@ -8,13 +8,16 @@ from qwenmock.pytest_plugin.examiner.invariants import (
     image_counts,
     role_values,
 )
-from qwenmock.pytest_plugin.examiner.json_values import texts
-from qwenmock.pytest_plugin.examiner.results import NotExaminable
+from qwenmock.pytest_plugin.examiner.payments import Charge
+from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
 from qwenmock.schemas.models import Document, ErrorKind, Rule
 from qwenmock.schemas.vocabulary import JSON
+
+MEMBERS = ("amount", "currency", "images")
+"""Members that each charge in the double's ledger has."""
 
 
 def success_mistakes(examiner: Examiner, success: Success, max_pictures: int | None) -> list[str]:
@@ -66,7 +69,7 @@ def _repeated(examiner: Examiner, document: Document, body: JSON) -> dict[str, s
 
 def pictures(examiner: Examiner, success: Success, max_pictures: int | None) -> list[Reply]:
     """Fetch the images of an answer, or the first of them, which costs nothing and needs no key."""
-    urls = [url for group in success.groups("image_url")[:1] for url in texts(group)]
+    urls = [url for group in success.links()[:1] for url in group]
     return [examiner.target.send("GET", url, {}) for url in urls[:max_pictures]]
 
 
@@ -95,7 +98,7 @@ def error_mistakes(examiner: Examiner, document: Document, reply: Reply) -> list
     """Return what is wrong with an error's body, whatever its status."""
     try:
         body = reply.json()
-    except ValueError:
+    except UnreadableAnswer:
         return [f"the body is not JSON: {reply.excerpt}"]
     mistakes = [f"{rule.id} is broken: {reply.excerpt}" for rule in checked(examiner, document, body)]
     stated = role_values(document, "http_status", body)
@@ -117,7 +120,7 @@ def values_in(document: Document, role: str, reply: Reply) -> list[JSON]:
     """Return the values of a role in an answer; none if it is not JSON."""
     try:
         return role_values(document, role, reply.json())
-    except ValueError:
+    except UnreadableAnswer:
         return []
 
 
@@ -133,27 +136,42 @@ def billing_mistakes(examiner: Examiner, success: Success) -> list[str]:
     images = counts[0] if counts else 0
     provider, model = examiner.provider, success.model
     amount = charge_of(provider, model, images)
-    mistakes: list[str] = []
-    if charge["images"] != images:
-        mistakes.append(f"{charge['images']} images billed, {images} made")
-    if amount_of(charge["amount"]) != amount:
-        mistakes.append(f"{charge['amount']} {charge['currency']} billed for {images} images, expected {amount}")
+    mistakes = [] if examiner.live else [f"no {name} in the ledger's charge" for name in MEMBERS if name not in charge]
+    if charge.get("images", images) != images:
+        mistakes.append(f"{charge.get('images')} images billed, {images} made")
+    if amount_of(charge.get("amount", amount)) != amount:
+        billed = f"{charge.get('amount')} {charge.get('currency', '')}"
+        mistakes.append(f"{billed} billed for {images} images, expected {amount}")
     price = provider.price_of(model).amount
     if price is not None and amount_of(charge.get("unit_price", price)) != price:
         mistakes.append(f"a unit price of {charge.get('unit_price')}, expected {price}")
-    if charge["currency"] != provider.currency:
-        mistakes.append(f"billed in {charge['currency']}, expected {provider.currency}")
+    if charge.get("currency", provider.currency) != provider.currency:
+        mistakes.append(f"billed in {charge.get('currency')}, expected {provider.currency}")
     if charge.get("model", model) != model:
         mistakes.append(f"billed as {charge.get('model')}, expected {model}")
-    if provider.billing_log is not None:
-        mistakes += [f"{rule.id} is broken" for rule in checked(examiner, provider.billing_log.document, charge["log"])]
-        # The documents show one image and two. They do not say how a sum is rounded from three on.
-        mistakes += log_mistakes(provider, model, images, charge["log"], with_dollars=images < 3 or not examiner.live)
-    return mistakes
+    return mistakes + _log_mistakes(examiner, success, charge, images)
+
+
+def _log_mistakes(examiner: Examiner, success: Success, charge: Charge, images: int) -> list[str]:
+    """Return what is wrong with the provider's own record of a charge; only the double's ledger must have it."""
+    terms = examiner.provider.billing_log
+    if terms is None:
+        return []
+    if "log" not in charge:
+        for rule in terms.document.rules:
+            examiner.results.note(rule, "the ledger's charges have no log")
+        return [] if examiner.live else ["no log in the ledger's charge"]
+    broken = [f"{rule.id} is broken" for rule in checked(examiner, terms.document, charge["log"])]
+    # The documents show one image and two. They do not say how a sum is rounded from three on.
+    with_dollars = images < 3 or not examiner.live
+    model = success.model
+    return broken + log_mistakes(examiner.provider, model, images, charge["log"], with_dollars=with_dollars)
 
 
 def unbilled_mistakes(examiner: Examiner, document: Document, reply: Reply) -> list[str]:
     """Return the mistake that a refusal was billed, if it was."""
     stated = next(iter(values_in(document, "request_id", reply)), reply.headers.get("x-request-id"))
     found = examiner.payments.charges(stated) if isinstance(stated, str) else None
-    return [f"billed although refused: {found[0]['amount']} {found[0]['currency']}"] if found else []
+    if not found:
+        return []
+    return [f"billed although refused: {found[0].get('amount', 'an unknown amount')} {found[0].get('currency', '')}"]

@@ -5,13 +5,27 @@ The values are found by the roles that the schemas give them.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from qwenmock.pytest_plugin.examiner import sample_images
-from qwenmock.pytest_plugin.examiner.json_values import as_object, as_text, integers, numbers, texts
+from qwenmock.pytest_plugin.examiner.json_values import (
+    as_object,
+    as_text,
+    integers,
+    read_array,
+    read_first,
+    read_integer,
+    read_number,
+    read_string,
+    read_url,
+    texts,
+)
 from qwenmock.pytest_plugin.examiner.target import Reply
 from qwenmock.schemas.models import Document, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, select, subschema
+
+SECONDS_DIGITS = 20
+"""Digits of an expiry that are read: Python does not read numbers of any length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,18 @@ class Success:
         """Return the answer's values of a role, those of each place by themselves."""
         return [select(self.body, path) for path in self.variant.answer.roles.get(role, ())]
 
+    def strings(self, role: str) -> list[str]:
+        """Return the answer's values of a role, which must be strings, or raise UnreadableAnswer."""
+        return [read_string(value, role) for value in self.values(role)]
+
+    def integers(self, role: str) -> list[int]:
+        """Return the answer's values of a role, which must be integers, or raise UnreadableAnswer."""
+        return [read_integer(value, role) for value in self.values(role)]
+
+    def links(self) -> list[list[str]]:
+        """Return the links to the images, those of each place by themselves, or raise UnreadableAnswer."""
+        return [[read_string(value, "image_url") for value in group] for group in self.groups("image_url")]
+
     def request_values(self, role: str) -> list[JSON]:
         """Return the request's values of a role."""
         return role_values(self.variant.request, role, self.asked)
@@ -68,7 +94,8 @@ def broken_invariants(success: Success) -> Iterator[tuple[str, str]]:
     yield from _counts(success)
     yield from _links(success)
     now = success.now
-    for created in numbers(success.values("created")):
+    for stated in success.values("created"):
+        created = read_number(stated, "created")
         if abs(created - now) > success.variant.invariants["created"].tolerance:
             yield "created", f"{created}, {created - now:+.0f} seconds from now"
     yield from _sizes(success)
@@ -76,16 +103,20 @@ def broken_invariants(success: Success) -> Iterator[tuple[str, str]]:
 
 def image_counts(success: Success) -> list[int]:
     """Return the number of images from every place of the answer that states one."""
-    lengths = [len(items) for items in success.values("images") if isinstance(items, list)]
-    return [*lengths, *integers(success.values("image_count"))]
+    lengths = [len(read_array(items, "images")) for items in success.values("images")]
+    return [*lengths, *success.integers("image_count")]
+
+
+def images_made(success: Success) -> int:
+    """Return the number of images that an answer states, or raise UnreadableAnswer if it states none."""
+    return read_integer(read_first([*image_counts(success)], "number of images"), "number of images")
 
 
 def _counts(success: Success) -> Iterator[tuple[str, str]]:
     counts = image_counts(success)
     if len(set(counts)) > 1:
         yield "counts", f"{counts} images in different places"
-    totals = success.values("total_count")
-    failed = sum(integers(success.values("failed_count")))
+    totals, failed = success.integers("total_count"), sum(success.integers("failed_count"))
     if totals and counts and totals[0] != counts[0] + failed:
         yield "counts", f"{totals[0]} in all, {counts[0]} succeeded and {failed} failed"
     asked = requested_count(success)
@@ -108,15 +139,15 @@ def default_count(variant: Variant) -> int:
 
 
 def _links(success: Success) -> Iterator[tuple[str, str]]:
-    groups = success.groups("image_url")
+    groups = success.links()
     if any(group != groups[0] for group in groups):
         yield "same-links", f"{[len(group) for group in groups]} links that differ"
     for group in groups[:1]:
         if len(set(group)) != len(group):
             yield "distinct-links", f"{len(group) - len(set(group))} links twice"
     lifetime = success.provider.link_lifetime
-    for url in texts(success.values("image_url")):
-        expires = parse_qs(urlsplit(url).query).get("Expires", [""])[0]
+    for url in success.strings("image_url"):
+        expires = parse_qs(read_url(url, "image_url").query).get("Expires", [""])[0][:SECONDS_DIGITS]
         lifetime = success.provider.link_lifetime
         if (
             expires.isdecimal()

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import NotRequired, TypedDict, TypeGuard
+from typing import NotRequired, TypedDict, cast
 from urllib.parse import quote
 
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.expected_cost import worst_case
-from qwenmock.pytest_plugin.examiner.json_values import as_object
-from qwenmock.pytest_plugin.examiner.results import NotExaminable
+from qwenmock.pytest_plugin.examiner.json_values import read_array, read_member, read_object
+from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.target import Reply, Target, TargetError
 from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
@@ -22,13 +22,19 @@ class Charge(TypedDict):
 
     """
 
-    amount: str
-    currency: str
-    images: int
-    log: JSON
-    model: NotRequired[str]
-    request_id: NotRequired[str]
-    unit_price: NotRequired[str]
+    amount: NotRequired[JSON]
+    currency: NotRequired[JSON]
+    images: NotRequired[JSON]
+    log: NotRequired[JSON]
+    model: NotRequired[JSON]
+    request_id: NotRequired[JSON]
+    unit_price: NotRequired[JSON]
+
+
+def charges_of(ledger: JSON) -> list[Charge]:
+    """Return the charges in a ledger, or raise UnreadableAnswer."""
+    charges = read_array(read_member(ledger, "charges"), "charges")
+    return [cast(Charge, read_object(charge, "a charge")) for charge in charges]
 
 
 class Payments:
@@ -84,14 +90,10 @@ class Payments:
         url = self._ledger.replace("{request_id}", quote(request_id, safe=""))
         try:
             reply = self._target.send("GET", url, {})
-            found = as_object(reply.json())["charges"] if reply.status == 200 else None
-        except (TargetError, ValueError, KeyError, TypeError) as error:
-            raise NotExaminable(f"the ledger cannot be read: {type(error).__name__}: {error}") from error
-        if not _is_ledger(found):
-            raise NotExaminable(f"the ledger cannot be read: status {reply.status}")
+            if reply.status != 200:
+                raise NotExaminable(f"the ledger cannot be read: status {reply.status}")
+            charges = charges_of(reply.json())
+        except (TargetError, UnreadableAnswer) as error:
+            raise NotExaminable(f"the ledger cannot be read: {error}") from error
         # A ledger that does not support the filter answers with all its charges.
-        return [charge for charge in found if charge.get("request_id", request_id) == request_id]
-
-
-def _is_ledger(value: JSON) -> TypeGuard[list[Charge]]:
-    return isinstance(value, list) and all(isinstance(charge, dict) for charge in value)
+        return [charge for charge in charges if charge.get("request_id", request_id) == request_id]

@@ -33,6 +33,10 @@ class ResultLog:
         asserted = self.asserted(rule, side, assumed=assumed)
         self.tallies.setdefault(rule.id, Tally()).count(side, held=held, asserted=asserted, detail=detail)
 
+    def note(self, rule: Rule, reason: str) -> None:
+        """Note why a rule cannot be tried."""
+        self.tallies.setdefault(rule.id, Tally()).reason = reason
+
     def conclude(self, edit: Edit, mistakes: list[str], content: bytes, promise: str) -> None:
         """Count a try of an edit's rule, and fail if it did not hold and the rule is asserted.
 

@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias, TypedDict
 Side: TypeAlias = Literal["accept", "reject"]
 SIDES: tuple[Side, Side] = ("accept", "reject")
 RuleStatus: TypeAlias = Literal["pass", "fail", "observed", "skipped"]
-CheckResult: TypeAlias = Literal["passed", "failed", "skipped"]
-"""The outcome of a check."""
+CheckResult: TypeAlias = Literal["passed", "failed", "skipped", "error"]
+"""The outcome of a check; an error is one of the examiner itself."""
 
 
 class NotExaminable(Exception):  # noqa: N818, a reason to skip, not a failure
@@ -25,13 +25,11 @@ class CouldNotRun(Exception):  # noqa: N818, ends the run with its own exit code
     """Nothing can be examined: no answer, no HTTP, a wrong key."""
 
 
-UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
-"""Errors of a check whose answer lacks what the check needs, by a rule that is not asserted."""
+class UnreadableAnswer(Exception):  # noqa: N818, named for what was found
+    """An answer lacks a value that a check needs, or has one of another type; the text says which.
 
-
-def unreadable(error: Exception) -> str:
-    """Return why a check has no verdict on an answer that lacks what it needs."""
-    return f"an answer lacks what this check needs ({type(error).__name__}: {error})"
+    Only the accessors raise it (`json_values`, `Reply.json`, `Success`): any other error is the examiner's own.
+    """
 
 
 class SideCounts(TypedDict):
@@ -48,6 +46,7 @@ class TallyValues(TypedDict):
     passed: dict[Side, int]
     asserted: bool
     detail: str
+    reason: str
 
 
 def _zero() -> dict[Side, int]:
@@ -61,6 +60,7 @@ class Tally:
     Attributes:
         asserted: Whether the first failure is a violation; an assumed rule is only observed on a live target.
         detail: What came instead at the first failure.
+        reason: Why it could not be tried, if that is known.
 
     """
 
@@ -68,6 +68,7 @@ class Tally:
     passed: dict[Side, int] = field(default_factory=_zero)
     asserted: bool = True
     detail: str = ""
+    reason: str = ""
 
     def count(self, side: Side, *, held: bool, asserted: bool = True, detail: str = "") -> None:
         """Count one try."""
@@ -92,3 +93,4 @@ class Tally:
             self.passed[side] += other.passed[side]
         if other.detail and not (self.detail and self.asserted):
             self.asserted, self.detail = other.asserted, other.detail
+        self.reason = self.reason or other.reason

@@ -1,35 +1,40 @@
-"""Runs the contract tests without pytest: for `qwenmock check`, and for examining many servers in one process."""
+"""The contract tests as pytest collects them: their arguments and order, and a list of them to run one by one.
 
-import importlib
+`qwenmock check` and pytest run them in a pytest session. `checks_of` and `run_checks` run them without one, to examine
+many servers in one process.
+"""
+
 import inspect
-import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
+from importlib import import_module
+from pathlib import Path
+from types import CodeType, FunctionType
 from typing import NotRequired, TypedDict
+from unittest.mock import patch
 
 import pytest
-from hypothesis.errors import HypothesisException
 
-from qwenmock.pytest_plugin.examiner.budget import OverBudget
-from qwenmock.pytest_plugin.examiner.results import (
-    UNREADABLE,
-    CheckResult,
-    ContractViolation,
-    NotExaminable,
-    unreadable,
-)
+from qwenmock.pytest_plugin.examiner.results import CheckResult
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.pytest_plugin.examiner.target import TargetError
+from qwenmock.pytest_plugin.examiner.verdicts import CAUGHT, Verdict, verdict_of
 from qwenmock.schemas.models import Provider, Rule, Variant
 
 CONTRACT_TESTS = "qwenmock.contract_tests"
 """Loaded by name: they import the examiner."""
 TASKS = "contract_tasks"
 COSTLY = "contract_costly"
+FIRST = ("examples",)
 COSTLY_ORDER = ("billing", "pictures", "boundaries", "generated")
 SINGLE = frozenset({"required", "not", "const", "minimum", "maximum", "oneOf", "encoding", "minItems", "text.minItems"})
 """Keywords that only one value keeps just so; for the others there are several values to try."""
+PROVIDERS = pytest.StashKey[list[Provider]]()
+"""The providers of a pytest session that is given them, and does not choose them by its options."""
+CONFIGURATION = Path(__file__).parents[1] / "contract.ini"
+"""pytest's configuration for the contract tests alone, so that no project's own applies to them."""
+PLUGIN = "qwenmock.pytest_plugin.plugin"
+QUIET = ("-s", *(part for name in ("terminal", "cacheprovider", "faulthandler") for part in ("-p", f"no:{name}")))
 
 
 class Arguments(TypedDict):
@@ -48,6 +53,7 @@ class Check:
         name: In pytest's notation.
         module: Where it is defined.
         costly: Whether it runs after all others, because it costs most and proves least.
+        code: Of the test.
 
     """
 
@@ -55,6 +61,7 @@ class Check:
     module: str
     costly: bool
     run: Callable[[Examiner], None]
+    code: CodeType
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class Outcome:
     check: Check
     result: CheckResult
     text: str
+    trace: str = ""
 
 
 def arguments(provider: Provider, names: Iterable[str], marks: Iterable[str]) -> list[Arguments]:
@@ -103,82 +111,108 @@ def label(values: Arguments) -> str:
     return f"{slug}/{values['contract_variant'].name}" if "contract_variant" in values else slug
 
 
+def place(item: pytest.Item) -> tuple[bool, int]:
+    """Return where a test comes in the order: cheap and broad ones first, then those that prove most for their money.
+
+    Tests in the same place keep the order in which they are written.
+    """
+    name = item.path.stem.removeprefix("test_")
+    costly = item.get_closest_marker(COSTLY) is not None
+    order = COSTLY_ORDER if costly else FIRST
+    return costly, order.index(name) if name in order else len(order)
+
+
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Let no environment variable change what a pytest session in this process does."""
+    with patch.dict("os.environ", {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}):
+        yield
+
+
+def alone() -> list[str]:
+    """Return pytest's arguments that run the contract tests, with nothing of the project in this directory."""
+    root = Path(next(iter(import_module(CONTRACT_TESTS).__path__))).parent
+    cache = f"cache_dir={Path.cwd() / '.pytest_cache'}"
+    own = ["-c", str(CONFIGURATION), "--rootdir", str(root), "--noconftest", "-o", cache]
+    return [*own, "--pyargs", CONTRACT_TESTS]
+
+
+def run_alone(options: Iterable[str], plugins: list[object]) -> int:
+    """Run pytest in this process, with the contract tests and no other plugins, and return its exit code."""
+    with undisturbed():
+        return pytest.main(["-p", PLUGIN, *QUIET, *options, *alone()], plugins=plugins)
+
+
+class _Collector:
+    """A plugin that keeps what pytest collects for a provider."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.items: list[pytest.Item] = []
+        self.errors: list[str] = []
+        self._provider = provider
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Give the session the provider."""
+        config.stash[PROVIDERS] = [self._provider]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep what could not be collected."""
+        if report.failed:
+            self.errors.append(str(report.longrepr))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Keep the tests in their order."""
+        self.items = list(session.items)
+
+
 def checks_of(provider: Provider) -> list[Check]:
-    """Return every check of a provider's contract, the cheap ones first."""
-    modules = [
-        importlib.import_module(f"{CONTRACT_TESTS}.{m.name}")
-        for m in pkgutil.iter_modules(importlib.import_module(CONTRACT_TESTS).__path__)
-    ]
-    found = [
-        check
-        for module in sorted(modules, key=lambda m: "examples" not in m.__name__)
-        for check in _checks_in(module, provider)
-    ]
-    return sorted(found, key=lambda check: (check.costly, rank(check.module)))
+    """Return every check of a provider's contract in the order of `place`, as pytest collects them.
+
+    Raises:
+        ImportError: A module of contract tests cannot be imported.
+
+    """
+    collector = _Collector(provider)
+    run_alone(["--collect-only"], [collector])
+    if collector.errors:
+        raise ImportError(collector.errors[0])
+    return [_check(item) for item in collector.items if isinstance(item, pytest.Function)]
 
 
-def rank(module: str) -> int:
-    """Return the place of a module's costly tests: those that prove most for their money come first."""
-    name = module.rpartition("test_")[2]
-    return COSTLY_ORDER.index(name) if name in COSTLY_ORDER else len(COSTLY_ORDER)
+def _check(item: pytest.Function) -> Check:
+    function = item.obj
+    names = list(inspect.signature(function).parameters)
+    values: dict[str, object] = item.callspec.params if hasattr(item, "callspec") else {}
 
-
-def _checks_in(module: ModuleType, provider: Provider) -> Iterator[Check]:
-    for name, function in vars(module).items():
-        if not name.startswith("test_"):
-            continue
-        marks = [*_marks(function), *_marks(module)]
-        named = [mark.name for mark in marks]
-        names = list(inspect.signature(function).parameters)
-        for values in arguments(provider, names, named):
-            for parameters in _parametrized(marks):
-                run = _runner(function, names, {**values, **parameters})
-                yield Check(f"{name}[{label(values)}]", function.__module__, COSTLY in named, run)
-
-
-def _marks(marked: object) -> Sequence[pytest.Mark]:
-    found: list[pytest.Mark] | pytest.MarkDecorator = getattr(marked, "pytestmark", [])
-    return found if isinstance(found, list) else [found.mark]
-
-
-def _parametrized(marks: Sequence[pytest.Mark]) -> list[dict[str, object]]:
-    """Return the arguments of each run that `parametrize` asks for; one without arguments if there is none."""
-    rows: list[dict[str, object]] = [
-        {mark.args[0]: value} for mark in marks if mark.name == "parametrize" for value in mark.args[1]
-    ]
-    return rows or [{}]
-
-
-def _runner(
-    function: Callable[..., None], names: Iterable[str], values: Mapping[str, object]
-) -> Callable[[Examiner], None]:
     def run(examiner: Examiner) -> None:
         given = {**values, "contract_examiner": examiner}
+        missing = [name for name in names if name not in given]
+        if missing:
+            pytest.skip(f"needs the fixture {missing[0]}, and runs under pytest only")
         function(**{name: given[name] for name in names})
 
-    return run
+    costly = item.get_closest_marker(COSTLY) is not None
+    return Check(item.name, item.path.stem, costly, run, code_of(item))
+
+
+def code_of(item: pytest.Function) -> CodeType:
+    """Return the code of a test."""
+    function: object = item.function  # pyright: ignore[reportUnknownVariableType]
+    assert isinstance(function, FunctionType), "a test is a function"
+    return function.__code__
 
 
 def run_checks(examiner: Examiner, checks: Iterable[Check]) -> Iterator[Outcome]:
     """Run checks one after another and yield the outcome of each."""
     for check in checks:
-        result, text = _result_of(check, examiner)
-        yield Outcome(check, result, text)
+        verdict = _run(check, examiner)
+        yield Outcome(check, verdict.result, verdict.text, verdict.trace)
 
 
-def _result_of(check: Check, examiner: Examiner) -> tuple[CheckResult, str]:
-    """Run a check and classify what it raises; an error that is not listed here is one of the examiner's own."""
-    mask = examiner.credentials.mask
+def _run(check: Check, examiner: Examiner) -> Verdict:
     try:
         check.run(examiner)
-    except ContractViolation as violation:
-        return "failed", str(violation)
-    except (NotExaminable, OverBudget) as reason:
-        return "skipped", mask(str(reason))
-    except TargetError as error:
-        return "skipped", mask(f"no verdict: {error}")
-    except UNREADABLE as error:
-        return "skipped", mask(unreadable(error))
-    except (AssertionError, HypothesisException) as failure:
-        return "failed", mask(str(failure))
-    return "passed", ""
+    except CAUGHT as error:
+        return verdict_of(error, examiner, check.code)
+    return Verdict("passed")

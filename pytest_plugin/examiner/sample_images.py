@@ -100,7 +100,7 @@ def read_png(data: bytes) -> tuple[int, int]:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             return image.size
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise ValueError(f"the image does not decode: {error}") from error
 
 

@@ -67,7 +67,7 @@ class Examiner:
             CouldNotRun: It cannot.
 
         """
-        Preflight(self.sender, self.payments, self.credentials).run()
+        Preflight(self.provider, self.sender, self.payments, self.credentials).run()
 
     def close(self) -> None:
         """Close the connection to the target."""

@@ -11,6 +11,7 @@ import httpx
 import orjson
 from starlette.types import ASGIApp, Message
 
+from qwenmock.pytest_plugin.examiner.results import UnreadableAnswer
 from qwenmock.schemas.vocabulary import JSON
 
 TIMEOUT_SECONDS = 45.0
@@ -43,10 +44,13 @@ class Reply:
         """Return the body as JSON.
 
         Raises:
-            ValueError: It is not JSON.
+            UnreadableAnswer: It is not JSON.
 
         """
-        return orjson.loads(self.body)
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            raise UnreadableAnswer(f"the body is not JSON: {error}") from error
 
     @property
     def excerpt(self) -> str:
@@ -98,7 +102,10 @@ class EmbeddedTarget:
         return self._loop.run_until_complete(self._call(method, url, headers, content))
 
     async def _call(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Reply:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise TargetError(f"{method} {url[:200]}: {error}") from error
         sent = {"host": parts.netloc, "content-length": str(len(content)), **{k.lower(): v for k, v in headers.items()}}
         scope = {
             "type": "http",

@@ -18,11 +18,23 @@ def examine(server: RunningServer, *options: str, **environment: str) -> subproc
     return subprocess.run(command, capture_output=True, text=True, env={**clean, **environment}, check=False)
 
 
-def test_without_a_key_nothing_is_sent_that_needs_one(server: RunningServer, control: httpx.Client) -> None:
-    done = examine(server)
-    assert done.returncode == 0, done.stdout
-    assert "QWENMOCK_NEBULA_KEY is not set" in done.stdout
+@pytest.mark.parametrize("key", [{}, {"QWENMOCK_NEBULA_KEY": "sk-nobody"}])
+def test_without_a_valid_key_nothing_is_examined(
+    server: RunningServer, control: httpx.Client, key: dict[str, str]
+) -> None:
+    done = examine(server, **key)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stdout + done.stderr
+    assert done.stderr.startswith("qwenmock: ")
+    assert "QWENMOCK_NEBULA_KEY" in done.stderr
     assert all(entry["status"] == 401 for entry in control.get("/journal").json())
+
+
+def test_target_that_is_not_there_is_not_examined() -> None:
+    command = [*COMMAND, "--live-url", "http://127.0.0.1:9", "--provider", "nebula"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "QWENMOCK_NEBULA_KEY": "sk-mock"}, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stdout + done.stderr
 
 
 def test_at_the_default_budget_nothing_is_billed(server: RunningServer, control: httpx.Client) -> None:

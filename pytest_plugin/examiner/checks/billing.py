@@ -14,9 +14,9 @@ from qwenmock.pytest_plugin.examiner.checks.generated import refuse_content
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept, control_request
 from qwenmock.pytest_plugin.examiner.checks.task_progress import create, follow
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
-from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts, requested_count, role_values
-from qwenmock.pytest_plugin.examiner.json_values import as_object, as_text
-from qwenmock.pytest_plugin.examiner.results import NotExaminable
+from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts, images_made, requested_count, role_values
+from qwenmock.pytest_plugin.examiner.json_values import as_object, as_text, read_first
+from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Document, Endpoint, Variant
 from qwenmock.schemas.vocabulary import JSON, subschema
@@ -45,7 +45,7 @@ def bill_every_count(examiner: Examiner, variant: Variant) -> None:
         except OverBudget as error:
             unaffordable = error
             break
-        made = image_counts(success)[0]
+        made = images_made(success)
         spent = spent_on(examiner, success)
         expected = charge_of(examiner.provider, as_text(body["model"]), made)
         if spent not in {None, expected}:
@@ -61,9 +61,12 @@ def bill_every_count(examiner: Examiner, variant: Variant) -> None:
 
 
 def spent_on(examiner: Examiner, success: Success) -> Decimal | None:
-    """Return the ledger's sum for a success; None if there is no ledger."""
+    """Return the ledger's sum for a success; None if there is no ledger, or it states no amounts."""
     charges = examiner.payments.charges(success.request_id)
-    return None if charges is None else sum((amount_of(charge["amount"]) for charge in charges), Decimal(0))
+    amounts = None if charges is None else [charge.get("amount") for charge in charges]
+    if amounts is None or None in amounts:
+        return None
+    return sum(map(amount_of, amounts), Decimal(0))
 
 
 def bill_nothing_for_refusals(examiner: Examiner, variant: Variant) -> None:
@@ -73,7 +76,7 @@ def bill_nothing_for_refusals(examiner: Examiner, variant: Variant) -> None:
     refuse_content(examiner, b"{")
     between = examiner.control.balance()
     success = accept(examiner, variant, body)
-    price = charge_of(examiner.provider, as_text(body["model"]), image_counts(success)[0])
+    price = charge_of(examiner.provider, as_text(body["model"]), images_made(success))
     after = examiner.control.balance()
     if (between, before - after) != (before, price):
         got = f"a balance of {before}, {between} after a refusal, {after} after a success"
@@ -158,8 +161,8 @@ def _remaining_credits(examiner: Examiner, endpoint: Endpoint, document: Documen
     reply = examiner.target.send("GET", examiner.target.base_url + endpoint.path, headers)
     try:
         body = reply.json()
-    except ValueError:
+    except UnreadableAnswer:
         body = None
     if reply.status != 200 or checked(examiner, document, body):
         raise examiner.results.violation([reply.excerpt], b"", "the remaining credits, as documented")
-    return amount_of(role_values(document, "remaining", body)[0])
+    return amount_of(read_first(role_values(document, "remaining", body), "remaining credits"))

@@ -26,6 +26,7 @@ def hypothesis_settings(examiner: Examiner) -> settings:
         max_examples=examiner.profile.examples,
         deadline=None,
         database=None,
+        report_multiple_bugs=False,
         phases=phases,
         suppress_health_check=cast(list[HealthCheck], list(HealthCheck)),
     )

@@ -1,13 +1,14 @@
 """The images behind the links: their sizes, and how long and with which signature a link works."""
 
+import re
 from collections.abc import Iterator
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode
 
 import orjson
 
 from qwenmock.pytest_plugin.examiner.bodies import example, put
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept
-from qwenmock.pytest_plugin.examiner.json_values import as_object, texts
+from qwenmock.pytest_plugin.examiner.json_values import as_object, read_first, read_string, read_url
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Variant
@@ -45,13 +46,12 @@ def refuse_changed_links(examiner: Examiner, variant: Variant) -> None:
     """
     success = accept(examiner, variant, example(variant))
     content = orjson.dumps(success.asked)
-    urls = texts(success.values("image_url"))
-    for url in urls[:1]:
+    for url in success.strings("image_url")[:1]:
         again = examiner.target.send("GET", url, {}).status
         if again != 200:
             promise = f"a link that works for {examiner.provider.link_lifetime} s"
             raise examiner.results.violation([f"a {again} when it is opened again"], content, promise)
-        for name, changed in _changed_links(urlsplit(url)):
+        for name, changed in _changed_links(read_url(url, "image_url")):
             if examiner.target.send("GET", changed, {}).status != 200:
                 continue
             if examiner.live:
@@ -64,7 +64,7 @@ def _changed_links(link: SplitResult) -> Iterator[tuple[str, str]]:
     query = dict(parse_qsl(link.query))
     if not {"Signature", "Expires"} <= query.keys():
         raise NotExaminable("the link has no Signature and Expires that could be changed")
-    if not query["Expires"].isdecimal():
+    if not re.fullmatch("[0-9]{1,20}", query["Expires"]):
         raise NotExaminable("the link's Expires is not a number that could be changed")
     later = str(int(query["Expires"]) + 1)
     for name, value in (("Signature", query["Signature"][::-1]), ("Expires", later), ("Signature", "")):
@@ -74,7 +74,7 @@ def _changed_links(link: SplitResult) -> Iterator[tuple[str, str]]:
 def outlive_link(examiner: Examiner, variant: Variant) -> None:
     """Move the target's clock to the end of a link's lifetime: it must work before the end, and not after."""
     success = accept(examiner, variant, example(variant))
-    url = texts(success.values("image_url"))[0]
+    url = read_string(read_first(success.values("image_url"), "image_url"), "image_url")
     lifetime = examiner.provider.link_lifetime
     statuses: list[int] = []
     for seconds in (lifetime - 10, 20):

@@ -11,7 +11,7 @@ from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
 from qwenmock.pytest_plugin.examiner.checks.task_progress import completed
 from qwenmock.pytest_plugin.examiner.invariants import Success, role_values
 from qwenmock.pytest_plugin.examiner.json_values import texts
-from qwenmock.pytest_plugin.examiner.results import NotExaminable
+from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.sample_images import SAMPLES
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
@@ -78,7 +78,7 @@ def require_fetchable(addresses: list[str]) -> None:
 def _success(examiner: Examiner, variant: Variant, asked: JSON, reply: Reply) -> Success:
     try:
         body = reply.json()
-    except ValueError:
+    except UnreadableAnswer:
         body = None
     return Success(
         provider=examiner.provider,

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import cast
 
 import orjson
 from hypothesis import settings
@@ -13,10 +12,16 @@ from qwenmock.pytest_plugin.examiner.answer_judge import values_in
 from qwenmock.pytest_plugin.examiner.bodies import example, put
 from qwenmock.pytest_plugin.examiner.checks.generated import hypothesis_settings
 from qwenmock.pytest_plugin.examiner.checks.task_progress import query, tasks_of
-from qwenmock.pytest_plugin.examiner.connection.control import Ledger
-from qwenmock.pytest_plugin.examiner.expected_cost import charge_of
-from qwenmock.pytest_plugin.examiner.json_values import as_text, integers, texts
-from qwenmock.pytest_plugin.examiner.payments import Charge
+from qwenmock.pytest_plugin.examiner.connection.control import accounts_of
+from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
+from qwenmock.pytest_plugin.examiner.json_values import (
+    read_first,
+    read_integer,
+    read_number,
+    read_stated,
+    read_string,
+)
+from qwenmock.pytest_plugin.examiner.payments import Charge, charges_of
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
@@ -118,9 +123,11 @@ class TargetMachine(RuleBasedStateMachine):
         if reply.status != 200:
             return
         if endpoint.created_response is not None:
-            self.known.tasks[as_text(values_in(endpoint.created_response, "task_id", reply)[0])] = CreatedTask(variant)
+            task_id = read_first(values_in(endpoint.created_response, "task_id", reply), "task_id")
+            self.known.tasks[read_string(task_id, "task_id")] = CreatedTask(variant)
         else:
-            urls = dict.fromkeys(texts(values_in(variant.answer, "image_url", reply)))
+            found = values_in(variant.answer, "image_url", reply)
+            urls = dict.fromkeys(read_string(url, "image_url") for url in found)
             self.known.links += [CreatedLink(url, self.known.time) for url in urls]
 
     @rule(seconds=st.sampled_from([0.1, 0.3, 0.9, 30.0, 3600.0, 90000.0]))
@@ -147,7 +154,7 @@ class TargetMachine(RuleBasedStateMachine):
         name = next(iter(values_in(variant.answer, "task_status", reply)), None)
         return TaskLook(
             state=tasks_of(self.examiner.provider).state_called(name),
-            progress=next(iter(integers(values_in(variant.answer, "progress", reply))), 0),
+            progress=read_number(next(iter(values_in(variant.answer, "progress", reply)), 0), "progress"),
             content=[values_in(variant.answer, role, reply) for role in ("task_status", "image_url", "progress")],
         )
 
@@ -169,22 +176,27 @@ class TargetMachine(RuleBasedStateMachine):
         """Check that balance, reservations and charges add up to what the account began with."""
         slug, key = self.examiner.provider.slug, self.examiner.credentials.paying_key()
         reply = self._control("GET", f"/ledger?provider={slug}&key={key}&limit=100000")
-        ledger = cast(Ledger, reply.json())
-        spent = sum((Decimal(charge["amount"]) for charge in ledger["charges"]), Decimal(0))
-        for account in ledger["accounts"]:
-            total = Decimal(account["balance"]) + Decimal(account["reserved"]) + spent
+        ledger = reply.json()
+        charges = charges_of(ledger)
+        spent = sum((amount_of(read_stated(charge.get("amount"), "amount")) for charge in charges), Decimal(0))
+        for account in accounts_of(ledger):
+            total = account.balance + account.reserved + spent
             if total != ACCOUNT_START:
-                amounts = f"{account['balance']} left, {account['reserved']} reserved, {spent} charged"
+                amounts = f"{account.balance} left, {account.reserved} reserved, {spent} charged"
                 raise ContractViolation(f"{amounts}: {total}, expected {ACCOUNT_START}")
-        for charge in ledger["charges"]:
+        for charge in charges:
             self._require_exact(charge)
-        if len({charge.get("request_id") for charge in ledger["charges"]}) != len(ledger["charges"]):
+        if len({str(charge.get("request_id")) for charge in charges}) != len(charges):
             raise ContractViolation("a request that was charged twice")
 
     def _require_exact(self, charge: Charge) -> None:
-        expected = charge_of(self.examiner.provider, charge.get("model", ""), charge["images"])
-        if charge["images"] < 1 or Decimal(charge["amount"]) != expected:
-            got = f"{charge['amount']} charged for {charge['images']} images"
+        images, amount = read_integer(charge.get("images"), "images"), read_stated(charge.get("amount"), "amount")
+        model = read_string(charge.get("model"), "model")
+        if model not in self.examiner.provider.models:
+            raise ContractViolation(f"a charge for the model {model}, which was not requested")
+        expected = charge_of(self.examiner.provider, model, images)
+        if images < 1 or amount_of(amount) != expected:
+            got = f"{amount} charged for {images} images"
             raise ContractViolation(f"{got}, expected {expected}")
 
     def _control(self, method: str, path: str, body: JSON = None) -> Reply:

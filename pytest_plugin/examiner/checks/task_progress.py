@@ -7,8 +7,8 @@ import orjson
 from qwenmock.pytest_plugin.examiner.answer_judge import checked, values_in
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
 from qwenmock.pytest_plugin.examiner.invariants import Success, role_values
-from qwenmock.pytest_plugin.examiner.json_values import as_text, numbers
-from qwenmock.pytest_plugin.examiner.results import NotExaminable
+from qwenmock.pytest_plugin.examiner.json_values import read_number, read_string
+from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
 from qwenmock.schemas.models import Document, Provider, Tasks, Variant
@@ -45,7 +45,7 @@ def create(examiner: Examiner, variant: Variant, body: JSON) -> str:
     ids = values_in(created_document(examiner.provider, variant), "task_id", reply)
     if reply.status != 200 or not ids:
         raise examiner.results.violation([reply.excerpt], orjson.dumps(body), "a task")
-    return as_text(ids[0])
+    return read_string(ids[0], "task_id")
 
 
 def query(examiner: Examiner, task_id: str, key: str | None = None) -> Reply:
@@ -69,7 +69,7 @@ def follow(examiner: Examiner, task_id: str, variant: Variant) -> list[tuple[Rep
         reply = query(examiner, task_id)
         try:
             body = reply.json() if reply.status == 200 else None
-        except ValueError:
+        except UnreadableAnswer:
             body = None
         seen.append((reply, body))
         status = next(iter(role_values(variant.answer, "task_status", body)), None)
@@ -86,7 +86,8 @@ def progress_mistakes(examiner: Examiner, variant: Variant, answers: list[JSON])
     """Return what is wrong with the answers that a task gave, in order."""
     tasks = tasks_of(examiner.provider)
     mistakes: list[str] = []
-    progress = [value for body in answers for value in numbers(role_values(variant.answer, "progress", body))]
+    stated = [value for body in answers for value in role_values(variant.answer, "progress", body)]
+    progress = [read_number(value, "progress") for value in stated]
     if progress != sorted(progress):
         mistakes.append(f"progress falls: {progress}")
     states = [
@@ -120,7 +121,7 @@ def completed(examiner: Examiner, created: Success) -> tuple[Success, list[str]]
     price = charge_of(provider, created.model, 1)
     reserved = role_values(document, "reserved", created.body)
     mistakes += [f"{value} reserved, expected {price}" for value in reserved if amount_of(value) != price]
-    seen = follow(examiner, as_text(ids[0]), variant)
+    seen = follow(examiner, read_string(ids[0], "task_id"), variant)
     mistakes += progress_mistakes(examiner, variant, [body for _, body in seen])
     reply, body = seen[-1]
     success = Success(

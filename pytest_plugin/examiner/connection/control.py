@@ -1,14 +1,15 @@
 """The target's own control API: its clock and balances. Only the double has one."""
 
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypedDict, cast
 
 import orjson
 
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.hosting import PictureHost
 from qwenmock.pytest_plugin.examiner.connection.sending import Sender
-from qwenmock.pytest_plugin.examiner.payments import Charge
+from qwenmock.pytest_plugin.examiner.expected_cost import amount_of
+from qwenmock.pytest_plugin.examiner.json_values import read_array, read_member, read_string
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.target import Reply
 from qwenmock.schemas.vocabulary import JSON
@@ -17,19 +18,25 @@ HOSTED_SECONDS = 3600
 """A step of the clock after which images are hosted again: their links may have expired."""
 
 
-class Account(TypedDict):
-    """An account in the double's ledger; amounts are decimal strings."""
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account in the double's ledger."""
 
     provider: str
-    balance: str
-    reserved: str
+    balance: Decimal
+    reserved: Decimal
 
 
-class Ledger(TypedDict):
-    """The double's ledger."""
-
-    accounts: list[Account]
-    charges: list[Charge]
+def accounts_of(ledger: JSON) -> list[Account]:
+    """Return the accounts in a ledger, or raise UnreadableAnswer."""
+    return [
+        Account(
+            provider=read_string(read_member(account, "provider"), "provider"),
+            balance=amount_of(read_member(account, "balance")),
+            reserved=amount_of(read_member(account, "reserved")),
+        )
+        for account in read_array(read_member(ledger, "accounts"), "accounts")
+    ]
 
 
 class TargetControl:
@@ -101,6 +108,6 @@ class TargetControl:
         """
         if self.url is None:
             raise NotExaminable("the target does not state balances")
-        ledger = cast(Ledger, self.send("GET", f"/ledger?key={key}&limit=0").json())
+        ledger = self.send("GET", f"/ledger?key={key}&limit=0").json()
         slug = self._credentials.slug
-        return [Decimal(account["balance"]) for account in ledger["accounts"] if account["provider"] == slug]
+        return [account.balance for account in accounts_of(ledger) if account.provider == slug]

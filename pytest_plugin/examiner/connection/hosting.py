@@ -5,7 +5,7 @@ import re
 
 import orjson
 
-from qwenmock.pytest_plugin.examiner.json_values import as_object, as_text
+from qwenmock.pytest_plugin.examiner.json_values import read_member, read_string
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.sample_images import HOSTED, SAMPLES
 from qwenmock.pytest_plugin.examiner.settings import SessionSettings
@@ -47,7 +47,7 @@ class PictureHost:
         reply = self._target.send("POST", f"{self._control}/images?suffix=png", {"Content-Type": "image/png"}, data)
         if reply.status != 200:
             raise NotExaminable(f"the target does not host this image: {reply.excerpt}")
-        return as_text(as_object(reply.json())["url"]).encode()
+        return read_string(read_member(reply.json(), "url"), "url").encode()
 
     def forget(self) -> None:
         """Host every image again before its next use."""

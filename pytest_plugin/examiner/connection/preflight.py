@@ -1,6 +1,7 @@
 """The request before all others: whether a target can be examined at all."""
 
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -9,16 +10,20 @@ from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.sending import Sender
 from qwenmock.pytest_plugin.examiner.defaults import key_variable
 from qwenmock.pytest_plugin.examiner.payments import Payments
-from qwenmock.pytest_plugin.examiner.results import CouldNotRun
+from qwenmock.pytest_plugin.examiner.results import CouldNotRun, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
+from qwenmock.schemas.models import Provider
 
 NO_KEY = {"Content-Type": "application/json"}
+ELSEWHERE = frozenset({403, 404, 405, 410, 421})
+"""Statuses of a server that has something else under a URL, or nothing."""
 
 
 class Preflight:
     """Finds out, before anything is judged, whether a target can be examined."""
 
-    def __init__(self, sender: Sender, payments: Payments, credentials: Credentials) -> None:
+    def __init__(self, provider: Provider, sender: Sender, payments: Payments, credentials: Credentials) -> None:
+        self._provider = provider
         self._sender = sender
         self._payments = payments
         self._credentials = credentials
@@ -27,7 +32,8 @@ class Preflight:
         """Send a request and look at the answer.
 
         Raises:
-            CouldNotRun: The target does not answer in HTTP, redirects, or does not accept the key.
+            CouldNotRun: The target does not answer in HTTP, redirects, does not accept the key, or answers
+                everything with the same error.
 
         """
         name = self._sender.target.name
@@ -44,7 +50,36 @@ class Preflight:
             variable = key_variable(self._credentials.slug)
             raise CouldNotRun(f"{name} does not accept the key in {variable}: status {reply.status}")
         if not _is_json_object(reply) and not self._answers_in_json():
-            raise CouldNotRun(f"{name} does not have this API: status {reply.status}, {reply.excerpt[:100]!r}")
+            got = f"status {reply.status}, {reply.excerpt[:100]!r}"
+            raise CouldNotRun(f"{name} does not have this API: {got}; {self._hint()}")
+        if reply.status >= 400 and self._answers_always(reply.status):
+            raise CouldNotRun(f"{name} answers every request with a {reply.status}; {self._hint()}")
+
+    def _answers_always(self, status: int) -> bool:
+        """Return whether requests that must get different errors all get one, which no document has for them."""
+        if status == self._provider.errors["malformed"].status or (status < 500 and status not in ELSEWHERE):
+            return False
+        try:
+            others = [
+                self._sender.call(b"{}", Decimal(0), headers=NO_KEY),
+                self._sender.call(b"{", Decimal(0)),
+                self._sender.call(b"{}", Decimal(0)),
+            ]
+        except TargetError:
+            return False
+        return all(other.status == status for other in others)
+
+    def _hint(self) -> str:
+        """Return what may be wrong with the URL: the double has its providers under their slugs."""
+        target, slug = self._sender.target, self._credentials.slug
+        origin = urlsplit(target.base_url)._replace(path="", query="", fragment="").geturl()
+        try:
+            headers = target.send("GET", f"{origin}/__mock__/health", {}).headers
+        except TargetError:
+            headers = dict[str, str]()
+        if "x-qwenmock" in headers and target.base_url != f"{origin}/{slug}":
+            return f"did you mean {origin}/{slug}?"
+        return f"expected the base URL of {slug}, to which {self._sender.create.path} is added"
 
     def _send_control(self) -> Reply:
         """Send the request that must be accepted if the budget covers it, or else one that costs nothing."""
@@ -68,5 +103,5 @@ class Preflight:
 def _is_json_object(reply: Reply) -> bool:
     try:
         return isinstance(reply.json(), dict)
-    except ValueError:
+    except UnreadableAnswer:
         return False

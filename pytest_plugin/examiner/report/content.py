@@ -1,12 +1,16 @@
 """The content of a report: the value that the JSON format writes, and what other formats show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TypedDict
 
 from qwenmock.pytest_plugin.examiner.report.run import BudgetRow, NoBudget, Run
 from qwenmock.pytest_plugin.examiner.results import SIDES, RuleStatus, SideCounts, Tally
 from qwenmock.schemas.models import Certainty, Provider, Rule
+from qwenmock.schemas.wording import counted
 
+CONFORMS, VIOLATED, COULD_NOT_RUN, INTERNAL_ERROR = 0, 1, 2, 3
+"""Exit codes: holds as far as examined; violated or too little examined; nothing examined; the examiner's own error."""
 UNTOUCHED = "no request of this run touched it"
 ORDER: tuple[RuleStatus, ...] = ("fail", "observed", "pass", "skipped")
 SIGNS: Mapping[RuleStatus, str] = {
@@ -38,9 +42,21 @@ class Failure(TypedDict):
 
 
 Summary = TypedDict(
-    "Summary", {"conforms": bool, "violations": int, "pass": int, "fail": int, "observed": int, "skipped": int}
+    "Summary",
+    {
+        "conforms": bool,
+        "violations": int,
+        "errors": int,
+        "rules": int,
+        "examined": int,
+        "pass": int,
+        "fail": int,
+        "observed": int,
+        "skipped": int,
+    },
 )
-"""Whether all checks passed, how many failed, and the number of rules by status."""
+"""Whether no check failed, the numbers of checks that failed and of errors of the examiner itself, the number of rules,
+of those that were examined, and of rules by status."""
 
 
 class Report(TypedDict):
@@ -50,6 +66,7 @@ class Report(TypedDict):
         started: In Unix seconds.
         statuses: Number of answers by status.
         spent: A decimal string.
+        errors: Checks that ended with an error of the examiner itself, and prove nothing.
         skipped: Number of skipped checks by reason.
 
     """
@@ -65,6 +82,7 @@ class Report(TypedDict):
     spent: str
     budget: BudgetRow | NoBudget
     failures: list[Failure]
+    errors: list[Failure]
     skipped: dict[str, int]
     summary: Summary
 
@@ -90,6 +108,7 @@ def report_of(run: Run, provider: Provider) -> Report:
         spent=str(run.budget.get("spent", "0")),
         budget=run.budget,
         failures=[Failure(check=name, text=text) for name, text in run.failures],
+        errors=[Failure(check=name, text=text) for name, text, _ in run.errors],
         skipped=run.reasons,
         summary=_summary(run, rows),
     )
@@ -104,7 +123,7 @@ def _row(rule: Rule, tally: Tally) -> RuleRow:
         accept=accept,
         reject=reject,
         status=tally.status,
-        detail=tally.detail if tally.status != "skipped" else UNTOUCHED,
+        detail=tally.detail if tally.status != "skipped" else tally.reason or UNTOUCHED,
     )
 
 
@@ -113,8 +132,11 @@ def _summary(run: Run, rows: list[RuleRow]) -> Summary:
         return sum(row["status"] == status for row in rows)
 
     return {
-        "conforms": not run.failures,
+        "conforms": not run.failures and not run.errors,
         "violations": len(run.failures),
+        "errors": len(run.errors),
+        "rules": len(rows),
+        "examined": len(rows) - number("skipped"),
         "pass": number("pass"),
         "fail": number("fail"),
         "observed": number("observed"),
@@ -123,14 +145,46 @@ def _summary(run: Run, rows: list[RuleRow]) -> Summary:
 
 
 def headline(report: Report) -> str:
-    """Return the result in one line."""
+    """Return the result in one line, with how much of the contract it is about."""
     summary = report["summary"]
-    verdict = "conforms" if summary["conforms"] else f"checks failed: {summary['violations']}"
     return (
-        f"{report['provider']}: {verdict}; of {len(report['rules'])} rules {summary['pass']} hold, "
-        f"{summary['fail']} are violated, {summary['observed']} observed otherwise, {summary['skipped']} not examined; "
+        f"{report['provider']}: {_verdict(report)}; {summary['pass']} hold, {summary['fail']} are violated, "
+        f"{summary['observed']} observed otherwise, {summary['skipped']} not examined; "
         f"{report['requests']} requests in {report['seconds']:.1f} s"
     )
+
+
+def _verdict(report: Report) -> str:
+    summary, budget = report["summary"], report["budget"]
+    extent = f"{summary['examined']} of {summary['rules']} rules"
+    if "currency" in budget:
+        extent += f" (budget {budget['limit']})"
+    if summary["conforms"]:
+        return f"conforms as far as examined: {extent}"
+    failed = f"{counted(summary['violations'], 'check')} failed" if summary["violations"] else "no verdict"
+    errors = f", {counted(summary['errors'], 'internal error')} of the examiner" if summary["errors"] else ""
+    return f"{failed}{errors}; examined: {extent}"
+
+
+def shortfall(report: Report, required: Decimal) -> str:
+    """Return that fewer rules were examined than are required; "" if enough were."""
+    examined, rules = report["summary"]["examined"], report["summary"]["rules"]
+    share = Decimal(100 * examined) / rules
+    if share >= required:
+        return ""
+    return (
+        f"{report['provider']}: {examined} of {rules} rules were examined ({share:.0f} %), "
+        f"and --require-rules asks for {required:f} %"
+    )
+
+
+def exit_code(reports: Sequence[Report], required: Decimal) -> int:
+    """Return the exit code of an examination: one of the constants above."""
+    if any(report["errors"] for report in reports):
+        return INTERNAL_ERROR
+    if any(report["failures"] or shortfall(report, required) for report in reports):
+        return VIOLATED
+    return CONFORMS
 
 
 def budget_line(report: Report) -> str:

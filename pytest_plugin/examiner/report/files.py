@@ -6,6 +6,7 @@ from pathlib import Path
 
 from qwenmock.pytest_plugin.examiner.report.content import Report
 from qwenmock.pytest_plugin.examiner.report.html_page import as_html
+from qwenmock.pytest_plugin.examiner.report.junit import as_junit
 from qwenmock.pytest_plugin.examiner.report.markdown import as_markdown
 
 
@@ -15,7 +16,12 @@ def as_json(reports: Sequence[Report]) -> str:
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
-FORMATS: Mapping[str, Callable[[Sequence[Report]], str]] = {".json": as_json, ".html": as_html, ".md": as_markdown}
+FORMATS: Mapping[str, Callable[[Sequence[Report]], str]] = {
+    ".json": as_json,
+    ".html": as_html,
+    ".md": as_markdown,
+    ".xml": as_junit,
+}
 """For each ending of a file, what writes the format."""
 
 

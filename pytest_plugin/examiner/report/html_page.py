@@ -31,7 +31,10 @@ def as_html(reports: Sequence[Report]) -> str:
     ]
     for report in reports:
         parts += _head(report)
-        parts += [f"<h3>{escape(f['check'])}</h3><pre>{escape(f['text'])}</pre>" for f in report["failures"]]
+        parts += [
+            f"<h3>{escape(f['check'])}</h3><pre>{escape(f['text'])}</pre>"
+            for f in (*report["errors"], *report["failures"])
+        ]
         parts.append("<table><tr><th>rule<th>source<th>certainty<th>accepted<th>refused<th>status</tr>")
         parts += [_row(row) for row in sorted(report["rules"], key=lambda row: ORDER.index(row["status"]))]
         parts.append("</table>")

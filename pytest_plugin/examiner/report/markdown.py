@@ -18,7 +18,7 @@ def as_markdown(reports: Sequence[Report]) -> str:
         notable = [row for row in report["rules"] if row["status"] in {"fail", "observed"}]
         if notable:
             lines += [*HEAD, *(_row(row) for row in notable), ""]
-        for failure in report["failures"]:
+        for failure in (*report["errors"], *report["failures"]):
             lines += _failure(failure)
         if report["skipped"]:
             lines += [

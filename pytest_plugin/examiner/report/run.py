@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TypedDict, cast, final
 
 from qwenmock.pytest_plugin.examiner.budget import Budget
-from qwenmock.pytest_plugin.examiner.results import CheckResult, Tally, TallyValues
+from qwenmock.pytest_plugin.examiner.results import Tally, TallyValues
 from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.verdicts import Verdict
 
 
 @final
@@ -36,7 +37,9 @@ class RunValues(TypedDict):
     tallies: dict[str, TallyValues]
     statuses: dict[str, int]
     requests: int
+    passed: int
     failures: list[tuple[str, str]]
+    errors: list[tuple[str, str, str]]
     reasons: dict[str, int]
     budget: BudgetRow | NoBudget
 
@@ -47,10 +50,13 @@ class Run:
 
     Attributes:
         started: In Unix seconds.
+        seconds: What its checks took.
         tallies: By rule id.
         statuses: Number of answers by status.
         requests: Number of requests.
+        passed: Number of checks that passed.
         failures: Name and text of each check that failed.
+        errors: Name, text and traceback of each check that ended with an error of the examiner itself.
         reasons: Number of skipped checks by reason.
 
     """
@@ -63,20 +69,27 @@ class Run:
     tallies: dict[str, Tally] = field(default_factory=dict[str, Tally])
     statuses: dict[str, int] = field(default_factory=dict[str, int])
     requests: int = 0
+    passed: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    errors: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     budget: BudgetRow | NoBudget = field(default_factory=NoBudget)
 
-    def count(self, name: str, result: CheckResult, text: str) -> None:
-        """Count the outcome of a check."""
-        if result == "failed":
-            self.failures.append((name, text))
-        elif result == "skipped":
-            self.reasons[text] = self.reasons.get(text, 0) + 1
+    def count(self, name: str, verdict: Verdict, seconds: float = 0.0) -> None:
+        """Count the verdict on a check, and the time it took."""
+        self.seconds += seconds
+        if verdict.result == "failed":
+            self.failures.append((name, verdict.text))
+        elif verdict.result == "error":
+            self.errors.append((name, verdict.text, verdict.trace))
+        elif verdict.result == "skipped":
+            self.reasons[verdict.text] = self.reasons.get(verdict.text, 0) + 1
+        else:
+            self.passed += 1
 
     def finish(self, examiner: Examiner) -> None:
         """Copy what the examiner has counted."""
-        self.seconds = round(time.time() - self.started, 3)
+        self.seconds = round(self.seconds, 3)
         self.tallies = examiner.results.tallies
         self.statuses = examiner.sender.statuses
         self.requests = examiner.sender.sent
@@ -87,7 +100,9 @@ class Run:
         self.started = min(self.started, other.started)
         self.seconds = max(self.seconds, other.seconds)
         self.requests += other.requests
+        self.passed += other.passed
         self.failures += other.failures
+        self.errors += other.errors
         self.budget = other.budget or self.budget
         for rule, tally in other.tallies.items():
             self.tallies.setdefault(rule, Tally()).add(tally)
@@ -111,7 +126,9 @@ class Run:
             tallies={rule: Tally(**tally) for rule, tally in values["tallies"].items()},
             statuses=values["statuses"],
             requests=values["requests"],
+            passed=values["passed"],
             failures=[(name, text) for name, text in values["failures"]],
+            errors=[(name, text, trace) for name, text, trace in values["errors"]],
             reasons=values["reasons"],
             budget=values["budget"],
         )

@@ -1,0 +1,82 @@
+"""The report as JUnit XML, for CI systems that show test results."""
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+from qwenmock.pytest_plugin.examiner.report.content import Failure, Report, RuleRow, headline
+
+FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML cannot have."""
+
+
+def as_junit(reports: Sequence[Report]) -> str:
+    """Return one suite for the rules of each provider, and one for its checks that failed."""
+    root = ET.Element("testsuites", name="qwenmock")
+    for report in reports:
+        _add_rules(root, report)
+        _add_checks(root, report)
+    ET.indent(root, " ")
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{ET.tostring(root, 'unicode')}\n"
+
+
+def _add_rules(root: ET.Element, report: Report) -> None:
+    summary = report["summary"]
+    suite = ET.SubElement(
+        root,
+        "testsuite",
+        name=f"{report['provider']} rules",
+        tests=str(summary["rules"]),
+        failures=str(summary["fail"]),
+        errors="0",
+        skipped=str(summary["skipped"]),
+        time=f"{report['seconds']:.3f}",
+    )
+    properties = ET.SubElement(suite, "properties")
+    values = {
+        "target": report["target"],
+        "profile": report["profile"],
+        "headline": headline(report),
+        **{name: str(value).lower() for name, value in summary.items()},
+    }
+    for name, value in values.items():
+        ET.SubElement(properties, "property", name=name, value=_clean(value))
+    for row in report["rules"]:
+        _add_rule(suite, report["provider"], row)
+
+
+def _add_rule(suite: ET.Element, provider: str, row: RuleRow) -> None:
+    case = ET.SubElement(suite, "testcase", classname=f"{provider}.rules", name=row["id"], time="0")
+    if row["status"] == "fail":
+        ET.SubElement(case, "failure", message=_clean(row["detail"])).text = f"{row['source']} ({row['certainty']})"
+    elif row["status"] == "skipped":
+        ET.SubElement(case, "skipped", message=_clean(row["detail"]))
+    elif row["status"] == "observed":
+        ET.SubElement(case, "system-out").text = _clean(f"observed otherwise: {row['detail']}")
+
+
+def _add_checks(root: ET.Element, report: Report) -> None:
+    failures, errors = report["failures"], report["errors"]
+    suite = ET.SubElement(
+        root,
+        "testsuite",
+        name=f"{report['provider']} checks",
+        tests=str(len(failures) + len(errors)),
+        failures=str(len(failures)),
+        errors=str(len(errors)),
+        skipped="0",
+        time="0",
+    )
+    for kind, failed in (("failure", failures), ("error", errors)):
+        for each in failed:
+            _add_check(suite, report["provider"], kind, each)
+
+
+def _add_check(suite: ET.Element, provider: str, kind: str, failed: Failure) -> None:
+    case = ET.SubElement(suite, "testcase", classname=f"{provider}.checks", name=_clean(failed["check"]), time="0")
+    first = failed["text"].partition("\n")[0]
+    ET.SubElement(case, kind, message=_clean(first)).text = _clean(failed["text"])
+
+
+def _clean(text: str) -> str:
+    return FORBIDDEN.sub("\ufffd", text)

@@ -1,0 +1,87 @@
+"""What it means that a check has raised an exception: a violation, no verdict, or an error of the examiner itself."""
+
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType
+
+import pytest
+from hypothesis.errors import Flaky
+
+from qwenmock.pytest_plugin.examiner.budget import OverBudget
+from qwenmock.pytest_plugin.examiner.results import CheckResult, ContractViolation, NotExaminable, UnreadableAnswer
+from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.target import TargetError
+
+CAUGHT = (Exception, pytest.fail.Exception, pytest.skip.Exception)
+"""What a check may raise."""
+UNSTEADY = (ContractViolation, UnreadableAnswer, Flaky)
+"""What Hypothesis finds at the first try and not at the second, if the target is the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of a check, and why it failed or was skipped.
+
+    Attributes:
+        trace: The traceback of an error of the examiner; "" for all else.
+
+    """
+
+    result: CheckResult
+    text: str = ""
+    trace: str = ""
+
+
+def verdict_of(error: BaseException, examiner: Examiner | None, test: CodeType) -> Verdict:
+    """Return what an exception means.
+
+    Only the exceptions that are made for it are results. Any other one is an error of the examiner: it proves nothing
+    about the target, and must never pass for a skip.
+
+    Args:
+        error: What the check raised.
+        examiner: Of the check; None if it sends no requests.
+        test: The code of the contract test: its own `assert` is a result, those of the examiner are not.
+
+    """
+    if isinstance(error, Flaky) and all(isinstance(leaf, UNSTEADY) for leaf in _leaves(error)):
+        return Verdict("failed", _masked(f"the same requests do not get the same answers: {error}", examiner))
+    if isinstance(error, ContractViolation | pytest.fail.Exception) or _is_own_assertion(error, test):
+        return Verdict("failed", _masked(str(error), examiner))
+    if isinstance(error, NotExaminable | OverBudget | pytest.skip.Exception):
+        return Verdict("skipped", _masked(str(error), examiner))
+    if isinstance(error, TargetError):
+        return Verdict("skipped", _masked(f"no verdict: {error}", examiner))
+    if isinstance(error, UnreadableAnswer):
+        return _unreadable(error, examiner)
+    trace = "".join(traceback.format_exception(error))
+    return Verdict("error", _masked(f"{type(error).__name__}: {error}", examiner), _masked(trace, examiner))
+
+
+def _unreadable(error: UnreadableAnswer, examiner: Examiner | None) -> Verdict:
+    """On a live target an answer may lack what is only assumed; the double's answers must have everything."""
+    if examiner is not None and examiner.live:
+        return Verdict("skipped", _masked(f"an answer lacks what this check needs: {error}", examiner))
+    return Verdict("failed", _masked(f"an answer cannot be read: {error}", examiner))
+
+
+def _is_own_assertion(error: BaseException, test: CodeType) -> bool:
+    """Return whether the `assert` stands in the contract test itself."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return isinstance(error, AssertionError) and trace is not None and trace.tb_frame.f_code is test
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the exceptions in a group of exceptions, or the exception itself."""
+    nested: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    for each in nested:
+        yield from _leaves(each)
+    if not nested:
+        yield error
+
+
+def _masked(text: str, examiner: Examiner | None) -> str:
+    return text if examiner is None else examiner.credentials.mask(text)

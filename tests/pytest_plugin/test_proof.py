@@ -1,0 +1,163 @@
+"""A green run is a proof: errors of the examiner, forgotten addresses and empty runs never pass for one."""
+
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType
+
+import pytest
+from commands import CONTRACT_TESTS
+
+from qwenmock.mockserver.http.server import RunningServer
+from qwenmock.pytest_plugin.commands.examination import examine
+from qwenmock.pytest_plugin.examiner import checks
+from qwenmock.pytest_plugin.options import GivenOptions
+
+KEY = {"QWENMOCK_NEBULA_KEY": "sk-mock"}
+OF_TASKS = {"credits_follow"}
+LIVE_ONLY = {"require_fetchable"}
+"""Functions that are called on live targets only."""
+
+
+def every_check() -> Iterator[FunctionType]:
+    """Yield each public function of the checks."""
+    for module in pkgutil.iter_modules(checks.__path__):
+        loaded = importlib.import_module(f"{checks.__name__}.{module.name}")
+        for name, function in vars(loaded).items():
+            if inspect.isfunction(function) and function.__module__ == loaded.__name__ and not name.startswith("_"):
+                yield function
+
+
+CHECKS = {f"{function.__module__.rpartition('.')[2]}.{function.__name__}": function for function in every_check()}
+
+
+def broken_by_type(*_: object, **__: object) -> None:
+    raise TypeError("broken on purpose")
+
+
+def broken_by_lookup(*_: object, **__: object) -> None:
+    raise KeyError("broken on purpose")
+
+
+def broken_by_assertion(*_: object, **__: object) -> None:
+    raise AssertionError("broken on purpose")
+
+
+BROKEN = (broken_by_type, broken_by_lookup, broken_by_assertion)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_error_in_a_check_is_never_a_green_run(
+    name: str, monkeypatch: pytest.MonkeyPatch, server: RunningServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    function = CHECKS[name]
+    broken = BROKEN[list(CHECKS).index(name) % len(BROKEN)]
+    monkeypatch.setattr(function, "__code__", broken.__code__)
+    monkeypatch.setenv("QWENMOCK_AIGC_KEY", "sk-mock")
+    slug = "evolink" if "task" in name or function.__name__ in OF_TASKS else "nebula"
+    given = GivenOptions(provider=[slug], contract_profile="smoke")
+    if function.__name__ in LIVE_ONLY:
+        given = GivenOptions(live_url=server.url("aigc"), provider=["aigc"], contract_profile="smoke", live_budget="5")
+    assert examine(given) == 3
+    told = capfd.readouterr().err
+    assert "internal error of the examiner" in told
+    assert "broken on purpose" in told
+
+
+@pytest.fixture(scope="session")
+def state() -> None:
+    """One kind of store is enough here."""
+
+
+def run(*command: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("QWENMOCK_", "PYTEST_"))}
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**clean, **environment}, cwd=folder, timeout=240, check=False
+    )
+
+
+CHECK = (sys.executable, "-m", "qwenmock.mockserver", "check")
+PYTEST = (sys.executable, "-m", "pytest")
+
+
+@pytest.mark.parametrize("command", [(*CHECK,), (*CONTRACT_TESTS, "--live-url")])
+def test_forgotten_slug_is_one_line_with_a_hint(server: RunningServer, command: tuple[str, ...]) -> None:
+    done = run(*command, server.origin, "--provider", "nebula", **KEY)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stdout + done.stderr
+    assert f"did you mean {server.url('nebula')}?" in done.stderr
+
+
+def test_wrong_base_url_is_not_a_hundred_violations(server: RunningServer) -> None:
+    done = run(*CHECK, f"{server.url('nebula')}/v2", "--provider", "nebula", **KEY)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+TARGETS = [("ai302", "0"), ("nebula", "0"), ("nebula", "1"), ("evolink", "7")]
+
+
+@pytest.mark.parametrize(("slug", "budget"), TARGETS)
+@pytest.mark.parametrize("profile", ["smoke", "ci"])
+def test_pytest_and_check_examine_the_same(
+    server: RunningServer, tmp_path: Path, slug: str, budget: str, profile: str
+) -> None:
+    """The same checks in the same order: so much is spent on the same rules."""
+    key = {f"QWENMOCK_{slug.upper()}_KEY": "sk-mock"}
+    common = ("--provider", slug, "--live-budget", budget, "--contract-profile", profile, "--contract-report")
+    reports = []
+    for number, command in enumerate(((*CHECK,), (*CONTRACT_TESTS, "--live-url"))):
+        path = tmp_path / f"{number}.json"
+        done = run(*command, server.url(slug), *common, str(path), **key)
+        assert done.returncode == 0, done.stdout + done.stderr
+        reports.append(json.loads(path.read_text("utf-8")))
+    first, second = ({row["id"]: row["status"] for row in report["rules"]} for report in reports)
+    assert first == second
+    assert reports[0]["skipped"] == reports[1]["skipped"]
+
+
+def test_live_run_leaves_the_project_alone(server: RunningServer, tmp_path: Path) -> None:
+    """Neither its tests nor its hooks, options and names of tests apply."""
+    (tmp_path / "conftest.py").write_text("raise RuntimeError('loaded')\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\npython_files = check_*.py\n")
+    (tmp_path / "check_own.py").write_text("def test_own():\n    raise RuntimeError('run')\n")
+    options = ("--live", "--provider", "nebula", "--live-url", server.url("nebula"), "--contract-report", "r.json")
+    done = run(*PYTEST, *options, folder=tmp_path, **KEY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert report["profile"] == "smoke"
+    assert report["summary"]["examined"] > 0
+    assert f"conforms as far as examined: {report['summary']['examined']} of " in done.stdout
+    assert "(budget 0)" in done.stdout
+
+
+def test_live_run_without_any_key_names_them(tmp_path: Path) -> None:
+    done = run(*PYTEST, "--live", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stdout + done.stderr
+    assert "QWENMOCK_NEBULA_KEY" in done.stderr
+    assert "QWENMOCK_EVOLINK_KEY" in done.stderr
+
+
+@pytest.mark.parametrize("command", [(*CHECK,), (*CONTRACT_TESTS, "--live-url")])
+def test_too_few_rules_fail_a_run_that_requires_more(
+    server: RunningServer, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    paths = {suffix: tmp_path / f"r.{suffix}" for suffix in ("json", "xml", "md", "html")}
+    reports = [part for path in paths.values() for part in ("--contract-report", str(path))]
+    common = (server.url("nebula"), "--provider", "nebula", "--contract-profile", "smoke", *reports)
+    done = run(*command, *common, "--require-rules", "90", **KEY)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "--require-rules asks for 90 %" in done.stdout
+    summary = json.loads(paths["json"].read_text("utf-8"))["summary"]
+    extent = f"conforms as far as examined: {summary['examined']} of {summary['rules']} rules (budget 0)"
+    for text in (done.stdout, *(paths[suffix].read_text("utf-8") for suffix in ("xml", "md", "html"))):
+        assert extent in text
+    suite = next(ET.parse(paths["xml"]).iter("testsuite"))
+    counts = {name: int(suite.get(name, "")) for name in ("tests", "failures", "skipped")}
+    assert counts == {"tests": summary["rules"], "failures": summary["fail"], "skipped": summary["skipped"]}
+    assert run(*command, *common, "--require-rules", "1", **KEY).returncode == 0
