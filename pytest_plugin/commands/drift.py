@@ -11,12 +11,13 @@ from qwenmock.mockserver.commands import parameters as types
 from qwenmock.mockserver.commands.base import Command
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.pytest_plugin.examiner.defaults import key_variable
-from qwenmock.pytest_plugin.options import REPORTS, Options, keys_of, parse_number, parse_report
+from qwenmock.pytest_plugin.options import Options, keys_of, parse_number, parse_report
 
 if TYPE_CHECKING:
     from qwenmock.schemas.models import Provider
 
 NO_DRIFT, DRIFT = 0, 1
+FORMATS = (".json", ".html", ".md")
 RECORDED = "qwenmock-drift"
 
 
@@ -134,7 +135,7 @@ command = Command(
         ),
         click.Option(
             ["--report"],
-            type=types.Parsed("report", parse_report(REPORTS), files="file"),
+            type=types.Parsed("report", parse_report(FORMATS), files="file"),
             metavar="PATH",
             multiple=True,
             help="Write a report: .json, .html or .md (repeatable).",

@@ -136,7 +136,7 @@ def test_server_does_not_import_the_plugin() -> None:
         ("check --contract-profile x", '--contract-profile: expected smoke, ci or deep, got "x"'),
         ("check --live-allow x", '--live-allow: expected rate-limit, got "x"'),
         ("check --live-budget x", '--live-budget: expected a number of at least 0, got "x"'),
-        ("check --contract-report r.txt", "--contract-report: expected a path that ends in .json, .html or .md"),
+        ("check --contract-report r.txt", "--contract-report: expected a path that ends in .json, .html, .md or .xml"),
         ("check --live-ledger http://x/", "--live-ledger: expected a URL that contains {request_id}"),
         ("drift", "missing --provider SLUG; see `qwenmock drift --help`"),
         ("drift --provider acme", "unknown provider 'acme': expected one of"),
