@@ -26,7 +26,7 @@ CONTRACT_TESTS = "qwenmock.contract_tests"
 TASKS = "contract_tasks"
 COSTLY = "contract_costly"
 FIRST = ("examples",)
-COSTLY_ORDER = ("billing", "pictures", "boundaries", "generated")
+COSTLY_ORDER = ("billing", "pictures", "boundaries", "generated", "models")
 SINGLE = frozenset({"required", "not", "const", "minimum", "maximum", "oneOf", "encoding", "minItems", "text.minItems"})
 """Keywords that only one value keeps just so; for the others there are several values to try."""
 PROVIDERS = pytest.StashKey[list[Provider]]()
@@ -117,7 +117,7 @@ def place(item: pytest.Item) -> tuple[bool, int]:
     Tests in the same place keep the order in which they are written.
     """
     name = item.path.stem.removeprefix("test_")
-    costly = item.get_closest_marker(COSTLY) is not None
+    costly = item.get_closest_marker(COSTLY) is not None or name in COSTLY_ORDER[-1:]
     order = COSTLY_ORDER if costly else FIRST
     return costly, order.index(name) if name in order else len(order)
 
