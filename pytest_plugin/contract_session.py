@@ -21,7 +21,7 @@ from qwenmock.pytest_plugin.examiner.results import (
     NotExaminable,
     unreadable,
 )
-from qwenmock.pytest_plugin.examiner.runner import COSTLY, Arguments, arguments, rank
+from qwenmock.pytest_plugin.examiner.runner import COSTLY, Arguments, arguments, is_last, rank
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import TargetError
 from qwenmock.pytest_plugin.examiner_factory import choose_providers, create_examiner
@@ -138,7 +138,8 @@ def sort_costly(items: list[pytest.Item]) -> None:
 
     def place(item: pytest.Item) -> tuple[bool, int]:
         costly = item.get_closest_marker(COSTLY) is not None
-        return costly, rank(item.path.stem) if costly else 0
+        late = costly or is_last(item.path.stem)
+        return late, rank(item.path.stem) if late else 0
 
     items.sort(key=place)
 

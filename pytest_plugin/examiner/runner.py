@@ -27,7 +27,9 @@ CONTRACT_TESTS = "qwenmock.contract_tests"
 """Loaded by name: they import the examiner."""
 TASKS = "contract_tasks"
 COSTLY = "contract_costly"
-COSTLY_ORDER = ("billing", "pictures", "boundaries", "generated")
+COSTLY_ORDER = ("billing", "pictures", "boundaries", "generated", "models")
+LAST = "models"
+"""Its tests cost most and say least: what holds for one model mostly holds for the others."""
 SINGLE = frozenset({"required", "not", "const", "minimum", "maximum", "oneOf", "encoding", "minItems", "text.minItems"})
 """Keywords that only one value keeps just so; for the others there are several values to try."""
 
@@ -114,7 +116,12 @@ def checks_of(provider: Provider) -> list[Check]:
         for module in sorted(modules, key=lambda m: "examples" not in m.__name__)
         for check in _checks_in(module, provider)
     ]
-    return sorted(found, key=lambda check: (check.costly, rank(check.module)))
+    return sorted(found, key=lambda check: (check.costly or is_last(check.module), rank(check.module)))
+
+
+def is_last(module: str) -> bool:
+    """Return whether a module's tests come among the costly ones whatever their marks."""
+    return module.rpartition("test_")[2] == LAST
 
 
 def rank(module: str) -> int:

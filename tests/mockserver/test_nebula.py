@@ -189,7 +189,7 @@ BAD_BODIES: dict[str, tuple[Any, str]] = {
         "base64",
     ),
     "gif": (edit_body(data_url("landscape.gif")), "image/gif"),
-    "text as png": (edit_body(data_url("text.png")), "no image"),
+    "text as png": (edit_body(data_url("text.png")), "expected an image in a known format"),
     "truncated": (edit_body(data_url("truncated.png")), "cut off"),
     "ftp": (edit_body("ftp://example.com/a.png"), "image"),
     "both formats": (text_body() | {"extra": {"input": {}, "parameters": {}}}, "parameters"),

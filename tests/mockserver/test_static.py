@@ -16,7 +16,7 @@ SCRIPTS = sorted(STATIC.glob("*.js"))
 WORDS = {
     *("error", "id", "input", "token", "type", "code", "data", "n", "progress", "status", "text", "url", "content"),
     *("role", "model", "prompt", "negative_prompt", "image", "size", "width", "height", "message", "parts"),
-    *("request_id", "object"),
+    *("request_id", "object", "images"),
 }
 """Members that are also the pages' own words: of HTML, of roles, of the control API's answers."""
 SDK_WORDS = {"dashscope", "extra", "parameters"}

@@ -110,7 +110,9 @@ def test_at_budget_zero_not_one_billable_request_is_sent(server: RunningServer, 
     assert done.returncode == 0, done.stdout
     journal = control.get("/journal?limit=1000").json()
     assert journal
-    assert {entry["status"] for entry in journal} <= {400, 401}
+    # 429 is the answer to a key that is over its limit, at every endpoint: like the others it is never billed.
+    assert {entry["status"] for entry in journal} <= {400, 401, 429}
+    assert not any(entry["charge"] for entry in journal)
     assert control.get("/ledger").json()["charges"] == []
     assert all(not isinstance(entry["request"], dict) or not entry["request"].get("model") for entry in journal)
 
@@ -212,7 +214,8 @@ def test_embedded_examination_calls_nobody(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Outbound, "post", post)
     provider = load()["evolink"]
     examiner = create_examiner(provider, Options())
-    checks = [check for check in checks_of(provider) if "callback_url" in check.name]
+    named = [check for check in checks_of(provider) if "callback_url" in check.name]
+    checks = [check for check in named if "every_model" not in check.name]  # EvoLink has one model
     assert {outcome.result for outcome in run_checks(examiner, checks)} == {"passed"}
     examiner.control.advance(1)
     examiner.control.balance()
@@ -249,7 +252,9 @@ def test_live_target_is_not_asked_for_models_that_others_sell(server: RunningSer
     """It may sell them too, and bill them, whatever its document lists."""
     provider = load()["nebula"]
     examiner = examiner_at(server.origin, provider, live=True)
-    checks = [check for check in checks_of(provider) if "simplified/model/enum" in check.name]
+    named = [check for check in checks_of(provider) if "simplified/model/enum" in check.name]
+    # The variant has one model: there is no further one to try the rule with.
+    checks = [check for check in named if "every_model" not in check.name]
     assert {outcome.result for outcome in run_checks(examiner, checks)} == {"passed"}
     examiner.close()
     sent = {entry["request"]["model"] for entry in control.get("/journal").json()}
