@@ -75,7 +75,7 @@ class CompactEntry(NamedTuple):
     def dump(self) -> bytes:
         """Return the key and the entry as JSON, for `load_lines`."""
         request = orjson.Fragment(self.request) if is_brief(self.request) else brief(orjson.loads(self.request))
-        values: list[object] = list(self)
+        values: list[object] = [tuple(self.place), *self[1:]]
         values[REQUEST], values[ANSWER] = request, orjson.Fragment(self.answer)
         return orjson.dumps((self.key, values))
 

@@ -234,7 +234,12 @@ class SqliteAccounts(SqliteJournal):
         await self._write(step)
 
     def quick_balance(self, provider: str, key: str) -> int | None:
-        """Return the balance in billionths of an account without a request limit; None for another account."""
+        """Return the balance in billionths of an account without a request limit; None for another account.
+
+        None for a state in a file too: its charges are committed before their answers are sent, one batch at a time.
+        """
+        if self.is_shared:
+            return None
         self._refresh_cache()
         try:
             limits = self._limits_of((provider, key))
@@ -243,11 +248,7 @@ class SqliteAccounts(SqliteJournal):
         return None if limits is None or limits.per_minute is not None else limits.balance
 
     def sell(self, row: ChargeRow, entry: CompactEntry) -> Awaitable[None] | None:
-        """Book a charge for which nothing is reserved; return what to wait for, None if it is booked."""
-        if self.is_shared:
-            waiter = self._join()
-            self._sales.append((waiter, row, entry))
-            return waiter
+        """Book a charge for which nothing is reserved; there is nothing to wait for in memory."""
         limits = self._limits_of((row.provider, row.key))
         if limits is None or not covers(limits.balance, row.amount):
             raise InsufficientBalance
