@@ -15,7 +15,7 @@ from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.http.app import Application, create_app
 from qwenmock.mockserver.settings import Settings
-from qwenmock.mockserver.store.compact import CompactEntry, Place, load_lines
+from qwenmock.mockserver.store.compact import CompactEntry, Place
 from qwenmock.mockserver.store.protocols import AccountDefaults, InsufficientBalance, Selection
 from qwenmock.mockserver.store.records import ChargeRow
 from qwenmock.pytest_plugin.examiner.bodies import example
@@ -129,12 +129,3 @@ def test_charges_of_a_state_in_memory_can_be_read_at_once_and_never_overdraw() -
         assert [each["id"] for each in await store.journal(Selection())] == ["r4", "r3", "r2", "r1", "r0"]
 
     asyncio.run(run())
-
-
-def test_compact_entry_survives_as_json() -> None:
-    place = Place("nebula", "create", "POST", "simplified", "CNY")
-    entry = CompactEntry(
-        place, "sk-mock", "sk-m…mock", "id", 1.0, 0.001, "/v1/images/generations", "qwen-image-plus", "", "a cat",
-        "", b'{"model": "qwen-image-plus"}', b'{"code": 200}', "charge", 1, "0.18",
-    )  # fmt: skip
-    assert list(load_lines(b"[" + entry.dump() + b"]")) == [("sk-mock", entry.expand())]

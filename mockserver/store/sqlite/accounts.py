@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
@@ -35,7 +35,7 @@ from qwenmock.mockserver.store.sqlite.ledger import (
 
 Owner: TypeAlias = tuple[str, str]
 """Provider and key."""
-Sale: TypeAlias = tuple[Waiter, ChargeRow, bytes | CompactEntry]
+Sale: TypeAlias = tuple[Waiter, ChargeRow, bytes]
 """A charge for which nothing is reserved, waiting for the next transaction: with its journal entry."""
 SETTLE_SECONDS = 0.005
 """How long the charges of a state in memory wait for their common transaction."""
@@ -247,8 +247,8 @@ class SqliteAccounts(SqliteJournal):
             return None
         return None if limits is None or limits.per_minute is not None else limits.balance
 
-    def sell(self, row: ChargeRow, entry: CompactEntry) -> Awaitable[None] | None:
-        """Book a charge for which nothing is reserved; there is nothing to wait for in memory."""
+    def sell(self, row: ChargeRow, entry: CompactEntry) -> None:
+        """Book a charge for which nothing is reserved, in memory."""
         limits = self._limits_of((row.provider, row.key))
         if limits is None or not covers(limits.balance, row.amount):
             raise InsufficientBalance
@@ -259,7 +259,6 @@ class SqliteAccounts(SqliteJournal):
         self._keep(entry)
         if len(self._sold) >= MOST_SOLD:
             self._settle_later()
-        return None
 
     async def charge(self, charge: Charge, entry: NewEntry, *, is_held: bool) -> None:
         """Book a charge, and record the journal entry of its request."""
