@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import jsonschema
 from jsonschema.exceptions import ValidationError
 
 from qwenmock.schemas.vocabulary import JSON, Schema
 
+Limit: TypeAlias = Any
+"""The value of a keyword, or what it applies to: the keyword decides their types."""
 LONGEST_VALUE = 60
 LONGEST_NUMBER = 10**12
 """Larger maxima are technical, and left out of messages."""
@@ -52,7 +54,7 @@ def describe(error: ValidationError) -> str:
     write = _MESSAGES.get(str(error.validator))
     if write is None:
         return error.message[:1000]
-    return write(cast(Any, error.validator_value), cast(Any, error.instance), cast(Schema, error.schema))
+    return write(cast(Limit, error.validator_value), cast(Limit, error.instance), cast(Schema, error.schema))
 
 
 def format_json(value: JSON) -> str:
@@ -65,7 +67,7 @@ def _listed(values: Iterable[JSON]) -> str:
     return ", ".join(value if isinstance(value, str) else format_json(value) for value in values)
 
 
-def _type_or_limit(_limit: Any, value: JSON, schema: Schema) -> str:
+def _type_or_limit(_limit: Limit, value: JSON, schema: Schema) -> str:
     return f"expected {_expected(schema)}, got {format_json(value)}"
 
 
@@ -89,7 +91,7 @@ def _enum(accepted: list[JSON], value: JSON, _schema: Schema) -> str:
     return f"expected one of {_listed(accepted)}, got {format_json(value)}"
 
 
-def _additional(_limit: Any, value: Mapping[str, JSON], schema: Schema) -> str:
+def _additional(_limit: Limit, value: Mapping[str, JSON], schema: Schema) -> str:
     known: list[str] = list(schema["properties"])
     unknown = next(name for name in value if name not in known)
     return f"unknown member {format_json(unknown)}; expected {_listed(known)}"
@@ -103,7 +105,7 @@ def _any_of(branches: list[dict[str, list[str]]], _value: JSON, _schema: Schema)
     return f"expected at least one of {_listed(branch['required'][0] for branch in branches)}"
 
 
-_MESSAGES: Mapping[str, Callable[[Any, Any, Schema], str]] = {
+_MESSAGES: Mapping[str, Callable[[Limit, Limit, Schema], str]] = {
     "type": _type_or_limit,
     "enum": _enum,
     "minimum": _type_or_limit,

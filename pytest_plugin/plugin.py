@@ -278,7 +278,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             session.exitstatus = code
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
     """Print what tests used of the double, and what a contract run found and spent."""
     if USAGE in config.stash:
         from qwenmock.pytest_plugin.usage_summary import overspent, usage_lines

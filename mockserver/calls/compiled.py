@@ -121,7 +121,7 @@ class CompiledEndpoint:
             expires = int(now) + provider.link_lifetime
             urls = await double.links.make(recipe_of(job, inputs, seed, size, request_id), base_url, expires)
             answer = terms.fill((request_id, int(now), *size, *urls)).encode()
-            # The charge and the journal entry, booked together; what must be committed before the answer is awaited.
+            # The charge and the journal entry, booked together.
             charge_id, seconds = double.new_id(), time.perf_counter() - began
             row = ChargeRow(
                 charge_id, request_id, slug, job.model, key, job.n, terms.unit_price, provider.currency, terms.cost, now
@@ -130,9 +130,7 @@ class CompiledEndpoint:
                 terms.place, key, mask(key), request_id, now, seconds, path, job.model, "", job.prompt,
                 job.negative_prompt, data, answer, charge_id, job.n, terms.amount,
             )  # fmt: skip
-            committed = double.store.sell(row, entry)
-            if committed is not None:
-                await committed
+            double.store.sell(row, entry)
         except UNUSUAL:
             return None
         double.metrics.answered(slug, 200, "charge", time.perf_counter() - began, terms.bill)

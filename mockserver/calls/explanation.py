@@ -1,7 +1,7 @@
 """The engine that explains why a body is invalid: `jsonschema` with messages in our words and the custom keywords."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import jsonschema
 from jsonschema import validators
@@ -9,6 +9,11 @@ from jsonschema.exceptions import ValidationError
 
 from qwenmock.mockserver.calls.keywords import CUSTOM_KEYWORDS, Breach, format_value, is_uri, regex
 from qwenmock.schemas.vocabulary import JSON, Schema
+
+Engine: TypeAlias = Any
+"""jsonschema's validator and its parts, which have no usable types."""
+Limit: TypeAlias = Any
+"""The value of a keyword, which the meta-schema has checked."""
 
 TYPE_NAMES = {
     "string": "a string",
@@ -21,20 +26,20 @@ TYPE_NAMES = {
 }
 
 
-def _keyword(check: Callable[[Any, JSON], Iterator[Breach]]) -> Any:
+def _keyword(check: Callable[[Limit, JSON], Iterator[Breach]]) -> Engine:
     """Return a keyword of `jsonschema` for a function that yields breaches."""
 
-    def keyword(_engine: Any, spec: Any, instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
+    def keyword(_engine: Engine, spec: Limit, instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
         for name, message in check(spec, instance):
             yield ValidationError(message, validator=name)
 
     return keyword
 
 
-def _simple(name: str, broken: Callable[[Any, JSON], str | None]) -> Any:
+def _simple(name: str, broken: Callable[[Limit, JSON], str | None]) -> Engine:
     """Return a keyword for a function that returns one message, or None for a value that keeps it."""
 
-    def check(spec: Any, instance: JSON) -> Iterator[Breach]:
+    def check(spec: Limit, instance: JSON) -> Iterator[Breach]:
         message = broken(spec, instance)
         if message is not None:
             yield name, message
@@ -42,14 +47,14 @@ def _simple(name: str, broken: Callable[[Any, JSON], str | None]) -> Any:
     return _keyword(check)
 
 
-def _type(engine: Any, spec: Any, instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
+def _type(engine: Engine, spec: Limit, instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
     types = [spec] if isinstance(spec, str) else cast(list[str], spec)
     if not any(engine.is_type(instance, kind) for kind in types):
         expected = " or ".join(TYPE_NAMES[kind] for kind in types)
         yield ValidationError(f"must be {expected}, got {format_value(instance)}", validator="type")
 
 
-def _required(_engine: Any, spec: list[str], instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
+def _required(_engine: Engine, spec: list[str], instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
     if isinstance(instance, dict):
         for member in spec:
             if member not in instance:
@@ -57,20 +62,20 @@ def _required(_engine: Any, spec: list[str], instance: JSON, _schema: Schema) ->
                 yield ValidationError("is required", validator="required", path=[member])
 
 
-def _properties(engine: Any, spec: dict[str, Schema], instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
+def _properties(engine: Engine, spec: dict[str, Schema], instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
     if isinstance(instance, dict):
         for name, subschema in spec.items():
             if name in instance:
                 yield from _descend(engine, subschema, instance[name], name)
 
 
-def _items(engine: Any, spec: Schema, instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
+def _items(engine: Engine, spec: Schema, instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
     if isinstance(instance, list):
         for index, item in enumerate(instance):
             yield from _descend(engine, spec, item, index)
 
 
-def _descend(engine: Any, schema: Schema, instance: JSON, step: str | int) -> Iterator[ValidationError]:
+def _descend(engine: Engine, schema: Schema, instance: JSON, step: str | int) -> Iterator[ValidationError]:
     """Yield the errors at a member or an item.
 
     The method of `jsonschema` makes a new validator for each place, to follow references, which these schemas have
@@ -104,7 +109,7 @@ def _number(value: JSON) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-EXPLAINER: Any = cast(Any, validators.extend)(
+EXPLAINER: Engine = cast(Engine, validators.extend)(
     jsonschema.Draft202012Validator,
     {
         "type": _type,

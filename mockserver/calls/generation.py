@@ -16,7 +16,7 @@ from qwenmock.mockserver.tasks.lifecycle import new_task_id, task_times
 from qwenmock.schemas.models import Provider
 
 SEED_BITS = 31
-MAX_RATIO = 16.0
+MAX_RATIO = 1024.0
 """Of an image's sides where the request names no size, whatever size an input claims to have."""
 HOLD_GRACE = 5.0
 """Seconds that a hold outlives the expected time of its request; after that, its process must have died."""

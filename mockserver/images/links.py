@@ -1,6 +1,6 @@
 """Signed image URLs that expire and contain everything that is needed to draw their image.
 
-Any process with the same secret can serve them; no image is stored. The query parameters are those of the object
+Every process with the same secret can serve them; no image is stored. The query parameters are those of the object
 storage that the providers' links point to: `Expires`, `OSSAccessKeyId`, `Signature`.
 """
 

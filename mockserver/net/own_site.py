@@ -6,7 +6,6 @@ a browser sends neither.
 """
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -18,27 +17,20 @@ from qwenmock.mockserver.net.host_names import is_own_host
 SAFE_METHODS = ("GET", "HEAD")
 
 
-def is_cross_site(method: str, headers: Headers, origins: Collection[str] = ()) -> bool:
+def is_cross_site(method: str, headers: Headers) -> bool:
     """Return whether a request could change something and comes from a web page of another origin.
 
     Args:
         method: HTTP method.
         headers: Of the request.
-        origins: Origins that are this server's besides those that `Host` names, for example behind a reverse proxy.
 
     """
     if method in SAFE_METHODS:
         return False
     if any(relation not in {"same-origin", "none"} for relation in headers.getlist("sec-fetch-site")):
         return True
-    own = {*origins, *(f"{scheme}://{host}" for host in headers.getlist("host") for scheme in ("http", "https"))}
+    own = {f"{scheme}://{host}" for host in headers.getlist("host") for scheme in ("http", "https")}
     return any(origin.lower() not in own for origin in headers.getlist("origin"))
-
-
-def origin_of(url: str) -> str:
-    """Return scheme, host and port of a URL, as browsers write them in `Origin`."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 class OwnSiteOnly:

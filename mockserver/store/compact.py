@@ -3,12 +3,11 @@
 Making the documented entry takes 10 µs, making the tuple 0.4 µs; most entries are dropped before they are read.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
-from qwenmock.mockserver.store.brief import brief, is_brief
+from qwenmock.mockserver.store.brief import brief
 from qwenmock.mockserver.store.records import JournalCharge, JournalEntry
 from qwenmock.schemas.vocabulary import JSON
 
@@ -72,17 +71,6 @@ class CompactEntry(NamedTuple):
         """Return the documented entry."""
         return _expand(self, brief(orjson.loads(self.request)), orjson.loads(self.answer))
 
-    def dump(self) -> bytes:
-        """Return the key and the entry as JSON, for `load_lines`."""
-        request = orjson.Fragment(self.request) if is_brief(self.request) else brief(orjson.loads(self.request))
-        values: list[object] = list(self)
-        values[REQUEST], values[ANSWER] = request, orjson.Fragment(self.answer)
-        return orjson.dumps((self.key, values))
-
-
-REQUEST = CompactEntry._fields.index("request")
-ANSWER = CompactEntry._fields.index("answer")
-
 
 def _expand(entry: CompactEntry, request: JSON, answer: JSON) -> JournalEntry:
     place = entry.place
@@ -111,16 +99,3 @@ def _expand(entry: CompactEntry, request: JSON, answer: JSON) -> JournalEntry:
         "advisories": [],
         "charge": entry.charge,
     }
-
-
-def load_lines(lines: bytes) -> Sequence[tuple[str, JournalEntry]]:
-    """Return the keys and entries in a JSON array of what `dump_entry` and `CompactEntry.dump` wrote."""
-    return [(key, _loaded(value)) for key, value in orjson.loads(lines)]
-
-
-def _loaded(value: JournalEntry | list[Any]) -> JournalEntry:
-    if not isinstance(value, list):
-        return value
-    place, *rest = value
-    entry = CompactEntry(Place(*place), *rest)
-    return _expand(entry, entry.request, entry.answer)

@@ -4,7 +4,7 @@ Each method is one atomic step. When it returns, its effect is committed. Times 
 unless a method says otherwise. Every method raises `StoreError` if the database fails; nothing was changed then.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol, TypeAlias, TypedDict
@@ -180,11 +180,8 @@ class AccountStore(Protocol):
         """
         ...
 
-    def sell(self, row: ChargeRow, entry: CompactEntry) -> Awaitable[None] | None:
+    def sell(self, row: ChargeRow, entry: CompactEntry) -> None:
         """Book a charge for which nothing is reserved, on an account that `quick_balance` knows.
-
-        Returns:
-            What to wait for before the answer is sent, and which raises as `charge` does; None if the charge is booked.
 
         Raises:
             InsufficientBalance: The balance is smaller, or 0; nothing was changed.

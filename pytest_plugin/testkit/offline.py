@@ -63,7 +63,7 @@ class Findings:
         self.open_before += found.open_before
         self.is_isolated = self.is_isolated and found.is_isolated
 
-    def dump(self) -> dict[str, Any]:
+    def dump(self) -> dict[str, object]:
         """Return them for `add`."""
         return asdict(self)
 
@@ -142,8 +142,8 @@ class OfflineGuard:
         for name in UVLOOP:
             setattr(loop, name, self._checked(getattr(loop, name)))
 
-    def _checked(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(loop: object, *arguments: object, **options: object) -> Any:
+    def _checked(self, method: Callable[..., object]) -> Callable[..., object]:
+        def call(loop: object, *arguments: object, **options: object) -> object:
             for value in (*arguments, options.get("host"), options.get("remote_addr"), options.get("sockaddr")):
                 self._check(_host(value, is_name=True))
             return method(loop, *arguments, **options)

@@ -95,7 +95,7 @@ def test_reports_are_for_pull_requests_and_junit(project: pytest.Pytester) -> No
     assert result.ret == 0
     text = (project.path / "used.md").read_text("utf-8")
     assert "| `test_application.py::test_bills` | 2 | 2 | 0.36 CNY |" in text
-    assert "| nebula | 0 of 108 | 400, 401, 429, 500, expired link |" in text
+    assert "| nebula | 0 of 111 | 400, 401, 429, 500, expired link |" in text
     properties = {
         (case.get("name"), each.get("name")): each.get("value")
         for case in ET.parse(project.path / "junit.xml").iter("testcase")

@@ -211,7 +211,7 @@ class DashScope(MessagesServer):
         key, _ = self.own(request, "")
         entries = [
             {"model_name": task.model, "request_id": str(uuid.uuid4()), **self.output(task)[0]}
-            for task in self.tasks.values()
+            for task in reversed(self.tasks.values())
             if task.key == key
         ]
         page = {"page_no": 1, "page_size": 10, "total_page": 1, "total": len(entries)}

@@ -53,7 +53,7 @@ def test_right_server_is_not_accused(slug: str, seed: int) -> None:
             examiner.close()
     accused = [f"{o.check.name}: {o.text}" for o in outcomes if o.result == "failed"]
     assert accused == [], style
-    assert sum(outcome.result == "passed" for outcome in outcomes) > len(outcomes) / 2
+    assert sum(outcome.result == "passed" for outcome in outcomes) > len(outcomes) / 3
 
 
 def test_every_provider_has_a_right_server() -> None:

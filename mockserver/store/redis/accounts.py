@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -99,7 +99,7 @@ class RedisAccounts(RedisJournal):
         """Return None: the balance is not known without waiting."""
         return None
 
-    def sell(self, row: ChargeRow, entry: CompactEntry) -> Awaitable[None] | None:
+    def sell(self, row: ChargeRow, entry: CompactEntry) -> None:
         """Not supported: `quick_balance` knows no account."""
         raise NotImplementedError
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
@@ -35,7 +35,7 @@ from qwenmock.mockserver.store.sqlite.ledger import (
 
 Owner: TypeAlias = tuple[str, str]
 """Provider and key."""
-Sale: TypeAlias = tuple[Waiter, ChargeRow, bytes | CompactEntry]
+Sale: TypeAlias = tuple[Waiter, ChargeRow, bytes]
 """A charge for which nothing is reserved, waiting for the next transaction: with its journal entry."""
 SETTLE_SECONDS = 0.005
 """How long the charges of a state in memory wait for their common transaction."""
@@ -234,7 +234,12 @@ class SqliteAccounts(SqliteJournal):
         await self._write(step)
 
     def quick_balance(self, provider: str, key: str) -> int | None:
-        """Return the balance in billionths of an account without a request limit; None for another account."""
+        """Return the balance in billionths of an account without a request limit; None for another account.
+
+        None for a state in a file too: its charges are committed before their answers are sent, one batch at a time.
+        """
+        if self.is_shared:
+            return None
         self._refresh_cache()
         try:
             limits = self._limits_of((provider, key))
@@ -242,12 +247,8 @@ class SqliteAccounts(SqliteJournal):
             return None
         return None if limits is None or limits.per_minute is not None else limits.balance
 
-    def sell(self, row: ChargeRow, entry: CompactEntry) -> Awaitable[None] | None:
-        """Book a charge for which nothing is reserved; return what to wait for, None if it is booked."""
-        if self.is_shared:
-            waiter = self._join()
-            self._sales.append((waiter, row, entry))
-            return waiter
+    def sell(self, row: ChargeRow, entry: CompactEntry) -> None:
+        """Book a charge for which nothing is reserved, in memory."""
         limits = self._limits_of((row.provider, row.key))
         if limits is None or not covers(limits.balance, row.amount):
             raise InsufficientBalance
@@ -258,7 +259,6 @@ class SqliteAccounts(SqliteJournal):
         self._keep(entry)
         if len(self._sold) >= MOST_SOLD:
             self._settle_later()
-        return None
 
     async def charge(self, charge: Charge, entry: NewEntry, *, is_held: bool) -> None:
         """Book a charge, and record the journal entry of its request."""

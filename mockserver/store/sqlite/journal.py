@@ -4,9 +4,9 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from qwenmock.mockserver.store.compact import CompactEntry, load_lines
+from qwenmock.mockserver.store.compact import CompactEntry
 from qwenmock.mockserver.store.protocols import Fetch, Selection
-from qwenmock.mockserver.store.records import FETCHES, JOURNAL_BYTES, JournalEntry, NewEntry, dump_entry
+from qwenmock.mockserver.store.records import FETCHES, JOURNAL_BYTES, JournalEntry, NewEntry, dump_entry, load_entries
 from qwenmock.mockserver.store.sqlite.database import Database
 
 LAST_SEQ = 2**63 - 1
@@ -22,7 +22,7 @@ class SqliteJournal(Database):
 
     def __init__(self, path: str | None, journal_max: int) -> None:
         super().__init__(path, journal_max)
-        self._lines: list[bytes | CompactEntry] = []
+        self._lines: list[bytes] = []
         self._untrimmed = 0
         self._recent: deque[bytes | CompactEntry] = deque()
         self._recent_bytes = 0
@@ -37,7 +37,7 @@ class SqliteJournal(Database):
         if not self.is_shared or not self._lines:
             return
         lines, self._lines = self._lines, []
-        entries = b"[" + b",".join(line if isinstance(line, bytes) else line.dump() for line in lines) + b"]"
+        entries = b"[" + b",".join(lines) + b"]"
         self._db.execute("INSERT INTO journal (length, entries) VALUES (?, ?)", (len(lines), entries))
         if self._checkpoints is not None:
             self._checkpoints.wrote(len(entries))
@@ -92,13 +92,15 @@ class SqliteJournal(Database):
         """Yield keys and entries, at most as many as the journal holds."""
         if not self.is_shared:
             for line in reversed(self._recent):
-                yield (line.key, line.expand()) if isinstance(line, CompactEntry) else load_lines(b"[" + line + b"]")[0]
+                yield (
+                    (line.key, line.expand()) if isinstance(line, CompactEntry) else load_entries(b"[" + line + b"]")[0]
+                )
             return
         left, before = self._journal_max, LAST_SEQ
         query = "SELECT seq, entries FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT 1"
         while left > 0 and (rows := self._select(_row, query, before)):
             before, entries = rows[0]
-            newest_first = list(reversed(load_lines(entries)))[:left]
+            newest_first = list(reversed(load_entries(entries)))[:left]
             left -= len(newest_first)
             yield from newest_first
 
