@@ -214,6 +214,26 @@ class GivenOptions:
         return cls(**values)
 
 
+def is_live_without_paths(namespace: "argparse.Namespace") -> bool:
+    """Return whether pytest's command line asks for a live examination, and for no tests by name."""
+    return (namespace.live or namespace.live_url is not None) and not namespace.file_or_dir
+
+
+def read_config(config: "pytest.Config") -> Options:
+    """Return the settings for the options of a pytest run.
+
+    Raises:
+        pytest.UsageError: A value is not accepted, or two options contradict each other.
+
+    """
+    try:
+        return read_options(GivenOptions.from_namespace(config.option))
+    except OptionError as error:
+        import pytest
+
+        raise pytest.UsageError(str(error)) from error
+
+
 def read_options(given: GivenOptions) -> Options:
     """Return the settings for the options.
 
