@@ -173,11 +173,12 @@ def test_event_streams_are_counted_and_share_one_query(target: RunningServer, mo
     monkeypatch.setattr(journal_feed, "MAX_STREAMS", 5)
     url = f"{target.origin}/__mock__/events"
     with httpx.Client(timeout=TIMEOUT) as client, contextlib.ExitStack() as stack:
-        for _ in range(5):
-            stream = stack.enter_context(client.stream("GET", url))
-            assert next(stream.iter_lines()).startswith("data: ")
-        refused = client.get(url)
-        assert (refused.status_code, list(refused.json())) == (503, ["error"])
+        # Kept until the end: a stream whose lines nobody will read any more is closed.
+        lines = [stack.enter_context(client.stream("GET", url)).iter_lines() for _ in range(5)]
+        assert [next(each)[:6] for each in lines] == ["data: "] * 5
+        with client.stream("GET", url) as refused:
+            assert (refused.status_code, refused.headers["content-type"]) == (503, "application/json")
+            assert list(json.loads(refused.read())) == ["error"]
 
 
 def test_newest_entries_are_read_once_for_all_streams() -> None:

@@ -17,7 +17,7 @@ from qwenmock.schemas.catalog import load
 
 CATALOG = load()
 SEEDS = int(os.environ.get("QWENMOCK_TEST_SEEDS", "2"))
-"""For each provider; `.ci/run` takes twenty."""
+"""For each provider; `.ci/run` takes eight."""
 SERVERS: dict[str, type[RightServer]] = {each.slug: each for each in (AI302, Aigc, DashScope, EvoLink, Nebula)}
 
 
