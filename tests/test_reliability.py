@@ -30,6 +30,7 @@ from redis_server import RedisServer
 from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.http.server import RunningServer, running
+from qwenmock.mockserver.money import LARGEST, MAX_PRICE, UNIT
 from qwenmock.mockserver.settings import Settings
 from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.schemas.catalog import load
@@ -148,6 +149,39 @@ def test_two_workers_never_overdraw_a_balance(kind: str, tmp_path: Path, request
         (account,) = httpx.get(f"{origin}/__mock__/ledger?key=sk-mock.small&provider=nebula").json()["accounts"]
         assert Decimal(account["balance"]) == 0
         assert Decimal(account["spent"]) == PRICE * 50
+
+
+@pytest.fixture(params=["memory", "file", "redis"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, ...]:
+    """The options for each kind of store, without anything in it."""
+    if request.param == "redis":
+        store: RedisServer = request.getfixturevalue("redis_server")
+        with serving("--state", store.url, "--port", "0") as (_, origin):
+            httpx.post(f"{origin}/__mock__/reset", json={}).raise_for_status()
+        return ("--state", store.url)
+    return ("--state", str(tmp_path / "qm.db")) if request.param == "file" else ()
+
+
+@pytest.mark.parametrize("latency", ["instant", "20"], ids=["at once", "reserved meanwhile"])
+def test_reset_under_load_fails_no_request(kept: tuple[str, ...], latency: str) -> None:
+    with serving(*kept, "--port", "0", "--latency", latency) as (_, origin), Load(origin) as load_:
+        for _ in range(10):
+            load_.until(20)
+            httpx.post(f"{origin}/__mock__/reset", json={}).raise_for_status()
+        load_.until(20)
+    assert {answer.status_code for answer in load_.answers} == {200}
+
+
+def test_sums_are_exact_at_the_largest_price(kept: tuple[str, ...]) -> None:
+    price, number = MAX_PRICE - UNIT, 25
+    with serving(*kept, "--port", "0", "--price", f"nebula={price}") as (_, origin):
+        change = {"provider": "nebula", "balance": f"{LARGEST}"}
+        httpx.patch(f"{origin}/__mock__/accounts/sk-mock", json=change).raise_for_status()
+        for _ in range(number):
+            httpx.post(f"{origin}{PATH}", json=BODY, headers=KEY).raise_for_status()
+        (account,) = httpx.get(f"{origin}/__mock__/ledger?provider=nebula").json()["accounts"]
+        assert Decimal(account["spent"]) == price * number
+        assert Decimal(account["balance"]) == LARGEST - price * number
 
 
 def test_replicas_on_one_redis_have_one_balance_one_journal_and_one_clock(redis_server: RedisServer) -> None:

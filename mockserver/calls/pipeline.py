@@ -32,6 +32,7 @@ from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.images.links import Recipe
 from qwenmock.mockserver.metrics import Bill
 from qwenmock.mockserver.models import Charge
+from qwenmock.mockserver.store.protocols import InsufficientBalance, NoReservation
 from qwenmock.mockserver.store.records import NewEntry
 from qwenmock.schemas.recordings import Recording
 from qwenmock.schemas.vocabulary import JSON
@@ -72,7 +73,7 @@ async def serve(double: Double, call: Call) -> Answer:
             await record(double, entry, trace.key)
         else:
             # Booked together with the journal entry; the answer must not be sent before.
-            await double.store.charge(charge, entry, is_held=trace.is_held)
+            await book(double, call, charge, entry, is_held=trace.is_held)
             trace.is_held = False
     except BaseException as failure:
         if trace.is_held:
@@ -86,6 +87,16 @@ async def serve(double: Double, call: Call) -> Answer:
     double.metrics.answered(call.provider.slug, answer.status, trace.stage, seconds, bill)
     double.log(entry)
     return answer if drop is None else answer._replace(drop=drop)
+
+
+async def book(double: Double, call: Call, charge: Charge, entry: NewEntry, *, is_held: bool) -> None:
+    """Book a charge with the journal entry of its request."""
+    try:
+        await double.store.charge(charge, entry, is_held=is_held)
+    except (InsufficientBalance, NoReservation):
+        # A reset may have removed the account, or the reservation, since the request was accepted.
+        await double.store.account(double.caller(call.provider.slug, call.header("authorization")).defaults)
+        await double.store.charge(charge, entry, is_held=False)
 
 
 async def dispatch(double: Double, call: Call, trace: Trace) -> Outcome:

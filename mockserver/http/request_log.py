@@ -1,7 +1,9 @@
 """The request log: one line per request, as text or JSON."""
 
 import asyncio
+import select
 import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 import orjson
@@ -12,6 +14,10 @@ from qwenmock.mockserver.store.compact import CompactEntry
 from qwenmock.mockserver.store.records import NewEntry
 
 FLUSH_SECONDS = 0.05
+LONGEST_LINE = 900
+"""Characters of a line of text. JSON is not cut: its members are bounded, but for the path."""
+AT_ONCE = 4096
+"""A pipe that can be written to takes so many bytes without waiting (POSIX: PIPE_BUF, at least 512; 4096 on Linux)."""
 COLOURED_AT_ONCE = 100
 """Up to this many lines at once are coloured; nobody reads more."""
 SHOWN = (
@@ -33,6 +39,8 @@ SHOWN = (
 class RequestLog:
     """Writes journal entries to a stream, several at a time: one write per request would cost more than the request.
 
+    A pipe that nobody reads does not stop the server: the lines that it cannot take are counted, and left out.
+
     Args:
         form: `text` or `json`.
         stream: Where to write; a terminal gets colours and columns.
@@ -43,6 +51,8 @@ class RequestLog:
         self._is_json = form == "json"
         self._stream = stream
         self._entries: list[NewEntry | CompactEntry] = []
+        self._is_ready = readiness(stream)
+        self._lost = 0
         self._console = Console(file=stream, highlight=False) if form == "text" and stream.isatty() else None
 
     def __call__(self, entry: NewEntry | CompactEntry) -> None:
@@ -60,13 +70,53 @@ class RequestLog:
             for entry in entries:
                 self._console.print(as_line(_expanded(entry)), no_wrap=True, overflow="ellipsis", crop=True)
             return
-        self._stream.write("\n".join(map(self._format, entries)) + "\n")
-        self._stream.flush()
+        self._write(list(map(self._format, entries)))
+
+    def _write(self, lines: Sequence[str]) -> None:
+        for part in parts(lines):
+            if not self._is_ready():
+                self._lost += len(part)
+                continue
+            if self._lost:
+                part.insert(0, self._note_of_loss())
+                self._lost = 0
+            self._stream.write("\n".join(part) + "\n")
+            self._stream.flush()
 
     def _format(self, entry: NewEntry | CompactEntry) -> str:
         if self._is_json:
             return as_json(_expanded(entry))
-        return as_success(entry) if isinstance(entry, CompactEntry) else as_text(entry)
+        return (as_success(entry) if isinstance(entry, CompactEntry) else as_text(entry))[:LONGEST_LINE]
+
+    def _note_of_loss(self) -> str:
+        if self._is_json:
+            return orjson.dumps({"missing": self._lost}).decode()
+        return f"{self._lost} lines are missing here: nothing read the log"
+
+
+def readiness(stream: TextIO) -> Callable[[], bool]:
+    """Return a function that says whether a stream takes `AT_ONCE` bytes without waiting, where the system can tell."""
+    try:
+        poller = select.poll()
+        poller.register(stream.fileno(), select.POLLOUT)
+    except (AttributeError, OSError):  # Windows has no poll; a stream in memory has no descriptor
+        return lambda: True
+    return lambda: any(event & select.POLLOUT for _, event in poller.poll(0))
+
+
+def parts(lines: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the lines in parts of at most `AT_ONCE` bytes, with room for one line more."""
+    part: list[str] = []
+    size = 100
+    for line in lines:
+        length = len(line.encode("utf-8", "replace")) + 1
+        if part and size + length > AT_ONCE:
+            yield part
+            part, size = [], 100
+        part.append(line)
+        size += length
+    if part:
+        yield part
 
 
 def _expanded(entry: NewEntry | CompactEntry) -> NewEntry:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol, TypeAlias, TypedDict
 
+from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import Account, Charge, Delivery, Task
 from qwenmock.mockserver.store.compact import CompactEntry
 from qwenmock.mockserver.store.records import ChargeRow, FaultValues, JournalEntry, NewEntry
@@ -82,6 +83,10 @@ class Shared:
 
 class InsufficientBalance(Exception):  # noqa: N818, an answer of the store, not a failure
     """The balance is smaller than the amount."""
+
+
+class NoReservation(StoreError):  # noqa: N818, an answer of the store, not a failure
+    """Nothing is reserved for the request."""
 
 
 class TooManyRequests(Exception):  # noqa: N818, an answer of the store, not a failure
@@ -168,7 +173,7 @@ class AccountStore(Protocol):
 
         Raises:
             InsufficientBalance: Nothing was reserved, and the balance is smaller, or 0; nothing was changed.
-            StoreError: `is_held`, but there is no reservation for the request; nothing was changed.
+            NoReservation: `is_held`, but there is no reservation for the request; nothing was changed.
 
         """
         ...

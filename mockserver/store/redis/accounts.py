@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import orjson
 
-from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import Account, Charge
 from qwenmock.mockserver.money import from_units, to_units
 from qwenmock.mockserver.store.compact import CompactEntry
@@ -16,6 +15,7 @@ from qwenmock.mockserver.store.protocols import (
     AccountChanges,
     AccountDefaults,
     InsufficientBalance,
+    NoReservation,
     Selection,
     TooManyRequests,
 )
@@ -110,7 +110,7 @@ class RedisAccounts(RedisJournal):
         if answer == b"short":
             raise InsufficientBalance
         if answer == b"unheld":
-            raise StoreError(f"no reservation for request {charge.request_id}")
+            raise NoReservation(f"no reservation for request {charge.request_id}")
         await self.record(entry, charge.key)
 
     async def charges(self, selection: Selection) -> Sequence[Charge]:

@@ -3,8 +3,7 @@
 import sqlite3
 from typing import NamedTuple
 
-from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.store.protocols import InsufficientBalance
+from qwenmock.mockserver.store.protocols import InsufficientBalance, NoReservation
 from qwenmock.mockserver.store.records import ChargeRow
 
 CHARGE_COLUMNS = ", ".join(ChargeRow._fields)
@@ -59,9 +58,9 @@ def book(db: sqlite3.Connection, row: ChargeRow) -> None:
     """Book a charge against its reservation.
 
     Raises:
-        StoreError: There is no reservation for the request.
+        NoReservation: There is none for the request.
 
     """
     if not settle(db, Hold(row.request_id, row.provider, row.key), row.amount):
-        raise StoreError(f"no reservation for request {row.request_id}")
+        raise NoReservation(f"no reservation for request {row.request_id}")
     db.execute(INSERT_CHARGE, row)

@@ -1,0 +1,78 @@
+"""The request log on a stream that takes nothing, or not everything."""
+
+import asyncio
+import io
+import json
+import os
+import select
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import pytest
+
+from qwenmock.mockserver.http.request_log import LONGEST_LINE, RequestLog, parts
+
+ENTRY: Any = {
+    "at": 0.0,
+    "provider": "nebula",
+    "method": "POST",
+    "path": "/nebula/v1/images/generations",
+    "status": 400,
+    "milliseconds": 1.0,
+    "key": "sk-m…",
+    "id": "1",
+    "variant": None,
+    "model": None,
+    "rule": None,
+    "charge": None,
+    "refusal": {"detail": "n must be at least 1"},
+}
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, TextIO]]:
+    """The end of a pipe to read from, and the other one as a stream."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        yield reading, stream
+    os.close(reading)
+
+
+def log(request_log: RequestLog, number: int) -> None:
+    async def write() -> None:
+        for _ in range(number):
+            request_log(ENTRY)
+        request_log.flush()
+
+    asyncio.run(write())
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="this system cannot tell whether a pipe takes more")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_pipe_that_nobody_reads_stops_nothing(form: str, pipe: tuple[int, TextIO]) -> None:
+    reading, stream = pipe
+    request_log = RequestLog(form, stream)
+    for _ in range(100):
+        log(request_log, 100)
+    taken = os.read(reading, 2**20).decode().splitlines()
+    assert 0 < len(taken) < 10_000
+    log(request_log, 1)
+    note, line = os.read(reading, 2**20).decode().splitlines()
+    missing = 10_000 - len(taken)
+    assert note == (
+        f"{missing} lines are missing here: nothing read the log" if form == "text" else f'{{"missing":{missing}}}'
+    )
+    assert ("n must be at least 1" in line) if form == "text" else (json.loads(line)["status"] == 400)
+
+
+def test_stream_without_a_descriptor_gets_every_line() -> None:
+    stream = io.StringIO()
+    log(RequestLog("text", stream), 1000)
+    assert len(stream.getvalue().splitlines()) == 1000
+
+
+def test_parts_are_as_large_as_a_pipe_takes_at_once() -> None:
+    lines = ["界" * LONGEST_LINE, "x" * 50, *["y" * 100] * 100]
+    found = list(parts(lines))
+    assert [line for part in found for line in part] == lines
+    assert all(len("\n".join(part).encode()) < 4096 for part in found)
