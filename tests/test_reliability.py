@@ -14,7 +14,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -242,6 +242,27 @@ def test_full_disk_means_documented_errors_until_there_is_room(tmp_path: Path) -
         found = charged(origin)
         assert load_.acknowledged <= set(found)
         assert len(found) == len(set(found))
+
+
+def emptied(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate()
+
+
+def replaced(path: Path) -> None:
+    (path.parent / "other.db").write_bytes(path.read_bytes())
+    (path.parent / "other.db").replace(path)
+
+
+@pytest.mark.parametrize("end", [Path.unlink, emptied, replaced])
+def test_state_file_that_vanishes_means_documented_errors(end: Callable[[Path], object], tmp_path: Path) -> None:
+    """What is written to a file without a name would be lost at the end, although it was answered."""
+    with serving("--state", str(tmp_path / "qm.db"), "--port", "0") as (_, origin):
+        httpx.post(f"{origin}{PATH}", json=BODY, headers=KEY).raise_for_status()
+        end(tmp_path / "qm.db")
+        answer = httpx.post(f"{origin}{PATH}", json=BODY, headers=KEY)
+        assert answer.status_code == 500
+        assert "was removed, emptied or replaced" in answer.headers["X-Qwenmock-Detail"]
 
 
 def test_sigterm_finishes_what_was_begun() -> None:

@@ -7,6 +7,7 @@ cache: a ledger of millions of charges must not fill the memory.
 """
 
 import asyncio
+import os
 import sqlite3
 import tempfile
 import weakref
@@ -70,6 +71,8 @@ class Database:
             # A caller that runs no lifespan, such as httpx's ASGITransport, drops a double without closing it.
             weakref.finalize(self, self._db.close)
             self._prepare(path)
+            self._path = path
+            self._identity = identity(path)
         except sqlite3.Error as error:
             raise StoreError(f"{path}: {error}") from error
 
@@ -142,6 +145,9 @@ class Database:
 
     def _commit(self) -> None:
         """Write everything that waits in one transaction, and then tell the callers."""
+        if identity(self._path) != self._identity:
+            self._fail(StoreError(f"{self._path} was removed, emptied or replaced; restart the server"))
+            return
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
@@ -234,6 +240,20 @@ class Database:
 
     def _end_turn(self) -> None:
         self._has_checked_version = False
+
+
+def identity(path: str | None) -> tuple[int, int] | None:
+    """Return what stays the same while a file is neither removed, emptied nor replaced; None without a file.
+
+    SQLite would go on writing to a file that has no name any more, and lose everything at the end.
+    """
+    if path is None:
+        return None
+    try:
+        found = os.stat(path)  # noqa: PTH116, once for each transaction: a third of the time of Path.stat
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found.st_size else None
 
 
 def where(selection: Selection, *columns: str) -> tuple[str, tuple[Value, ...]]:
