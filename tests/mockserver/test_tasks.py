@@ -1,10 +1,12 @@
 """EvoLink's tasks, credits and callbacks, with a real receiver."""
 
 import base64
+import random
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -163,6 +165,32 @@ def test_cancelled_task_gives_its_credits_back(client: httpx.Client) -> None:
     assert client.get(f"/evolink/v1/tasks/{created['id']}").json()["status"] == "cancelled"
     assert balance(client) == ("1000000", "0")
     assert client.post(f"/__mock__/tasks/{created['id']}/cancel", json={}).status_code == 409
+
+
+def test_cancellation_and_completion_at_once_end_a_task_in_one_way(client: httpx.Client) -> None:
+    """Threads cancel, complete and settle one task; whoever is first decides, and the money follows."""
+    ends: list[str] = []
+    order = random.Random(7)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            client.post("/__mock__/reset", json={}).raise_for_status()
+            task_id = create(client)["id"]
+            cancel, settle = f"/__mock__/tasks/{task_id}/cancel", "/__mock__/ledger"
+            calls: list[tuple[str, Callable[[], httpx.Response]]] = [
+                *[("cancel", lambda cancel=cancel: client.post(cancel, json={}))] * 3,
+                *[("settle", lambda settle=settle: client.get(settle))] * 3,
+                *[("complete", lambda: client.post("/__mock__/clock", json={"advance_seconds": 5}))],
+            ]
+            order.shuffle(calls)
+            running = [(name, pool.submit(call)) for name, call in calls]
+            answers = [(name, each.result().status_code) for name, each in running]
+            assert {status for name, status in answers if name != "cancel"} == {200}
+            accepted = answers.count(("cancel", 200))
+            ends.append(client.get(f"/evolink/v1/tasks/{task_id}").json()["status"])
+            charges = client.get("/__mock__/ledger").json()["charges"]
+            assert (accepted, len(charges)) == ((1, 0) if ends[-1] == "cancelled" else (0, 1))
+            assert balance(client)[1] == "0"
+    assert set(ends) <= {"completed", "cancelled"}
 
 
 def test_task_is_seen_by_its_own_key_only(client: httpx.Client) -> None:
