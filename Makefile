@@ -9,12 +9,20 @@ serve: .venv/serve.stamp
 
 # Lint, types and the tests that need no socket and no process, in less than half a minute: for every commit.
 .PHONY: check unit
-UNIT_TESTS := tests/schemas tests/mockserver/unit tests/mockserver/test_validation.py tests/test_habits.py contract_tests
+UNIT_TESTS := tests/schemas tests/mockserver/unit tests/pytest_plugin/unit tests/mockserver/test_validation.py \
+	tests/test_habits.py contract_tests
 check: .venv/test.stamp
 	@$(MAKE) --no-print-directory --jobs=3 lint types unit
 
 unit: .venv/test.stamp
 	$(BIN)/python -m pytest -q -n auto -rfE -p tests.no_sockets --contract-profile smoke $(UNIT_TESTS)
+
+# Small changes to the modules that decide about money, security or truth: a test must notice each. At most 40 minutes;
+# started again, it goes on where it stopped. MODULES="money budget" chooses modules by parts of their paths.
+.PHONY: mutants
+MUTANT_OPTIONS := --processes 2 --minutes 40
+mutants: .venv/test.stamp
+	$(BIN)/python -m tests.mutants $(MUTANT_OPTIONS) $(MODULES)
 
 # A test that hangs fails after this time, and says where, instead of stopping the run.
 TIME_LIMIT := --timeout 600

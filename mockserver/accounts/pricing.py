@@ -52,6 +52,6 @@ def billing_log(provider: Provider, model: str, images: int, price: Decimal | No
     return {path[-1]: values[role] for role, [path] in terms.document.roles.items() if role in values}
 
 
-def _at_least_cents(price: Decimal) -> Decimal:
+def _at_least_cents(price: Decimal) -> str:
     """Write a price with two places, or with as many as it needs."""
-    return price.quantize(CENT) if price == price.quantize(CENT) else plain(price)
+    return f"{price.quantize(CENT) if price == price.quantize(CENT) else plain(price):f}"

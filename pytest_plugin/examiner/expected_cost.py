@@ -68,7 +68,9 @@ def log_mistakes(provider: Provider, model: str, images: int, log: JSON, *, with
     unit = max(price, price.quantize(Decimal("0.01")), key=lambda amount: -amount.as_tuple().exponent)  # type: ignore[operator]
     noun = counted(images, "image")
     expected = {
-        "billing_text": terms.template.format(images=noun, sign=provider.currency_sign, unit_price=unit, total=total),
+        "billing_text": terms.template.format(
+            images=noun, sign=provider.currency_sign, unit_price=f"{unit:f}", total=total
+        ),
         "model": model,
         "quota": int(quota),
         "quota_dollar": f"{quota * images / per_dollar:.6f}",

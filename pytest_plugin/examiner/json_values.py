@@ -97,7 +97,7 @@ def read_string(value: JSON, name: str) -> str:
 def read_integer(value: JSON, name: str) -> int:
     """Return an integer, or raise UnreadableAnswer; 2.0 is one, as in JSON Schema."""
     number = read_number(value, name)
-    if number != int(number):
+    if isinstance(number, float) and not number.is_integer():
         raise _unexpected(name, "an integer", value)
     return int(number)
 

@@ -1,0 +1,67 @@
+"""Which keys are known, how each is treated, and how little of one is shown."""
+
+from decimal import Decimal
+
+import pytest
+
+from qwenmock.mockserver.accounts.keys import authenticate, mask, profile_of
+from qwenmock.mockserver.accounts.profiles import PROFILES, STARTING_BALANCE, Profile
+from qwenmock.mockserver.api_error import ApiError
+from qwenmock.schemas.catalog import load
+
+NEBULA = load()["nebula"]
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [("sk-mock", "sk-m…"), ("sk-mock-1234", "sk-m…"), ("sk-mock-12345", "sk-m…2345"), ("", "…")],
+)
+def test_mask_shows_at_most_8_characters(key: str, shown: str) -> None:
+    assert mask(key) == shown
+
+
+def test_known_keys() -> None:
+    assert STARTING_BALANCE == 1_000_000
+    assert PROFILES["sk-mock-empty"].balance == 0
+    assert PROFILES["sk-mock-limited"].requests_per_minute == 3
+    assert profile_of("sk-mock.worker-1", {}) == PROFILES["sk-mock"]
+    assert profile_of("sk-mock." + "a" * 100, {}) == PROFILES["sk-mock"]
+    own = Profile(balance=Decimal(5))
+    assert profile_of("sk-mock", {"sk-mock": own}) is own
+    assert profile_of("sk-mock.own", {"sk-mock.own": own}) is own
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-mock.", "sk-mock.a b", "sk-mock.ä", "sk-mock.a\n", "sk-mockx", "sk-mock." + "a" * 101]
+)
+def test_unknown_keys(key: str) -> None:
+    assert profile_of(key, {}) is None
+
+
+@pytest.mark.parametrize("header", ["Bearer sk-mock", "bearer sk-mock", "BEARER  sk-mock ", "Bearer sk-mock-empty"])
+def test_authenticated(header: str) -> None:
+    key = header[7:].strip()
+    caller = authenticate(NEBULA, header, {})
+    assert (caller.key, caller.profile) == (key, PROFILES[key])
+    assert caller.defaults == ("nebula", key, "CNY", PROFILES[key].balance, PROFILES[key].requests_per_minute)
+
+
+@pytest.mark.parametrize(
+    ("header", "rule", "detail"),
+    [
+        ("", "required", "is missing"),
+        ("sk-mock", "scheme", "must be 'Bearer <key>'"),
+        ("Basic sk-mock", "scheme", "must be"),
+        ("Bearersk-mock", "scheme", "must be"),
+        ("Bearer sk-other", "known", "is not valid"),
+        ("Bearer ", "known", "is not valid"),
+        ("Bearer sk-mock-expired", "known", "has expired"),
+    ],
+)
+def test_refused(header: str, rule: str, detail: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        authenticate(NEBULA, header, {})
+    assert refused.value.kind == "unauthorized"
+    assert detail in refused.value.detail
+    assert refused.value.rule is not None
+    assert refused.value.rule.id == f"nebula/http/authorization/{rule}"

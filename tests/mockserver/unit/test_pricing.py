@@ -1,0 +1,82 @@
+"""What images cost, and the providers' own billing record, whose printed example stands in their documents."""
+
+from decimal import Decimal
+
+import pytest
+
+from qwenmock.mockserver.accounts.pricing import billing_log, cost, unit_price
+from qwenmock.schemas.catalog import load
+
+CATALOG = load()
+NEBULA = CATALOG["nebula"]
+MODEL = "qwen-image-plus"
+
+
+@pytest.mark.parametrize(
+    ("slug", "model", "price"),
+    [
+        ("nebula", "qwen-image-plus", "0.18"),
+        ("ai302", "qwen-image-edit", "0.05"),
+        ("evolink", "qwen-image-edit", "2.3"),
+        ("dashscope", "qwen-image-edit-max", "0.50"),
+    ],
+)
+def test_price_of_the_documents(slug: str, model: str, price: str) -> None:
+    assert unit_price(CATALOG[slug], model, {}) == Decimal(price)
+
+
+def test_own_price_replaces_that_of_the_documents_for_one_provider() -> None:
+    own = {"nebula": Decimal("0.5")}
+    assert unit_price(NEBULA, MODEL, own) == Decimal("0.5")
+    assert unit_price(CATALOG["ai302"], "qwen-image-edit", own) == Decimal("0.05")
+    assert unit_price(CATALOG["aigc"], next(iter(CATALOG["aigc"].models)), own) is None
+
+
+@pytest.mark.parametrize(
+    ("price", "images", "total"),
+    [("0.18", 1, "0.18"), ("0.18", 6, "1.08"), ("0.5", 2, "1"), ("0.000000001", 3, "0.000000003"), ("0.18", 0, "0")],
+)
+def test_cost(price: str, images: int, total: str) -> None:
+    assert f"{cost(Decimal(price), images):f}" == total
+
+
+def test_cost_of_an_unknown_price_is_0() -> None:
+    assert cost(None, 5) == 0
+
+
+def test_record_is_the_one_in_the_documents() -> None:
+    record = billing_log(NEBULA, MODEL, 2, Decimal("0.18"))
+    assert record["quota"] == 12329
+    assert record["content"] == "Image generation: 2 images × ¥0.18 = ¥0.36"
+    assert record["quotaDollar"] == "0.049316"
+    one = billing_log(NEBULA, MODEL, 1, Decimal("0.18"))
+    assert one["content"] == "Image generation: 1 image × ¥0.18 = ¥0.18"
+    assert one["quotaDollar"] == "0.024658"
+
+
+@pytest.mark.parametrize(
+    ("price", "shown", "total"),
+    [
+        ("0.2", "0.20", "0.20"),
+        ("0.185", "0.185", "0.19"),
+        ("0.184", "0.184", "0.18"),
+        ("1", "1.00", "1.00"),
+        ("0.0000001", "0.0000001", "0.00"),
+    ],
+)
+def test_record_shows_a_price_in_full_and_a_sum_in_cents(price: str, shown: str, total: str) -> None:
+    assert (
+        billing_log(NEBULA, MODEL, 1, Decimal(price))["content"] == f"Image generation: 1 image × ¥{shown} = ¥{total}"
+    )
+
+
+def test_half_a_quota_is_rounded_up() -> None:
+    """A quota of 0.5 is that of 0.0000073 CNY, 7.3 of them a dollar of 500,000."""
+    assert billing_log(NEBULA, MODEL, 1, Decimal("0.0000073"))["quota"] == 1
+    assert billing_log(NEBULA, MODEL, 1, Decimal("0.0000072"))["quota"] == 0
+
+
+def test_record_where_there_is_none() -> None:
+    assert billing_log(CATALOG["ai302"], "qwen-image-edit", 1, Decimal(1)) is None
+    note = billing_log(CATALOG["aigc"], "any", 1, None)["note"]
+    assert "--price aigc=AMOUNT" in note

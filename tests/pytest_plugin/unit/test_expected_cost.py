@@ -1,0 +1,126 @@
+"""What a request may cost, what it must have cost, and the billing record of it."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from qwenmock.pytest_plugin.examiner.expected_cost import (
+    amount_of,
+    charge_of,
+    log_mistakes,
+    worst_case,
+    worst_case_of_any,
+)
+from qwenmock.schemas.catalog import load
+
+CATALOG = load()
+NEBULA, DASHSCOPE, AIGC, AI302 = (CATALOG[slug] for slug in ("nebula", "dashscope", "aigc", "ai302"))
+MODEL = "qwen-image-plus"
+SIMPLIFIED = NEBULA.variants["simplified"]
+PRICE = Decimal("0.18")
+
+
+def count(n: Any) -> Decimal:
+    """Return for how many images the worst case is, of a request with this number."""
+    return worst_case(NEBULA, SIMPLIFIED, {"model": MODEL, "parameters": {"n": n}}) / PRICE
+
+
+@pytest.mark.parametrize(
+    ("n", "images"),
+    [(2, 2), (6, 6), (100, 100), (101, 100), (10**30, 100), (0, 1), (-4, 4), (2.5, 2.5), ("3", 3), ("x", 1), ("-3", 1),
+     ("３", 1), ("", 1), (None, 1), ([], 1), ({}, 1), (True, 1), ("9" * 400, 100)],
+)  # fmt: skip
+def test_worst_case_counts_whatever_a_provider_may_read_as_a_number(n: Any, images: float) -> None:
+    assert count(n) == Decimal(images)
+
+
+def test_worst_case_without_a_variant_or_a_model() -> None:
+    body = {"model": MODEL, "parameters": {"n": 3}}
+    assert worst_case(NEBULA, None, body) == 3 * PRICE
+    assert worst_case(DASHSCOPE, None, {"model": "qwen-image-edit-max", "parameters": {"n": 2}}) == 1
+    assert worst_case(DASHSCOPE, None, {"model": "unknown"}) == Decimal("0.50")
+    assert worst_case(DASHSCOPE, None, {"model": ["qwen-image"]}) == Decimal("0.50")
+    assert worst_case(DASHSCOPE, None, {}) == Decimal("0.50")
+    assert worst_case(AIGC, None, {}) == 0
+    assert worst_case(AIGC, None, {"model": next(iter(AIGC.models)), "n": 4}) == 0
+    assert [worst_case(NEBULA, None, body) for body in (None, [], "x", 1)] == [0, 0, 0, 0]
+
+
+def test_worst_case_of_any_request() -> None:
+    assert worst_case_of_any(NEBULA) == 6 * PRICE
+    assert worst_case_of_any(DASHSCOPE) == 6 * Decimal("0.50")
+    assert worst_case_of_any(CATALOG["evolink"]) == Decimal("2.3")
+    assert worst_case_of_any(AIGC) == 0
+
+
+@pytest.mark.parametrize(("value", "amount"), [("0.18", "0.18"), (0.18, "0.18"), (2, "2"), ("1E-7", "0.0000001")])
+def test_amount(value: object, amount: str) -> None:
+    assert amount_of(value) == Decimal(amount)
+
+
+@pytest.mark.parametrize("value", ["", "x", None, [], {}, "NaN", "Infinity", "-Infinity", float("inf"), True])
+def test_what_is_no_amount_equals_nothing(value: object) -> None:
+    amount = amount_of(value)
+    assert amount != amount_of(value)
+    assert amount.is_nan()
+
+
+def test_charge() -> None:
+    assert charge_of(NEBULA, MODEL, 3) == Decimal("0.54")
+    assert charge_of(AIGC, next(iter(AIGC.models)), 3) == 0
+
+
+LOG = {
+    "content": "Image generation: 2 images × ¥0.18 = ¥0.36",
+    "modelName": MODEL,
+    "quota": 12329,
+    "quotaDollar": "0.049316",
+}
+
+
+def log_of(images: int, **changes: Any) -> list[str]:
+    assert NEBULA.billing_log is not None
+    roles = NEBULA.billing_log.document.roles
+    names = {role: roles[role][0][-1] for role in ("billing_text", "model", "quota", "quota_dollar")}
+    values = {"billing_text": LOG["content"], "model": MODEL, "quota": 12329, "quota_dollar": "0.049316"} | changes
+    return log_mistakes(
+        NEBULA, MODEL, images, {names[role]: value for role, value in values.items()}, with_dollars=True
+    )
+
+
+def test_billing_record_of_the_documents_is_right() -> None:
+    assert log_of(2) == []
+    one = "Image generation: 1 image × ¥0.18 = ¥0.18"
+    assert log_of(1, billing_text=one, quota_dollar="0.024658") == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"billing_text": "Image generation: 2 image × ¥0.18 = ¥0.36"},
+        {"billing_text": "Image generation: 2 images × ¥0.18 = ¥0.37"},
+        {"billing_text": "Image generation: 2 images × 0.18 = 0.36"},
+        {"model": "qwen-image"},
+        {"quota": 12328},
+        {"quota": "12329"},
+        {"quota_dollar": "0.04932"},
+        {"quota_dollar": "0.049315"},
+        {"quota_dollar": None},
+    ],
+)
+def test_each_mistake_in_a_billing_record_is_named(changes: dict[str, Any]) -> None:
+    [mistake] = log_of(2, **changes)
+    [value] = changes.values()
+    assert f" is {value!r}, expected " in mistake
+
+
+def test_dollars_are_left_out_where_the_documents_do_not_show_them() -> None:
+    log = {**LOG, "quotaDollar": "0.1"}
+    assert NEBULA.billing_log is not None
+    name = NEBULA.billing_log.document.roles["model"][0][-1]
+    log[name] = log.pop("modelName")
+    assert log_mistakes(NEBULA, MODEL, 2, log, with_dollars=False) == []
+    assert len(log_mistakes(NEBULA, MODEL, 2, log, with_dollars=True)) == 1
+    assert len(log_mistakes(NEBULA, MODEL, 2, {}, with_dollars=False)) == 3
+    assert len(log_mistakes(NEBULA, MODEL, 2, None, with_dollars=True)) == 4

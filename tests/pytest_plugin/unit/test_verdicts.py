@@ -1,0 +1,245 @@
+"""What an exception means, how results add up, and what a failure says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis.errors import Flaky, FlakyFailure
+
+from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
+from qwenmock.pytest_plugin.examiner.budget import OverBudget
+from qwenmock.pytest_plugin.examiner.result_log import ResultLog
+from qwenmock.pytest_plugin.examiner.results import (
+    SIDES,
+    ContractViolation,
+    NotExaminable,
+    Side,
+    Tally,
+    UnreadableAnswer,
+)
+from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.target import TargetError
+from qwenmock.pytest_plugin.examiner.verdicts import Verdict, verdict_of
+from qwenmock.pytest_plugin.examiner_factory import create_examiner
+from qwenmock.pytest_plugin.options import Options
+from qwenmock.schemas.catalog import load
+from qwenmock.schemas.models import Rule
+
+NEBULA = load()["nebula"]
+DOCUMENTED = NEBULA.rule("nebula/contents/parameters/n/maximum")
+ASSUMED = next(rule for rule in NEBULA.rules if rule.certainty == "assumed")
+HALF = next(
+    rule
+    for variant in NEBULA.variants.values()
+    for rule in variant.request.rules
+    if rule.certainty != "assumed" and rule.reject_certainty == "assumed"
+)
+KEY = "sk-mock-secret-of-the-test"
+
+
+class Live:
+    """As much of a live examiner as a verdict needs."""
+
+    def __init__(self, *, live: bool) -> None:
+        self.live = live
+        self.credentials = self
+
+    def mask(self, text: str) -> str:
+        return text.replace(KEY, "$KEY")
+
+
+LIVE: Any = Live(live=True)
+DOUBLE: Any = Live(live=False)
+
+
+def raised(error: BaseException) -> BaseException:
+    """Return an error that was raised, somewhere that is not a contract test."""
+    with pytest.raises(type(error)) as caught:
+        raise error
+    return caught.value
+
+
+def judged(error: BaseException, examiner: Examiner | None = LIVE) -> Verdict:
+    return verdict_of(error, examiner, judged.__code__)
+
+
+@pytest.mark.parametrize(
+    ("error", "result", "text"),
+    [
+        (ContractViolation(f"broken {KEY}"), "failed", "broken $KEY"),
+        (pytest.fail.Exception("failed"), "failed", "failed"),
+        (NotExaminable(f"cannot {KEY}"), "skipped", "cannot $KEY"),
+        (pytest.skip.Exception("skip"), "skipped", "skip"),
+        (TargetError(f"down {KEY}"), "skipped", "no verdict: down $KEY"),
+        (KeyError(KEY), "error", "KeyError: '$KEY'"),
+        (AssertionError("of the examiner"), "error", "AssertionError: of the examiner"),
+        (TypeError("expected an object"), "error", "TypeError: expected an object"),
+    ],
+)
+def test_meaning_of_an_exception(error: BaseException, result: str, text: str) -> None:
+    verdict = judged(raised(error))
+    assert (verdict.result, verdict.text) == (result, text)
+    assert bool(verdict.trace) == (result == "error")
+    if verdict.trace:
+        assert "Traceback" in verdict.trace
+        assert KEY not in verdict.trace
+
+
+def test_over_budget_is_a_skip() -> None:
+    error = OverBudget(DOCUMENTED.number, 0, "CNY", "--live-budget")  # type: ignore[arg-type]
+    assert judged(error).result == "skipped"
+
+
+def test_unreadable_answer_of_the_double_fails_and_of_a_live_target_is_no_verdict() -> None:
+    error = UnreadableAnswer(f"no id {KEY}")
+    assert judged(error) == Verdict("skipped", "an answer lacks what this check needs: no id $KEY")
+    assert judged(error, DOUBLE) == Verdict("failed", "an answer cannot be read: no id $KEY")
+    assert judged(error, None) == Verdict("failed", f"an answer cannot be read: no id {KEY}")
+
+
+def test_assertion_of_the_contract_test_itself_fails() -> None:
+    def contract_test() -> None:
+        raise AssertionError("of the test")
+
+    def helper() -> None:
+        contract_test()
+
+    for run, result in ((contract_test, "failed"), (helper, "failed")):
+        with pytest.raises(AssertionError) as caught:
+            run()
+        assert verdict_of(caught.value, None, contract_test.__code__).result == result
+        assert verdict_of(caught.value, None, helper.__code__).result == "error"
+    with pytest.raises(KeyError) as wrong:
+        {}["x"]
+    here = wrong.value.__traceback__
+    assert here is not None
+    assert verdict_of(wrong.value, None, here.tb_frame.f_code).result == "error"
+    assert verdict_of(AssertionError("never raised"), None, contract_test.__code__).result == "error"
+
+
+def test_flaky_answers_fail_and_a_flaky_examiner_is_an_error() -> None:
+    steady = FlakyFailure("flaky", [ContractViolation("a"), FlakyFailure("inner", [UnreadableAnswer("b")])])
+    verdict = judged(steady)
+    assert verdict.result == "failed"
+    assert verdict.text.startswith("the same requests do not get the same answers: flaky")
+    assert judged(FlakyFailure("flaky", [ContractViolation("a"), KeyError("b")])).result == "error"
+    assert judged(Flaky("plain")).result == "failed"
+    assert judged(ExceptionGroup("group", [ContractViolation("a")])).result == "error"
+
+
+def tally(*tries: tuple[Side, bool, bool, str]) -> Tally:
+    result = Tally()
+    for side, held, asserted, detail in tries:
+        result.count(side, held=held, asserted=asserted, detail=detail)
+    return result
+
+
+def test_status_of_a_tally() -> None:
+    assert SIDES == ("accept", "reject")
+    assert Tally().status == "skipped"
+    assert tally(("accept", True, True, "")).status == "pass"
+    assert tally(("reject", True, True, "")).status == "pass"
+    assert tally(("accept", True, True, ""), ("reject", False, True, "d")).status == "fail"
+    assert tally(("accept", False, False, "d")).status == "observed"
+
+
+def test_tally_counts_each_side_and_keeps_the_first_failure() -> None:
+    found = tally(
+        ("accept", True, True, "x"), ("accept", False, False, "first" * 200), ("reject", False, True, "second")
+    )
+    assert found.tried == {"accept": 2, "reject": 1}
+    assert found.passed == {"accept": 1, "reject": 0}
+    assert found.detail == ("first" * 200)[:500]
+    assert (found.asserted, found.status) == (False, "observed")
+
+
+def test_tallies_of_processes_are_added() -> None:
+    total = tally(("accept", True, True, ""))
+    total.add(tally(("reject", True, True, ""), ("accept", True, True, "")))
+    assert (total.tried, total.passed, total.status) == ({"accept": 2, "reject": 1}, {"accept": 2, "reject": 1}, "pass")
+    total.add(tally(("accept", False, False, "observed")))
+    assert (total.status, total.detail) == ("observed", "observed")
+    total.add(tally(("accept", False, True, "asserted")))
+    assert (total.status, total.detail) == ("fail", "asserted")
+    total.add(tally(("accept", False, True, "later")))
+    assert total.detail == "asserted"
+    total.add(tally(("accept", False, False, "observed later")))
+    assert (total.status, total.detail) == ("fail", "asserted")
+
+
+def test_reason_of_a_tally_is_the_first() -> None:
+    total = Tally()
+    total.add(Tally(reason="no key"))
+    total.add(Tally(reason="no money"))
+    assert total.reason == "no key"
+
+
+@pytest.fixture
+def examiner() -> Iterator[Examiner]:
+    examiner = create_examiner(NEBULA, Options())
+    yield examiner
+    examiner.close()
+
+
+def log_of(examiner: Examiner, *, live: bool) -> ResultLog:
+    return ResultLog(examiner.sender, examiner.credentials, live=live)
+
+
+def edit(rule: Rule, side: Side = "accept", *, assumed: bool = False) -> Edit:
+    return Edit(rule, side, "the note", lambda body: body, assumed=assumed)
+
+
+def test_what_is_asserted(examiner: Examiner) -> None:
+    live, double = log_of(examiner, live=True), log_of(examiner, live=False)
+    for side in SIDES:
+        assert live.asserted(DOCUMENTED, side)
+        assert not live.asserted(DOCUMENTED, side, assumed=True)
+        assert not live.asserted(ASSUMED, side)
+        assert double.asserted(ASSUMED, side)
+        assert double.asserted(DOCUMENTED, side, assumed=True)
+    assert live.asserted(HALF, "accept")
+    assert not live.asserted(HALF, "reject")
+
+
+def test_conclusion_is_counted_and_raised_only_if_asserted(examiner: Examiner) -> None:
+    log = log_of(examiner, live=True)
+    log.conclude(edit(DOCUMENTED), [], b"{}", "a 200")
+    assert log.tallies[DOCUMENTED.id].status == "pass"
+    log.conclude(edit(DOCUMENTED, assumed=True), ["one", "two"], b"{}", "a 200")
+    assert (log.tallies[DOCUMENTED.id].status, log.tallies[DOCUMENTED.id].detail) == ("observed", "one; two")
+    log.conclude(edit(ASSUMED, "reject"), ["three"], b"{}", "a 400")
+    assert log.tallies[ASSUMED.id].status == "observed"
+    fresh = log_of(examiner, live=True)
+    with pytest.raises(ContractViolation) as violated:
+        fresh.conclude(edit(DOCUMENTED), ["one", "two"], b'{"a": 1}', "a 200")
+    assert fresh.tallies[DOCUMENTED.id].status == "fail"
+    lines = str(violated.value).splitlines()
+    assert lines[:6] == [
+        f"rule:     {DOCUMENTED.id}",
+        f"source:   {DOCUMENTED.source} (documented)",
+        "sent:     the note",
+        "promised: a 200",
+        "got:      one",
+        "got:      two",
+    ]
+    assert lines[6] == ""
+    assert lines[7].startswith("curl -sS -X POST")
+    assert "Bearer $" in lines[7]
+    assert "sk-mock" not in str(violated.value)
+
+
+def test_requirement_counts_nothing(examiner: Examiner) -> None:
+    log = log_of(examiner, live=False)
+    log.require([], b"{}", "a 200")
+    with pytest.raises(ContractViolation, match=r"^promised: a 200\ngot:      one\n\ncurl"):
+        log.require(["one"], b"{}", "a 200")
+    assert log.tallies == {}
+    assert log.request_ids == set()
+
+
+def test_note_says_why_a_rule_was_not_tried(examiner: Examiner) -> None:
+    log = log_of(examiner, live=False)
+    log.note(DOCUMENTED, "no key")
+    assert (log.tallies[DOCUMENTED.id].reason, log.tallies[DOCUMENTED.id].status) == ("no key", "skipped")
+    log.tally(DOCUMENTED, "accept", held=True)
+    assert log.tallies[DOCUMENTED.id].status == "pass"
