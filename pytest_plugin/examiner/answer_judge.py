@@ -112,7 +112,7 @@ def json_of(reply: Reply) -> JSON:
     """Return an answer's body as JSON; None if it is not JSON."""
     try:
         return reply.json()
-    except ValueError:
+    except UnreadableAnswer:
         return None
 
 
