@@ -188,3 +188,49 @@ def test_redirects_end(network: Network) -> None:
     network.answers = [redirect("/again") for _ in range(REDIRECTS + 1)]
     with pytest.raises(OutboundError, match="more than 3 redirects"):
         get("http://a.example/image")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_each_status_of_a_redirect_is_followed(network: Network, status: int) -> None:
+    network.answers = [[f"HTTP/1.1 {status} X\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n".encode()], [OK]]
+    assert get("http://a.example/image") == b"hello"
+
+
+@pytest.mark.parametrize("status", [200, 201, 300, 302, 304, 305, 306, 309])
+def test_what_is_no_redirect_is_not_followed(network: Network, status: int) -> None:
+    location = b"" if status == 302 else b"Location: /y\r\n"
+    network.answers = [[b"HTTP/1.1 %d X\r\n%sContent-Length: 2\r\n\r\nok" % (status, location)], [OK]]
+    if status == 200:
+        assert get("http://a.example/image") == b"ok"
+    else:
+        with pytest.raises(OutboundError, match=f"status {status}"):
+            get("http://a.example/image")
+    assert len(network.connected) == 1
+
+
+def test_three_redirects_are_followed(network: Network) -> None:
+    network.answers = [*[redirect("/again") for _ in range(3)], [OK]]
+    assert get("http://a.example/image") == b"hello"
+    network.answers = [*[redirect("/again") for _ in range(4)], [OK]]
+    with pytest.raises(OutboundError, match="more than 3 redirects"):
+        get("http://a.example/image")
+
+
+def test_headers_and_body_of_a_callback_are_sent(network: Network) -> None:
+    network.answers = [[OK]]
+    post("http://a.example/hook")
+    [stream] = network.streams
+    assert stream.written.startswith(b"POST /hook HTTP/1.1\r\n")
+    assert b"\r\nHost: a.example\r\n" in stream.written
+    assert stream.written.endswith(b"\r\n\r\n{}")
+
+
+def test_backend_waits(network: Network) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    network.sleep = sleep  # type: ignore[method-assign]
+    asyncio.run(Outbound(allow_loopback=False)._backend.sleep(0.5))
+    assert waited == [0.5]

@@ -2,8 +2,10 @@
 
 import asyncio
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.parser import text_string_to_metric_families
 
 from qwenmock.mockserver.metrics import BUCKETS, FLUSH_SECONDS, Bill, Metrics
@@ -107,3 +109,11 @@ def test_gauges() -> None:
     }
     assert found["qwenmock_tasks_under_way",] == 7
     assert read(Metrics())["qwenmock_callbacks", "lost"] == 0
+
+
+def test_with_several_workers_their_counters_are_added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    file = MmapedDict(str(tmp_path / "counter_1.db"))
+    file.write_value(mmap_key("qwenmock_images", "qwenmock_images_total", ["provider"], ["nebula"], "Images"), 5.0, 0.0)
+    file.close()
+    assert read(Metrics())["qwenmock_images_total", "nebula"] == 5

@@ -54,7 +54,17 @@ def test_units_are_exact(units: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("1E+3", "1000"), ("100", "100"), ("0.180", "0.18"), ("0", "0"), ("0E-9", "0"), ("2.0", "2")]
+    ("value", "text"),
+    [
+        ("1E+3", "1000"),
+        ("1E+1", "10"),
+        ("100", "100"),
+        ("7", "7"),
+        ("0.180", "0.18"),
+        ("0", "0"),
+        ("0E-9", "0"),
+        ("2.0", "2"),
+    ],
 )
 def test_plain_amount_has_no_exponent_and_no_trailing_zeros(value: str, text: str) -> None:
     assert str(plain(Decimal(value))) == text

@@ -114,6 +114,12 @@ def test_what_is_not_http_is_passed_on(kind: str) -> None:
     assert passed == [kind, kind]
 
 
+def test_guard_is_a_middleware_of_the_control_api() -> None:
+    settings = Settings(admin_token=TOKEN)
+    middleware = Guard.middleware(settings)
+    assert answer(middleware.cls(passes, *middleware.args, **middleware.kwargs), "GET", "/__mock__/ledger")[0] == 401
+
+
 def guarded(method: str, path: str, *headers: tuple[str, str], **options: Any) -> int:
     return answer(Guard(passes, Settings(**options)), method, path, *headers)[0]
 

@@ -1,5 +1,7 @@
 """Which addresses and host names are public."""
 
+import ipaddress
+
 import pytest
 
 from qwenmock.mockserver.net.public_addresses import (
@@ -84,3 +86,12 @@ def test_loopback_hosts(host: str, is_loopback: bool) -> None:
 def test_loopback_addresses() -> None:
     assert is_loopback_address("127.0.0.1")
     assert not is_loopback_address("128.0.0.1")
+
+
+def test_teredo_address_leads_to_its_client_and_not_to_its_server() -> None:
+    def teredo(server: str, client: str) -> str:
+        inverted = int(ipaddress.IPv4Address(client)) ^ 0xFFFFFFFF
+        return str(ipaddress.IPv6Address(0x20010000 << 96 | int(ipaddress.IPv4Address(server)) << 64 | inverted))
+
+    assert is_public_address(teredo("10.0.0.1", "8.8.8.8"))
+    assert not is_public_address(teredo("8.8.8.8", "10.0.0.1"))

@@ -28,7 +28,9 @@ def test_key() -> None:
     assert key_of(SECRET) == b"a secret for tests"
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!", "whsec_YQ", SECRET.removeprefix("whsec_"), "whsec YQ=="])
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "whsec_!", "whsec_YQ", SECRET.removeprefix("whsec_"), "whsec YQ==", "whsec_YW\nFh"]
+)
 def test_what_is_no_secret(secret: str) -> None:
     with pytest.raises(ValueError, match="expected whsec_ followed by base64"):
         key_of(secret)
@@ -58,6 +60,7 @@ def test_what_is_no_stamp_is_refused(stamp: str) -> None:
 
 
 def test_stamp_of_most_digits() -> None:
+    assert MAX_DIGITS == 20
     longest = str(NOW).zfill(MAX_DIGITS)
     assert judged(signed(webhook_timestamp=longest)) == FORGED
     assert NOT_NEAR in str(judged(signed(webhook_timestamp="0" + longest)))

@@ -1,6 +1,7 @@
 """The budget of a run, and who pays from it."""
 
 import sqlite3
+import threading
 from decimal import Decimal
 from pathlib import Path
 
@@ -91,6 +92,14 @@ def test_budgets_of_one_file_are_shared_by_name(tmp_path: Path) -> None:
     other.reserve(Decimal("0.6"))
     second.settle(Decimal("0.6"), Decimal("0.1"))
     assert (first.left, other.left) == (Decimal("0.9"), Decimal("0.4"))
+
+
+def test_threads_may_share_a_budget() -> None:
+    money = budget()
+    thread = threading.Thread(target=money.reserve, args=(CENT,))
+    thread.start()
+    thread.join()
+    assert money.worst == CENT
 
 
 def test_two_processes_do_not_reserve_at_the_same_time(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a request may cost, what it must have cost, and the billing record of it."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -113,6 +114,23 @@ def test_each_mistake_in_a_billing_record_is_named(changes: dict[str, Any]) -> N
     [mistake] = log_of(2, **changes)
     [value] = changes.values()
     assert f" is {value!r}, expected " in mistake
+
+
+@pytest.mark.parametrize(
+    ("price", "shown", "total"),
+    [("0.2", "0.20", "0.40"), ("0.185", "0.185", "0.37"), ("0.0000001", "0.0000001", "0.00")],
+)
+def test_price_is_expected_in_full(price: str, shown: str, total: str) -> None:
+    provider = replace(NEBULA, models={MODEL: replace(NEBULA.models[MODEL], amount=Decimal(price))})
+    text = f"Image generation: 2 images × ¥{shown} = ¥{total}"
+    assert provider.billing_log is not None
+    name = provider.billing_log.document.roles["billing_text"][0][-1]
+    assert not any(name in mistake for mistake in log_mistakes(provider, MODEL, 2, {name: text}, with_dollars=True))
+
+
+def test_price_that_is_unknown_is_expected_as_0() -> None:
+    provider = replace(NEBULA, models={MODEL: replace(NEBULA.models[MODEL], amount=None)})
+    assert "quota is None, expected 0" in log_mistakes(provider, MODEL, 1, {}, with_dollars=True)
 
 
 def test_dollars_are_left_out_where_the_documents_do_not_show_them() -> None:

@@ -47,6 +47,7 @@ def test_number_that_is_not_finite_is_no_integer(number: float) -> None:
 
 def test_members() -> None:
     assert values.read_member({"a": None}, "a") is None
+    assert values.read_member({"a": 1}, "a") == 1
     with pytest.raises(UnreadableAnswer, match=r"^no member b$"):
         values.read_member({"a": 1}, "b")
     with pytest.raises(UnreadableAnswer, match=r"^what should have the member b: expected an object, got 1$"):

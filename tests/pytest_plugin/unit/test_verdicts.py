@@ -143,6 +143,15 @@ def test_status_of_a_tally() -> None:
     assert tally(("accept", False, False, "d")).status == "observed"
 
 
+def test_failure_is_asserted_unless_something_else_is_said(examiner: Examiner) -> None:
+    found = Tally()
+    found.count("accept", held=False)
+    assert (found.status, found.asserted, Tally().asserted) == ("fail", True, True)
+    log = log_of(examiner, live=True)
+    log.tally(DOCUMENTED, "accept", held=False)
+    assert log.tallies[DOCUMENTED.id].status == "fail"
+
+
 def test_tally_counts_each_side_and_keeps_the_first_failure() -> None:
     found = tally(
         ("accept", True, True, "x"), ("accept", False, False, "first" * 200), ("reject", False, True, "second")
