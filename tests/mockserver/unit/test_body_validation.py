@@ -1,0 +1,260 @@
+"""Every rule of every variant, on both sides of its limit: what the validator refuses, and what it says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from qwenmock.mockserver.calls import keywords
+from qwenmock.mockserver.calls.keywords import format_value, is_local, is_uri, parse_size
+from qwenmock.mockserver.calls.validation import BodyValidator, field_name
+from qwenmock.pytest_plugin.examiner.bodies import example
+from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
+from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
+from qwenmock.schemas.catalog import load
+from qwenmock.schemas.models import Variant
+
+CATALOG = load()
+VARIANTS = {f"{provider.slug}/{name}": (provider, variant) for provider in CATALOG for name, variant in provider.variants.items()}  # fmt: skip # noqa: E501
+IN_THE_BYTES = {"mediaTypes", "minWidth", "maxWidth", "minHeight", "maxHeight", "maxBytes", "encoding", "integrity"}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_each_rule_is_kept_and_broken(name: str) -> None:
+    provider, variant = VARIANTS[name]
+    validator = BodyValidator(variant.request)
+    for rule in variant.request.rules:
+        if rule.keyword in IN_THE_BYTES:
+            continue
+        sides = set()
+        for edit in edits_of(provider, variant, rule):
+            body = edit.change(example(variant, next(iter(variant.models))))
+            broken = {each for each in broken_rules(variant.request, body) if each.keyword not in IN_THE_BYTES}
+            found = validator.violation(body)
+            assert (found is None) == (not broken), (rule.id, edit.note)
+            assert found is None or (found.rule in broken and found.detail), (rule.id, edit.note)
+            assert validator.explain(body) == found
+            if found is not None:
+                assert not validator.is_definitely_valid(body)
+            sides.add(found is None)
+        assert sides <= {True, False}
+
+
+def nebula(edit: Any, name: str = "contents") -> tuple[Variant, Any]:
+    variant = CATALOG["nebula"].variants[name]
+    body: Any = example(variant)
+    edit(body)
+    return variant, body
+
+
+@pytest.mark.parametrize(
+    ("edit", "rule", "detail"),
+    [
+        (lambda b: b.pop("model"), "model/required", "model is required"),
+        (lambda b: b["parameters"].update(n=7), "parameters/n/maximum", "parameters.n must be at most 6, got 7"),
+        (lambda b: b["parameters"].update(n=0), "parameters/n/minimum", "parameters.n must be at least 1, got 0"),
+        (
+            lambda b: b["parameters"].update(n="2"),
+            "parameters/n/type",
+            'parameters.n must be an integer, got the string "2"',
+        ),
+        (lambda b: b["parameters"].update(n=True), "parameters/n/type", "parameters.n must be an integer, got true"),
+        (
+            lambda b: b["contents"][0]["parts"].insert(0, {"image": 5}),
+            "contents/*/parts/*/image/type",
+            "contents[0].parts[0].image must be a string, got 5",
+        ),
+        (lambda b: b.update(contents=[]), "contents/minItems", "contents must have at least 1 items, got 0"),
+        (lambda b: b.update(contents={}), "contents/type", "contents must be an array, got an object"),
+    ],
+)
+def test_message_names_the_field_and_what_it_accepts(edit: Any, rule: str, detail: str) -> None:
+    variant, body = nebula(edit)
+    found = BodyValidator(variant.request).violation(body)
+    assert found is not None
+    assert (found.rule.id, found.detail) == (f"nebula/contents/{rule}", detail)
+
+
+def test_body_that_is_no_object() -> None:
+    variant, _ = nebula(lambda _body: None)
+    found = BodyValidator(variant.request).violation([1])
+    assert found is not None
+    assert found.detail == "the body must be an object, got an array of 1"
+
+
+def test_long_detail_is_cut() -> None:
+    variant, body = nebula(lambda b: b.update(model="x"))
+    found = BodyValidator(variant.request).violation(body)
+    assert found is not None
+    assert len(found.detail) <= 1000
+
+
+def test_unknown_fields() -> None:
+    def edit(body: Any) -> None:
+        body["colour"] = 1
+        body["parameters"]["foo"] = 1
+        body["contents"][0]["parts"][0]["x" * 200] = 1
+
+    variant, body = nebula(edit)
+    validator = BodyValidator(variant.request)
+    assert sorted(validator.unknown_fields(body)) == [
+        "colour",
+        ("contents[0].parts[0]." + "x" * 200)[:100],
+        "parameters.foo",
+    ]
+    assert not validator.is_definitely_valid(body)
+    assert validator.accepts(body)
+    assert validator.unknown_fields(example(variant)) == []
+    assert validator.unknown_fields([]) == []
+    assert validator.is_definitely_valid(example(variant))
+
+
+def test_local_callbacks() -> None:
+    variant = CATALOG["evolink"].variants["edit"]
+    strict, lax = BodyValidator(variant.request), BodyValidator(variant.request, allow_local_callbacks=True)
+    for url, is_allowed in (
+        ("http://127.0.0.1:9/x", True),
+        ("http://localhost/x", True),
+        ("https://localhost/x", True),
+        ("http://10.0.0.1/x", False),
+        ("ftp://127.0.0.1/x", False),
+        ("127.0.0.1", False),
+    ):
+        body = {**example(variant), "callback_url": url}
+        assert not strict.accepts(body)
+        assert strict.explain(body) is not None
+        assert lax.accepts(body) == is_allowed, url
+        assert lax.is_definitely_valid(body) == is_allowed, url
+        assert (lax.explain(body) is None) == is_allowed, url
+    wrong = {**example(variant), "callback_url": "http://127.0.0.1/", "model": 1}
+    assert not lax.accepts(wrong)
+    assert lax.explain(wrong) is not None
+
+
+@pytest.mark.parametrize(
+    ("steps", "name"),
+    [
+        ([], "the body"),
+        (["a"], "a"),
+        (["a", 0, "b", 12, "c"], "a[0].b[12].c"),
+        ([3], "[3]"),
+    ],
+)
+def test_field_name(steps: list[str | int], name: str) -> None:
+    assert field_name(steps) == name
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (False, "false"),
+        (1, "1"),
+        (0.5, "0.5"),
+        ("a", 'the string "a"'),
+        ("a" * 40, f'the string "{"a" * 40}"'),
+        ("a" * 41, f'the string "{"a" * 40}…"'),
+        ({}, "an object"),
+        ([1, 2], "an array of 2"),
+        (int("9" * 50), "9" * 40),
+    ],
+)
+def test_format_value(value: Any, text: str) -> None:
+    assert format_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1024*768", (1024, 768)),
+        ("1*999999", (1, 999999)),
+        ("0*1", None),
+        ("1*0", None),
+        ("1000000*1", None),
+        ("1*1\n", None),
+        ("１*1", None),
+        ("1x1", None),
+    ],
+)
+def test_parse_size(text: str, size: tuple[int, int] | None) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "is_right"),
+    [
+        ("https://a.example/x?y", True),
+        ("https://a", True),
+        ("https://", False),
+        ("//a", False),
+        ("a", False),
+        ("https://a b", False),
+        ("https://a/\n", False),
+        ("http://[::1", False),
+    ],
+)
+def test_is_uri(text: str, is_right: bool) -> None:
+    assert is_uri(text) is is_right
+
+
+@pytest.mark.parametrize(
+    ("value", "is_right"),
+    [
+        ("http://127.0.0.1/", True),
+        ("https://[::1]:9/", True),
+        ("http://localhost", True),
+        ("http://a.example/", False),
+        ("ftp://127.0.0.1/", False),
+        ("http:///", False),
+        (1, False),
+        (None, False),
+    ],
+)
+def test_is_local(value: Any, is_right: bool) -> None:
+    assert is_local(value) is is_right
+
+
+def names(found: Iterator[tuple[str, str]]) -> dict[str, str]:
+    return dict(found)
+
+
+def test_sizes() -> None:
+    spec = {"minSide": 512, "maxSide": 2048}
+    assert names(keywords.size(spec, "512*2048")) == names(keywords.size(spec, 5)) == {}
+    assert names(keywords.size(spec, "511*600")) == {"minSide": "must have sides of at least 512 pixels, got 511*600"}
+    assert names(keywords.size(spec, "600*2049")) == {"maxSide": "must have sides of at most 2048 pixels, got 600*2049"}
+    assert names(keywords.size(spec, "big")) == {
+        "syntax": 'must be width*height in pixels, as in 1024*1024, got the string "big"'
+    }
+
+
+def test_parts() -> None:
+    spec = {"image": {"minItems": 1, "maxItems": 2}, "text": {"position": "last"}}
+    image, text = {"image": 1}, {"text": 1}
+    assert names(keywords.parts(spec, [image, image, text])) == names(keywords.parts(spec, "x")) == {}
+    assert names(keywords.parts(spec, ["x", image])) == {}
+    assert names(keywords.parts(spec, [])) == {"image.minItems": "must hold at least 1 image, got 0"}
+    assert names(keywords.parts(spec, [image] * 3)) == {"image.maxItems": "must hold at most 2 image, got 3"}
+    assert names(keywords.parts(spec, [text, image])) == {"text.position": "must end with its text"}
+
+
+def test_images() -> None:
+    spec = {"schemes": ["data", "https"], "urlPattern": r"\.png$"}
+    for right in ("data:x", "DATA:x", "https://a.example/x.png", 5):
+        assert names(keywords.image(spec, right)) == {}
+    for wrong in ("http://a.example/x.png", "https://", "x"):
+        assert list(names(keywords.image(spec, wrong))) == ["schemes"]
+    assert "data: or https:" in names(keywords.image(spec, "x"))["schemes"]
+    assert list(names(keywords.image(spec, "https://a.example/x.jpg"))) == ["urlPattern"]
+    assert names(keywords.image({"schemes": ["https"]}, "https://a.example/x.jpg")) == {}
+
+
+def test_callbacks() -> None:
+    spec = {"schemes": ["https"], "publicHost": True}
+    for right in ("https://a.example/", "HTTPS://a.example/", 5):
+        assert names(keywords.callback(spec, right)) == {}
+    for wrong in ("http://a.example/", "https:///", "x"):
+        assert list(names(keywords.callback(spec, wrong))) == ["schemes"]
+    assert list(names(keywords.callback(spec, "https://10.0.0.1/"))) == ["publicHost"]
+    assert names(keywords.callback(spec | {"publicHost": False}, "https://10.0.0.1/")) == {}

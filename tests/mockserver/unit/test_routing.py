@@ -1,0 +1,59 @@
+"""Which provider and endpoint a path belongs to."""
+
+import pytest
+
+from qwenmock.mockserver.http.routing import Routes
+from qwenmock.schemas.catalog import load
+
+CATALOG = load()
+ROUTES, AT_ROOT = Routes(CATALOG, None), Routes(CATALOG, "nebula")
+CREATE = "/v1/images/generations"
+
+
+def found(path: str, host: bytes = b"127.0.0.1:4010", routes: Routes = ROUTES) -> tuple[str, list[str], str] | None:
+    """Return slug, methods and task id."""
+    routed = routes.find(path, host)
+    return routed and (routed.provider.slug, sorted(routed.endpoints), routed.task_id)
+
+
+@pytest.mark.parametrize("provider", list(CATALOG), ids=lambda provider: provider.slug)
+def test_every_endpoint_is_found_by_slug_host_and_root(provider: object) -> None:
+    slug = provider.slug  # type: ignore[attr-defined]
+    for endpoint in CATALOG[slug].endpoints.values():
+        path = endpoint.path.replace("{task_id}", "task-1.a")
+        task_id = "task-1.a" if "{task_id}" in endpoint.path else ""
+        host = CATALOG[slug].host.upper().encode() + b":443"
+        for routed in (
+            ROUTES.find(f"/{slug}{path}", b""),
+            ROUTES.find(f"/{slug}{path}/", b""),
+            ROUTES.find(path, host),
+            Routes(CATALOG, slug).find(path, b"localhost"),
+        ):
+            assert routed is not None
+            assert (routed.provider.slug, routed.task_id) == (slug, task_id)
+            assert routed.endpoints[endpoint.method] is endpoint
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1", CREATE, "/unknown" + CREATE, "nebula" + CREATE, "/nebula2"])
+def test_path_of_no_provider(path: str) -> None:
+    assert found(path) is None
+
+
+@pytest.mark.parametrize("path", ["/nebula", "/nebula/", "/nebula/v1", "/nebula" + CREATE + "/x", "/nebula/x" + CREATE])
+def test_path_that_the_provider_does_not_have(path: str) -> None:
+    assert found(path) == ("nebula", [], "")
+
+
+def test_slug_goes_before_root_and_host_before_slug() -> None:
+    assert found("/evolink/v1/images/generations", routes=AT_ROOT) == ("evolink", ["POST"], "")
+    assert found(CREATE, routes=AT_ROOT) == ("nebula", ["POST"], "")
+    assert found("x", routes=AT_ROOT) == ("nebula", [], "")
+    host = CATALOG["evolink"].host.encode()
+    assert found("/nebula" + CREATE, host) == ("evolink", [], "")
+
+
+def test_task_id_is_one_part_of_a_path() -> None:
+    assert found("/evolink/v1/tasks/a") == ("evolink", ["GET"], "a")
+    assert found("/evolink/v1/tasks/a/b") == ("evolink", [], "")
+    assert found("/evolink/v1/tasks") == ("evolink", [], "")
+    assert found("/evolink/v1xtasks/a") == ("evolink", [], "")
