@@ -1,5 +1,6 @@
 """The recording format: what is scrubbed, written and read."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from qwenmock import fixtures
 from qwenmock.schemas.errors import RecordingError
-from qwenmock.schemas.recordings import Recording, fingerprint, load_recordings, save, scrub
+from qwenmock.schemas.recordings import Recording, fingerprint, load_recordings, save, scrub, scrub_text
 
 PATH = "/v1/images/generations"
 SECRET = "sk-mock.a-secret-9f8e7d6c5b4a"
@@ -73,4 +74,110 @@ def test_folder_or_file_that_is_not_valid_is_named(tmp_path: Path) -> None:
         load_recordings(tmp_path / "none")
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(RecordingError, match=r"broken\.json.*'version' is a required property"):
+        load_recordings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "scrubbed"),
+    [
+        ("a Bearer abcdef z", "a Bearer removed z"),
+        ("Bearer abcde", "Bearer abcde"),
+        ("sk-12345678", "removed"),
+        ("sk-1234567", "sk-1234567"),
+        ("?Signature=abc&x=1", "?Signature=removed&x=1"),
+        ("?key=abc def", "?key=removed def"),
+        ("a.b+c@where.example", "person@example.com"),
+        ("a@b", "a@b"),
+        ("13912345678", "13800000000"),
+        ("+86 13912345678", "13800000000"),
+        ("12912345678", "12912345678"),
+        ("139123456789", "139123456789"),
+        ("1.13912345678", "1.13912345678"),
+    ],
+)
+def test_text_is_scrubbed_and_the_rest_stays(text: str, scrubbed: str) -> None:
+    assert scrub_text(text) == scrubbed
+
+
+def test_image_is_replaced_by_its_digest() -> None:
+    digest = hashlib.sha256(b"AAAA").hexdigest()[:32]
+    assert scrub_text("x data:image/png;base64,AAAA y") == f"x data:image/png;sha256={digest} y"
+    assert scrub_text("data:image/png;base64,AAAB") != scrub_text("data:image/png;base64,AAAA")
+
+
+def test_longer_secrets_are_removed_first() -> None:
+    assert scrub_text("a secret-longer b secret", ["secret", "secret-longer"]) == "a removed b removed"
+
+
+def test_every_kind_of_value_is_scrubbed() -> None:
+    value = {"secret": ["secret", 1, None, True, 2.5, {"a": "secret"}]}
+    assert scrub(value, ["secret"]) == {"removed": ["removed", 1, None, True, 2.5, {"a": "removed"}]}
+
+
+def test_every_member_of_a_file_is_scrubbed(tmp_path: Path) -> None:
+    recording = Recording(
+        "nebula", "GET", f"/v1/{SECRET}", {SECRET: SECRET}, 200, [SECRET], {"X-Request-Id": SECRET}, 0.5, (SECRET,), 2.0
+    )
+    path = save(tmp_path / "new" / "folder", recording, (SECRET, ""))
+    assert SECRET[3:11] not in path.read_text("utf-8")
+    [found] = load_recordings(path.parent)
+    assert (found.path, found.request, found.answer) == ("/v1/removed", {"removed": "removed"}, ["removed"])
+    assert (found.headers, found.violations) == ({"X-Request-Id": "removed"}, ("removed",))
+
+
+@pytest.mark.parametrize(
+    ("part", "is_leak"), [(SECRET[3:11], True), (SECRET[-8:], True), (SECRET[3:10], False), ("sk-mock.", False)]
+)
+def test_eight_characters_of_a_secret_are_a_leak(tmp_path: Path, part: str, is_leak: bool) -> None:
+    recording = Recording("nebula", "POST", PATH, {"a": f"<{part}>"}, 200, {})
+    if is_leak:
+        with pytest.raises(RecordingError, match="was not written"):
+            save(tmp_path, recording, (SECRET,))
+    else:
+        save(tmp_path, recording, (SECRET,))
+
+
+def test_short_secret_is_a_leak_as_a_whole(tmp_path: Path) -> None:
+    recording = Recording("abcd", "POST", PATH, {}, 200, {})
+    with pytest.raises(RecordingError, match="was not written"):
+        save(tmp_path, recording, ("abcd",))
+    save(tmp_path, recording, ("abce",))
+
+
+def test_name_of_a_file(tmp_path: Path) -> None:
+    one = Recording("nebula", "POST", PATH, {"a": 1}, 200, {"b": 1})
+    path = save(tmp_path, one)
+    request, answer = path.stem.removeprefix("nebula-200-").split("-")
+    assert (len(request), len(answer)) == (12, 6)
+    assert request == fingerprint("nebula", PATH, {"a": 1})[:12]
+    assert save(tmp_path, replace(one, answer={"b": 2})) != path
+    assert save(tmp_path, replace(one, at=5.0)) == path
+    assert '"answer": {\n    "b": 1' in path.read_text("utf-8")
+
+
+def test_text_outside_ascii_stays_readable(tmp_path: Path) -> None:
+    path = save(tmp_path, Recording("nebula", "POST", PATH, "猫", 200, {}))
+    assert "猫" in path.read_text("utf-8")
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RecordingError, match=r"Not a directory|File exists"):
+        save(tmp_path / "file" / "folder", Recording("nebula", "POST", PATH, {}, 200, {}))
+
+
+def test_recordings_come_oldest_first_and_of_one_provider(tmp_path: Path) -> None:
+    for slug, at in (("nebula", 3.0), ("aigc", 2.0), ("nebula", 1.0)):
+        save(tmp_path, Recording(slug, "POST", PATH, {"at": at}, 200, {}, at=at))
+    assert [recording.at for recording in load_recordings(tmp_path)] == [1, 2, 3]
+    assert [recording.at for recording in load_recordings(tmp_path, "nebula")] == [1, 3]
+    assert load_recordings(tmp_path, "evolink") == []
+
+
+def test_file_without_optional_members(tmp_path: Path) -> None:
+    content = {"version": 1, "provider": "a", "method": "GET", "path": "/", "request": None, "status": 200, "answer": 1}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert load_recordings(tmp_path) == [Recording("a", "GET", "/", None, 200, 1)]
+    (tmp_path / "a.json").write_text("no json")
+    with pytest.raises(RecordingError, match=r"a\.json: Expecting value"):
         load_recordings(tmp_path)
