@@ -344,6 +344,22 @@ PROBLEMS = {
         ("nebula", "billing-log.schema.json", "{unit_price}", "{price}"),
         "/properties/content/x-template: expected a string that matches ",
     ),
+    "price of an unknown model": (
+        ("nebula", "provider.toml", "[price_sources]", '[price_sources]\ndall-e = "published: x"'),
+        '/price_sources/dall-e: unknown model; expected "qwen-image-',
+    ),
+    "task id twice": (
+        ("evolink", "provider.toml", "/v1/tasks/{task_id}", "/v1/tasks/{task_id}/{task_id}"),
+        '/endpoints/task/path: expected "{task_id}" once for the kinds "task" and "cancel", else not, got ',
+    ),
+    "task id where there is no task": (
+        ("nebula", "provider.toml", 'path = "/v1/images/generations"', 'path = "/v1/images/{task_id}"'),
+        '/endpoints/create/path: expected "{task_id}" once for the kinds "task" and "cancel", else not, got ',
+    ),
+    "two rules of one id": (
+        ("nebula", "provider.toml", "[variants.simplified]", "[variants.error]"),
+        '/endpoints/create/variants/0: unknown variant "simplified"; expected "contents", "error", "full"',
+    ),
     "unknown kind of error": (
         ("nebula", "contents.schema.json", '"error": "image_quantity"', '"error": "bad_luck"'),
         '/properties/parameters/properties/n: unknown kind of error "bad_luck"; expected "bad_image", "forbidden", ',
@@ -357,6 +373,33 @@ def test_problem_names_provider_file_pointer_and_what_is_accepted(tmp_path: Path
     edit, expected = PROBLEMS[name]
     found = problem(tmp_path, *edit)
     assert found.startswith(expected), found
+
+
+def test_two_rules_of_one_id_are_refused(copy: Path) -> None:
+    file = copy / "nebula/provider.toml"
+    text = file.read_text("utf-8")
+    text = text.replace("[variants.simplified]", "[variants.error]").replace('["simplified", ', '["error", ')
+    file.write_text(text, "utf-8")
+    assert "/variants: two rules have the id nebula/error/" in failure(copy)
+
+
+def test_reference_to_itself_is_refused(copy: Path) -> None:
+    def edit(content: Any) -> None:
+        content["$defs"] = {"loop": {"$ref": "#/$defs/loop"}}
+        content["properties"]["model"]["$ref"] = "#/$defs/loop"
+
+    change(copy / "nebula/contents.schema.json", edit)
+    assert "#/$defs/loop refers to itself; references must end" in failure(copy)
+
+
+def test_schema_file_that_is_missing_is_named(copy: Path) -> None:
+    (copy / "nebula/billing-log.schema.json").unlink()
+    assert "billing-log.schema.json: file not found; this folder has " in failure(copy)
+
+
+def test_schema_that_is_not_utf8_is_refused(copy: Path) -> None:
+    (copy / "nebula/contents.schema.json").write_bytes(b"\xff")
+    assert "expected a JSON file in UTF-8: " in failure(copy)
 
 
 def test_two_models_members_are_refused(copy: Path) -> None:

@@ -72,6 +72,8 @@ def test_more_than_was_reserved_may_have_been_spent() -> None:
     money = budget()
     money.settle(Decimal(0), Decimal(2))
     assert state(money) == (-1, 2, 0)
+    money.settle(Decimal(0), CENT)
+    assert money.spent == 2 + CENT
     with pytest.raises(OverBudget):
         money.reserve(CENT)
 
