@@ -145,7 +145,6 @@ def _links(success: Success) -> Iterator[tuple[str, str]]:
     for group in groups[:1]:
         if len(set(group)) != len(group):
             yield "distinct-links", f"{len(group) - len(set(group))} links twice"
-    lifetime = success.provider.link_lifetime
     for url in success.strings("image_url"):
         expires = parse_qs(read_url(url, "image_url").query).get("Expires", [""])[0][:SECONDS_DIGITS]
         lifetime = success.provider.link_lifetime

@@ -158,6 +158,9 @@ def test_more_images_than_asked_for() -> None:
     assert "requested-count" in broken(replace(success, asked=asked, variant=variant))
     asked["parameters"]["n"] = 3
     assert broken(replace(success, asked=asked)) == {}
+    asked["parameters"]["n"] = 1
+    mixed = changed(lambda b: metadata(b)["usage"].update(image_count=1), asked=asked)
+    assert broken(mixed)["requested-count"] == "2 images where 1 were asked for"
 
 
 def test_number_that_was_asked_for() -> None:
@@ -220,6 +223,8 @@ def test_expiry_that_is_not_stated_or_of_any_length() -> None:
         assert broken(with_expiry(text)) == {}
     found = broken(with_expiry("Expires=" + "9" * 5000))
     assert len(found["link-lifetime"]) < 100
+    assert broken(with_expiry(f"Expires={1_086_400:020d}")) == {}
+    assert "link-lifetime" in broken(with_expiry(f"Expires={1_086_400:021d}"))
 
 
 def test_default_size_is_that_of_the_last_input() -> None:
@@ -233,7 +238,7 @@ def test_default_size_is_that_of_the_last_input() -> None:
     parts = asked["contents"][0]["parts"]
     parts.insert(1, {"image": picture_url("image/png", 512, 768)})
     assert default_size(replace(success, asked=asked)) == (832, 1248)
-    parts[1] = {"image": picture_url("image/png", 3000, 1)}
+    parts[1] = {"image": picture_url("image/png", 30_000, 1)}
     width, height = default_size(replace(success, asked=asked)) or (0, 0)
     assert height == success.provider.picture.multiple
     assert width > height
