@@ -10,7 +10,7 @@ serve: .venv/serve.stamp
 # Lint, types and the tests that need no socket and no process, in less than half a minute: for every commit.
 .PHONY: check unit
 UNIT_TESTS := tests/schemas tests/mockserver/unit tests/pytest_plugin/unit tests/mockserver/test_validation.py \
-	tests/test_habits.py contract_tests
+	tests/test_habits.py tests/test_mutants.py contract_tests
 check: .venv/test.stamp
 	@$(MAKE) --no-print-directory --jobs=3 lint types unit
 

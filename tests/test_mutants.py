@@ -1,0 +1,79 @@
+"""The tool behind `make mutants`: the changes that it makes, and its tables."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from mutants.mutations import mutants_of
+
+ROOT = Path(__file__).parent.parent
+TABLES = ROOT / "tests" / "mutants"
+MODULES = tomllib.loads((TABLES / "modules.toml").read_text("utf-8"))
+ACCEPTED = tomllib.loads((TABLES / "accepted.toml").read_text("utf-8"))
+
+
+def names(source: str) -> list[str]:
+    return [mutant.name for mutant in mutants_of(source)]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("x = a < 1", ["`a < 1` -> `a <= 1`", "`a < 1` -> `a < 2`", "`a < 1` -> `a < 0`"]),
+        ("x = a and not b", ["`a and (not b)` -> `a or not b`", "`a and (not b)` -> `a and b`"]),
+        ("x = a + b", ["`a + b` -> `a - b`"]),
+        ("x = min(a)", ["`min(a)` -> `max(a)`"]),
+        ("x = True", ["`x = True` -> `x = False`"]),
+        ("if a: pass", ["`if a` -> `if not a`"]),
+        ("raise a", ["without `raise a`"]),
+        ("a.b = c", ["without `a.b = c`"]),
+        ("f(a)", ["without `f(a)`"]),
+        ("a = b", []),
+        ("x: TypeAlias = a | b", []),
+        ("assert a < 1", []),
+        ('"""Text."""', []),
+        ("x = f'{a[:1]}'", []),
+        ("@f(1)\nclass A: pass", []),
+    ],
+)
+def test_changes(source: str, expected: list[str]) -> None:
+    assert names(source) == [f": {name}" for name in expected]
+
+
+def test_results_of_functions() -> None:
+    assert names("def f():\n    return a") == ["f: `return a` -> `return None`"]
+    assert names("def f() -> bool:\n    return a") == ["f: `return a` -> `return not a`"]
+    assert names("class C:\n    def f(self, a=1):\n        return None") == [
+        "C.f: `self, a=1` -> `self, a=2`",
+        "C.f: `self, a=1` -> `self, a=0`",
+    ]
+
+
+def test_equal_changes_are_numbered() -> None:
+    assert names("f()\nf()") == [": without `f()`", ": without `f()` #2"]
+
+
+def test_each_mutant_has_its_one_change() -> None:
+    source = "def f(a):\n    return a < 3 and a > 0\n"
+    values = []
+    for index in range(len(mutants_of(source))):
+        module: dict[str, object] = {}
+        exec(mutants_of(source)[index].code("f.py"), module)
+        values.append([module["f"](a) for a in (0, 1, 2, 3)])  # type: ignore[operator]
+    assert len(values) == 7
+    assert [False, True, True, False] not in values
+    assert values[0] == [None] * 4
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_tables_name_what_exists(path: str) -> None:
+    assert (ROOT / path).is_file()
+    assert all((ROOT / test).is_file() for test in MODULES[path])
+    found = names((ROOT / path).read_text("utf-8"))
+    assert len(found) == len(set(found))
+    assert ACCEPTED.get(path, {}).keys() <= set(found)
+    assert all(reason.startswith(("equivalent", "accepted: ")) for reason in ACCEPTED.get(path, {}).values())
+
+
+def test_accepted_mutants_are_of_listed_modules() -> None:
+    assert ACCEPTED.keys() <= MODULES.keys()
