@@ -218,8 +218,10 @@ def test_three_redirects_are_followed(network: Network) -> None:
 
 def test_headers_and_body_of_a_callback_are_sent(network: Network) -> None:
     network.answers = [[OK]]
-    post("http://a.example/hook")
+    headers = {"Host": "a.example", "X-Name": "é"}
+    asyncio.run(Outbound(allow_loopback=False).post("http://a.example/hook", headers, b"{}", SECONDS))
     [stream] = network.streams
+    assert b"\r\nX-Name: \xe9\r\n" in stream.written
     assert stream.written.startswith(b"POST /hook HTTP/1.1\r\n")
     assert b"\r\nHost: a.example\r\n" in stream.written
     assert stream.written.endswith(b"\r\n\r\n{}")

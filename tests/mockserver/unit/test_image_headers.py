@@ -177,6 +177,10 @@ def test_tiff_tags_of_other_types_and_numbers_do_not_count() -> None:
         assert problem(tiff("<", [(256, kind, [40]), *tags[1:]])).reason == "the TIFF states no width and height"
 
 
+def test_tiff_with_more_offsets_than_counts_is_read() -> None:
+    assert read_header(tiff("<", [(256, 3, [40]), (257, 3, [30]), (273, 3, [10, 20]), (279, 3, [10])])).width == 40
+
+
 @pytest.mark.parametrize(("count", "is_read"), [(65536, True), (65537, False)])
 def test_tiff_of_many_strips(count: int, is_read: bool) -> None:
     tags = [(256, 3, [40]), (257, 3, [30]), (273, 4, [10] * count), (279, 4, [10] * count)]
@@ -240,6 +244,9 @@ def test_extended_webp(width: int, height: int) -> None:
     header = read_header(data)
     assert (header.media_type, header.width, header.height) == ("image/webp", width, height)
     assert problem(data[:-1]).keyword == "integrity"
+    more = b"EXIF" + struct.pack("<I", 4) + b"\xff" * 4
+    longer = read_header(b"RIFF" + struct.pack("<I", 4 + len(chunk) + len(more)) + b"WEBP" + chunk + more)
+    assert (longer.width, longer.height) == (width, height)
     short = b"RIFF" + struct.pack("<I", 21) + data[8:-1]
     assert problem(short).keyword == "integrity"
 
