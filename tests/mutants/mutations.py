@@ -113,7 +113,7 @@ class _Change:
 
 
 def _text(node: ast.AST) -> str:
-    if isinstance(node, ast.If | ast.IfExp):
+    if isinstance(node, ast.If):
         return f"if {_text(node.test)}"
     text = " ".join(ast.unparse(node).split())
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

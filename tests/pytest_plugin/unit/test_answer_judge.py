@@ -1,7 +1,7 @@
 """What is found wrong with answers and bills: each mistake once, on the double and on a live target."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -48,11 +48,13 @@ class Target:
         self.picture: Reply | None = None
         self.is_up = True
         self.fetched: list[str] = []
+        self.probes: list[dict[str, str]] = []
 
-    def send(self, method: str, url: str, _headers: object, _content: bytes = b"") -> Reply:
+    def send(self, method: str, url: str, headers: Mapping[str, str], _content: bytes = b"") -> Reply:
         if url.startswith("http://ledger.example"):
             return Reply(200, JSON_TYPE, json.dumps({"charges": self.charges}).encode(), 0.0)
         if method == "POST":
+            self.probes.append(dict(headers))
             if self.is_up:
                 return Reply(400, JSON_TYPE, b"{}", 0.0)
             raise TargetError("down")
@@ -161,6 +163,8 @@ def test_pictures_that_do_not_come(live: Examiner, success: Success, target: Tar
     target.is_up = False
     with pytest.raises(NotExaminable, match="no verdict on the images: no picture"):
         success_mistakes(live, success, None)
+    assert len(target.probes) == 2
+    assert not any("Authorization" in headers for headers in target.probes)
 
 
 def test_assumed_invariant_is_only_observed_on_a_live_target(
@@ -197,6 +201,14 @@ def test_right_bill(double: Examiner, success: Success, target: Target) -> None:
     target.charges[0].update(amount=0.36, unit_price=0.18)
     assert billing_mistakes(double, success) == []
     assert billing_mistakes(double, replace(success, request_id=None)) == []
+
+
+def test_bill_is_compared_with_the_first_number_of_images(double: Examiner, success: Success, target: Target) -> None:
+    body: Any = json.loads(json.dumps(success.body))
+    body["data"]["metadata"]["output"]["choices"][0]["message"]["content"].pop()
+    assert billing_mistakes(double, replace(success, body=body)) == []
+    target.charges[0]["amount"] = "0"
+    assert billing_mistakes(double, replace(success, body={}))[0] == "2 images billed, 0 made"
 
 
 def test_success_is_billed_once(double: Examiner, success: Success, target: Target) -> None:
@@ -334,6 +346,15 @@ def test_code_of_a_refusal(target: Target) -> None:
         if not is_live:
             continue
         assert refusal_mistakes(examiner, replace(error, certainty="assumed"), reply) == []
+
+
+def test_request_id_of_a_refusal_comes_once(target: Target) -> None:
+    target.charges = []
+    examiner = examiner_of(target, live=True, slug="dashscope")
+    error = CATALOG["dashscope"].errors["invalid"]
+    reply = Reply(400, JSON_TYPE, json.dumps({"request_id": "the-id", "code": "x", "message": "y"}).encode(), 0.0)
+    assert error_mistakes(examiner, error.document, reply) == []
+    assert error_mistakes(examiner, error.document, reply) == ["the request id the-id again"]
 
 
 def test_refusal_that_is_billed(double: Examiner, target: Target) -> None:

@@ -163,11 +163,13 @@ def test_advice_on_an_image_is_no_rule() -> None:
             for host in (
                 "localhost", "LOCALHOST.", "a.localhost", "a.local", "a.internal", "127.0.0.1", "10.0.0.1", "[::1]",
                 "0x7f.1", "2130706433", "0177.0.0.1", "10.1", "127.1", "192.168.257", "0", "0x0a.0.0.1", "10.0.1",
+                "192.11010305",
             )
         ],
         *[
             (f"https://{host}/", None)
-            for host in ("a.example", "8.8.8.8", "134744072", "0x8.010.8.8", "8.8.2056", "1.2.3.4.5", "[2606:4700::1]",
+            for host in ("a.example", "8.8.8.8", "134744072", "0x8.010.8.8", "8.8.2056", "1.2.3.4.5", "127.0.0.1.5",
+                         "[2606:4700::1]",
                          "08.1.x", "local.example", "0xzz")
         ],
     ],
@@ -219,6 +221,12 @@ def test_places() -> None:
     }
     assert broken(schema, {"a": 1, "b": None}) == set()
     assert broken({"items": {"type": "null"}}, {}) == set()
+
+
+def test_exactly_one_of_three() -> None:
+    schema = {"oneOf": [{"required": [name]} for name in "abc"]}
+    assert broken(schema, {"a": 1}) == set()
+    assert broken(schema, {"a": 1, "b": 1}) == broken(schema, {"a": 1, "b": 1, "c": 1}) == {"oneOf"}
 
 
 def test_rules_of_a_document() -> None:
