@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from qwenmock.mockserver.calls import keywords
+from qwenmock.mockserver.calls.explanation import EXPLAINER
 from qwenmock.mockserver.calls.keywords import format_value, is_local, is_uri, parse_size
 from qwenmock.mockserver.calls.validation import BodyValidator, field_name
 from qwenmock.pytest_plugin.examiner.bodies import example
@@ -73,6 +74,29 @@ def test_message_names_the_field_and_what_it_accepts(edit: Any, rule: str, detai
     found = BodyValidator(variant.request).violation(body)
     assert found is not None
     assert (found.rule.id, found.detail) == (f"nebula/contents/{rule}", detail)
+
+
+@pytest.mark.parametrize(
+    ("schema", "right", "wrong", "message"),
+    [
+        ({"type": ["string", "null"]}, ["a", None], [1], "must be a string or null, got 1"),
+        ({"pattern": "^a+$"}, ["aa", 1], ["b", "a\n"], "must match ^a+$, got the string "),
+        ({"format": "uri"}, ["https://a.example", 1], ["a", "https://"], "must be a uri, got the string "),
+        (
+            {"oneOf": [{"required": [name]} for name in "abc"]},
+            [{"a": 1}, {"b": 1}, 1],
+            [{}, {"a": 1, "b": 1}, {"a": 1, "b": 1, "c": 1}],
+            "must hold exactly one of a, b, c",
+        ),
+    ],
+)
+def test_keywords_that_few_requests_have(schema: Any, right: list[Any], wrong: list[Any], message: str) -> None:
+    engine = EXPLAINER(schema)
+    assert not [error for value in right for error in engine.iter_errors(value)]
+    for value in wrong:
+        [error] = engine.iter_errors(value)
+        assert error.message.startswith(message)
+        assert error.validator == next(iter(schema))
 
 
 def test_body_that_is_no_object() -> None:

@@ -93,6 +93,13 @@ def test_first_fault_that_applies_decides() -> None:
     assert applied(Fault(model="other", status=429), before=Effects(wait=2)) == [Effects(wait=2)]
 
 
+def test_plan_is_empty_at_first_and_effects_are_none() -> None:
+    plan = Plan(Fixed(0.0), State())  # type: ignore[arg-type]
+    assert (plan.faults, plan.version) == ([], 0)
+    assert asyncio.run(plan.apply(JOB, "sk-mock", NO_EFFECTS)) is NO_EFFECTS
+    assert (NO_EFFECTS.fail_images, NO_EFFECTS.wait, NO_EFFECTS.error) == (0, 0, None)
+
+
 def test_fault_is_used_up() -> None:
     faults = (Fault(status=429, times=2), Fault(fail_images=1, times=1))
     assert applied(*faults, times=4) == [
