@@ -2,7 +2,7 @@
 
 A mutant that survives is either a gap in the tests, or it changes nothing that a test could notice, or the test would
 cost more than it is worth: `accepted.toml` has those with a reason each. The run fails if another one survives, if one
-that is listed no longer exists or is noticed, or if fewer than 90 % are noticed.
+that is listed no longer exists or is noticed, or if fewer than 90 % of those that are not equivalent are noticed.
 
 Results are kept in build/mutants until a module or one of its tests changes, so that a run that was stopped goes on.
 """
@@ -131,7 +131,7 @@ def run(module: Module, processes: int, deadline: float) -> None:
 def report(modules: list[Module], *, must_finish: bool) -> bool:
     """Print score and survivors, and return whether all is well."""
     problems: list[str] = []
-    noticed = tried = 0
+    noticed = tried = equivalent = 0
     for module in modules:
         survivors = module.survivors
         done, left = len(module.results), len(module.waiting)
@@ -139,6 +139,7 @@ def report(modules: list[Module], *, must_finish: bool) -> bool:
         rest = f", {left} not yet run" if left else ""
         print(f"{module.path}: {done - len(survivors)} of {done} noticed{rest}")
         for mutant in survivors:
+            equivalent += module.accepted.get(mutant.name, "").startswith("equivalent")
             if mutant.name not in module.accepted:
                 problems.append(f"{module.path}:{mutant.line}: no test notices {mutant.name}")
         if not left:
@@ -146,12 +147,11 @@ def report(modules: list[Module], *, must_finish: bool) -> bool:
             problems += [f"{module.path}: in accepted.toml, but does not survive: {name}" for name in sorted(stale)]
         if left and must_finish:
             problems.append(f"{module.path}: {left} mutants are not run: run again to go on")
-    score = 100 * noticed / tried if tried else 100.0
+    score = 100 * noticed / (tried - equivalent) if tried > equivalent else 100.0
     if score < LEAST_SCORE:
         problems.append(f"the score is below {LEAST_SCORE:g} %")
     print("\n".join(problems))
-    accepted = sum(len(module.accepted) for module in modules)
-    print(f"{noticed} of {tried} mutants noticed: {score:.1f} %; {accepted} survivors are accepted")
+    print(f"{noticed} of {tried} mutants noticed, {equivalent} are equivalent: a score of {score:.1f} %")
     return not problems
 
 
