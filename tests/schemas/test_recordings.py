@@ -126,7 +126,8 @@ def test_every_member_of_a_file_is_scrubbed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "is_leak"), [(SECRET[3:11], True), (SECRET[-8:], True), (SECRET[3:10], False), ("sk-mock.", False)]
+    ("part", "is_leak"),
+    [(SECRET[3:11], True), (SECRET[-8:], True), (SECRET[3:10], False), (SECRET[-7:], False), ("sk-mock.", False)],
 )
 def test_eight_characters_of_a_secret_are_a_leak(tmp_path: Path, part: str, is_leak: bool) -> None:
     recording = Recording("nebula", "POST", PATH, {"a": f"<{part}>"}, 200, {})
@@ -152,6 +153,8 @@ def test_name_of_a_file(tmp_path: Path) -> None:
     assert request == fingerprint("nebula", PATH, {"a": 1})[:12]
     assert save(tmp_path, replace(one, answer={"b": 2})) != path
     assert save(tmp_path, replace(one, at=5.0)) == path
+    ordered, reversed_ = ({"b": 1, "c": 2}, {"c": 2, "b": 1})
+    assert save(tmp_path, replace(one, answer=ordered)) == save(tmp_path, replace(one, answer=reversed_))
     assert '"answer": {\n    "b": 1' in path.read_text("utf-8")
 
 

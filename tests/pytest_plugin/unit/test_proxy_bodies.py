@@ -3,17 +3,26 @@
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from qwenmock.pytest_plugin.examiner.bodies import example
+from qwenmock.pytest_plugin.examiner.bodies import example, smallest
+from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.target import Reply
 from qwenmock.pytest_plugin.recording import proxy_bodies
 from qwenmock.pytest_plugin.recording.proxy_bodies import AnswerCopy, NotKept, plain_object, read_limited
-from qwenmock.pytest_plugin.recording.recorder import Recorder, documents_for, endpoint_at, recording_of, violations
+from qwenmock.pytest_plugin.recording.recorder import (
+    Recorder,
+    documents_for,
+    endpoint_at,
+    print_error,
+    recording_of,
+    violations,
+)
 from qwenmock.schemas.catalog import load
 from qwenmock.schemas.recordings import load_recordings
 
@@ -79,6 +88,14 @@ def test_answer_is_kept_up_to_a_length() -> None:
     for chunks in ((b"01234", b"567890"), (b"01234567890",), (b"01234567890", b"1"), (b"01234567890", b"")):
         with pytest.raises(NotKept, match=f"the answer has {sum(map(len, chunks))} bytes, at most 10 are kept"):
             copied(*chunks)
+
+
+@pytest.mark.usefixtures("small")
+def test_answer_that_is_too_long_is_not_kept_in_memory() -> None:
+    copy = AnswerCopy()
+    copy.add(b"01234")
+    copy.add(b"56789x")
+    assert copy._chunks == []
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", " GZIP "])
@@ -150,11 +167,27 @@ def test_documents_of_a_status() -> None:
     assert documents_for(EVOLINK, EVOLINK.create_endpoint, edit, 200) == [EVOLINK.create_endpoint.created_response]
 
 
-def test_recording_of_an_exchange() -> None:
+def test_answer_is_compared_with_the_document_that_it_comes_nearest_to() -> None:
+    task = EVOLINK.endpoint_for("task")
+    assert task is not None
+    documents = documents_for(EVOLINK, task, None, 200)
+    answer = smallest(documents[0].schema)
+    counts = [len(broken_rules(document, answer)) for document in documents]
+    assert min(counts) < max(counts)
+    assert len(violations(EVOLINK, task, None, 200, answer)) == min(counts)
+
+
+def test_message_goes_to_the_standard_error_output(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error("a message")
+    assert capsys.readouterr() == ("", "a message\n")
+
+
+def test_recording_of_an_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.12345)
     made = recording_of(NEBULA, CREATE, CREATE.path, b"", Reply(400, {"a": "b"}, b"\xff<html>", 1.23456))
     assert (made.provider, made.method, made.path, made.status) == ("nebula", "POST", CREATE.path, 400)
     assert (made.request, made.answer, made.seconds, made.headers) == (None, "\ufffd<html>", 1.235, {"a": "b"})
-    assert made.at == round(made.at, 3) > 1_700_000_000
+    assert made.at == 1_700_000_000.123
     assert made.violations
     assert recording_of(NEBULA, CREATE, CREATE.path, b'{"a": 1}', Reply(400, {}, b"{}", 0.0)).request == {"a": 1}
 
