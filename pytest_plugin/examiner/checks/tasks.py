@@ -85,9 +85,8 @@ def bill_nothing_for_cancellation(examiner: Examiner, variant: Variant) -> None:
 def _cancel(examiner: Examiner, task_id: str) -> Reply:
     endpoint = examiner.provider.endpoint_for("cancel")
     if endpoint is None:
-        address = f"{examiner.control.url}/tasks/{task_id}/cancel"
-    else:
-        address = examiner.target.base_url + endpoint.path.replace("{task_id}", task_id)
+        return examiner.control.send("POST", f"/tasks/{task_id}/cancel")
+    address = examiner.target.base_url + endpoint.path.replace("{task_id}", task_id)
     return examiner.target.send("POST", address, examiner.credentials.headers(), b"{}")
 
 
