@@ -21,6 +21,7 @@ from qwenmock.pytest_plugin.examiner.report.content import (
     report_of,
     shortfall,
 )
+from qwenmock.pytest_plugin.examiner.report.failures import alike, short
 from qwenmock.pytest_plugin.examiner.report.files import write
 from qwenmock.pytest_plugin.examiner.report.run import Run, RunValues, begin
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, CouldNotRun, UnreadableAnswer
@@ -33,6 +34,8 @@ from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.models import Provider
 
 PROVIDER = "contract_provider"
+SHOWN_FAILURES = 10
+"""Failures in the terminal's summary; equal ones are one."""
 
 
 class ContractSession:
@@ -176,7 +179,7 @@ class ContractSession:
 
     def _is_empty(self) -> bool:
         """Return whether a live run has proved nothing."""
-        tried = any(run.passed or run.failures or run.tallies for run in self.runs.values())
+        tried = any(run.passed or run.failed or run.tallies for run in self.runs.values())
         return self._options.live and bool(self.runs) and not tried
 
     def summary(self) -> list[str]:
@@ -185,6 +188,9 @@ class ContractSession:
         for report in self.reports():
             too_few = shortfall(report, self._options.required)
             lines += [line for line in (headline(report), too_few, budget_line(report)) if line]
+            groups = alike(report["failures"])
+            lines += map(short, groups[:SHOWN_FAILURES])
+            lines += [f"… and {len(groups) - SHOWN_FAILURES} more"] if len(groups) > SHOWN_FAILURES else []
         lines += self.error_lines()
         if self._is_empty():
             lines.append("nothing could be examined")

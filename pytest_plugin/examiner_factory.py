@@ -95,6 +95,7 @@ def _live(provider: Provider, options: Options, deadline: float | None, shared: 
             image=options.image,
             profile=options.profile,
             deadline=deadline,
+            bodies=options.bodies,
         ),
     )
 
@@ -111,6 +112,8 @@ def _embedded(provider: Provider, options: Options, deadline: float | None) -> E
         target=EmbeddedTarget(create_app(double, calls_out=False), provider.slug),
         credentials=embedded_credentials(provider.slug),
         budget=Budget(None, provider.currency),
-        settings=SessionSettings(ledger=LEDGER, control=CONTROL, profile=options.profile, deadline=deadline),
+        settings=SessionSettings(
+            ledger=LEDGER, control=CONTROL, profile=options.profile, deadline=deadline, bodies=options.bodies
+        ),
         now=double.clock.now,
     )

@@ -81,6 +81,11 @@ class Options:
         """Whether the target is outside this process."""
         return self.url is not None
 
+    @property
+    def bodies(self) -> Path | None:
+        """The folder beside the first report for what does not fit into it; None without a report."""
+        return self.reports[0].with_name(f"{self.reports[0].stem}-files") if self.reports else None
+
 
 @dataclass(frozen=True, slots=True)
 class Declaration:

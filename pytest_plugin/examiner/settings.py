@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from qwenmock.pytest_plugin.examiner.defaults import PICTURE
 
@@ -39,6 +40,7 @@ class SessionSettings:
         image: URL of an image that a live target can fetch.
         profile: Name of the profile.
         deadline: When to stop, on the monotonic clock; None for no limit.
+        bodies: Folder for the bodies of requests that failed and are long; None for a temporary folder.
 
     """
 
@@ -49,6 +51,7 @@ class SessionSettings:
     image: str = PICTURE
     profile: str = "ci"
     deadline: float | None = None
+    bodies: Path | None = None
 
 
 DEFAULTS = SessionSettings()

@@ -166,6 +166,25 @@ def test_curl_printed_on_the_terminal_reproduces() -> None:
         assert run_curl(next(line for line in done.stdout.splitlines() if line.startswith("curl ")), KEYS) == "422"
 
 
+def test_curl_with_a_picture_names_a_file_and_reproduces(tmp_path: Path) -> None:
+    """A picture of a megabyte is in a file beside the report; the command is as short as the others."""
+    fault = next(fault for fault in NEBULA if fault.name == "answers 201")
+    app, _ = fault.server(load()["nebula"])
+    path = tmp_path / "r.json"
+    common = ("--provider", "nebula", "--contract-profile", "smoke", "--live-budget", "1000")
+    with serving(app) as port:
+        check(f"http://127.0.0.1:{port}/nebula", *common, "--contract-report", str(path))
+        failures = json.loads(path.read_text("utf-8"))["failures"]
+        assert max(len(failure["curl"]) for failure in failures) < 800
+        failure = next(each for each in failures if each["files"])
+        body, picture = map(Path, failure["files"])
+        assert {body.parent, picture.parent} == {tmp_path / "r-files"}
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert failure["curl"] in failure["text"]
+        assert f"@{body}" in failure["curl"]
+        assert run_curl(failure["curl"], KEYS) == "201"
+
+
 def run_curl(command: str, keys: Mapping[str, str]) -> str:
     """Paste a printed command into a shell that has the keys, and return the status."""
     line = ["bash", "-c", command + " -o /dev/null -w '%{http_code}'"]

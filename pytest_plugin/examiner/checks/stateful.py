@@ -1,5 +1,6 @@
 """A state machine that does anything in any order, and what must stay true: creates, queries, faults, time."""
 
+import json
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from qwenmock.pytest_plugin.examiner.checks.generated import hypothesis_settings
 from qwenmock.pytest_plugin.examiner.checks.task_progress import query, tasks_of
 from qwenmock.pytest_plugin.examiner.connection.control import accounts_of
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
+from qwenmock.pytest_plugin.examiner.findings import Finding, Subject
 from qwenmock.pytest_plugin.examiner.json_values import (
     read_first,
     read_integer,
@@ -27,6 +29,7 @@ from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
 from qwenmock.schemas.models import Variant
 from qwenmock.schemas.vocabulary import JSON, subschema
+from qwenmock.schemas.wording import counted
 
 STEPS = 15
 ACCOUNT_START = Decimal(1000000)
@@ -64,9 +67,10 @@ class CreatedLink:
 
 @dataclass(slots=True)
 class Known:
-    """What a machine knows of its target."""
+    """What a machine knows of its target, and the calls that it has made."""
 
     time: float = 0.0
+    steps: list[str] = field(default_factory=list[str])
     tasks: dict[str, CreatedTask] = field(default_factory=dict[str, CreatedTask])
     links: list[CreatedLink] = field(default_factory=list[CreatedLink])
 
@@ -103,8 +107,8 @@ class TargetMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """Start with a target that knows nothing."""
-        self._control("POST", "/reset", {})
         self.known = Known()
+        self._control("POST", "/reset", {})
 
     def teardown(self) -> None:
         """Leave no faults, and no image that the moved clock has outlived."""
@@ -117,6 +121,8 @@ class TargetMachine(RuleBasedStateMachine):
     )
     def create(self, variant: Variant, count: int, directive: str) -> None:
         """Request images, sometimes in a way that must fail."""
+        step = f"create with {variant.name}, {counted(count, 'image')}"
+        self.known.steps.append(f"{step}, prompt [[qwenmock: {directive}]]" if directive else step)
         endpoint = self.examiner.provider.endpoint_of(variant)
         content = orjson.dumps(_body(variant, count, directive))
         reply = self.examiner.sender.call(content, Decimal(0), endpoint=endpoint)
@@ -133,21 +139,24 @@ class TargetMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, 0.3, 0.9, 30.0, 3600.0, 90000.0]))
     def wait(self, seconds: float) -> None:
         """Move the clock."""
+        self.known.steps.append(f"move the clock by {seconds:g} s")
         self._control("POST", "/clock", {"advance_seconds": seconds})
         self.known.time += seconds
 
     @rule(fault=st.sampled_from(FAULTS))
     def arm(self, fault: dict[str, int]) -> None:
         """Set a fault for the next request."""
+        self.known.steps.append(f"set a fault for the next request: {json.dumps(fault)}")
         self._control("PUT", "/faults", [{**fault, "times": 1}])
 
     @rule()
     def look_at_tasks(self) -> None:
         """Query every task: it must progress, and must not change after its end."""
+        self.known.steps.append("query every task")
         for task_id, task in self.known.tasks.items():
             now = self._look(query(self.examiner, task_id), task.variant)
             if task.last is not None:
-                _require_progress(task_id, task.last, now)
+                self._require_progress(task_id, task.last, now)
             task.last = now
 
     def _look(self, reply: Reply, variant: Variant) -> TaskLook:
@@ -161,6 +170,7 @@ class TargetMachine(RuleBasedStateMachine):
     @rule()
     def look_at_links(self) -> None:
         """Open the last links: each must work until its lifetime ends."""
+        self.known.steps.append("open the last links")
         lifetime = self.examiner.provider.link_lifetime
         for link in self.known.links[-3:]:
             age = self.known.time - link.created
@@ -169,7 +179,7 @@ class TargetMachine(RuleBasedStateMachine):
             should_work = age < lifetime
             works = self.examiner.target.send("GET", link.url, {}).status == 200
             if works != should_work:
-                raise ContractViolation(f"a link that {'works' if works else 'does not work'} after {age:.0f} s")
+                raise self._violation(f"a link that {'works' if works else 'does not work'} after {age:.0f} s")
 
     @invariant()
     def money_adds_up(self) -> None:
@@ -183,27 +193,40 @@ class TargetMachine(RuleBasedStateMachine):
             total = account.balance + account.reserved + spent
             if total != ACCOUNT_START:
                 amounts = f"{account.balance} left, {account.reserved} reserved, {spent} charged"
-                raise ContractViolation(f"{amounts}: {total}, expected {ACCOUNT_START}")
+                raise self._violation(f"{amounts}: {total}, expected {ACCOUNT_START}", "bill")
         for charge in charges:
             self._require_exact(charge)
         if len({str(charge.get("request_id")) for charge in charges}) != len(charges):
-            raise ContractViolation("a request that was charged twice")
+            raise self._violation("a request that was charged twice", "bill")
 
     def _require_exact(self, charge: Charge) -> None:
         images, amount = read_integer(charge.get("images"), "images"), read_stated(charge.get("amount"), "amount")
         model = read_string(charge.get("model"), "model")
         if model not in self.examiner.provider.models:
-            raise ContractViolation(f"a charge for the model {model}, which was not requested")
+            raise self._violation(f"a charge for the model {model}, which was not requested", "bill")
         expected = charge_of(self.examiner.provider, model, images)
         if images < 1 or amount_of(amount) != expected:
             got = f"{amount} charged for {images} images"
-            raise ContractViolation(f"{got}, expected {expected}")
+            raise self._violation(f"{got}, expected {expected}", "bill")
 
     def _control(self, method: str, path: str, body: JSON = None) -> Reply:
         reply = self.examiner.control.send(method, path, body)
         if reply.status != 200:
-            raise ContractViolation(f"{method} {path}: {reply.status}")
+            raise self._violation(f"{method} {path}: {reply.status}")
         return reply
+
+    def _require_progress(self, task_id: str, before: TaskLook, now: TaskLook) -> None:
+        changed = before.state in ENDED and before.content != now.content
+        if now.progress < before.progress or changed:
+            was = f"task {task_id} was {before.state} at {before.progress}"
+            raise self._violation(f"{was}, and is {now.state} at {now.progress}", "task")
+
+    def _violation(self, got: str, subject: Subject = "sequence") -> ContractViolation:
+        """Return a violation that lists the calls before it; Hypothesis has left out those that are not needed."""
+        mask = self.examiner.credentials.mask
+        promise = "whatever is called in whatever order, what a task, a link and an account show stays true"
+        steps = tuple(map(mask, self.known.steps))
+        return ContractViolation((Finding(subject, promised=promise, got=(mask(got),), steps=steps),))
 
 
 def _body(variant: Variant, count: int, directive: str) -> JSON:
@@ -215,10 +238,3 @@ def _body(variant: Variant, count: int, directive: str) -> JSON:
     for path in variant.request.roles["prompt"][:1] if directive else ():
         body = put(schema, body, path, f"a cat [[qwenmock: {directive}]]")
     return body
-
-
-def _require_progress(task_id: str, before: TaskLook, now: TaskLook) -> None:
-    changed = before.state in ENDED and before.content != now.content
-    if now.progress < before.progress or changed:
-        was = f"task {task_id} was {before.state} at {before.progress}"
-        raise ContractViolation(f"{was}, and is {now.state} at {now.progress}")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TypedDict
 
+from qwenmock.pytest_plugin.examiner.report.failures import Failure, Violation, merged
 from qwenmock.pytest_plugin.examiner.report.run import BudgetRow, NoBudget, Run
 from qwenmock.pytest_plugin.examiner.results import SIDES, RuleStatus, SideCounts, Tally
 from qwenmock.schemas.models import Certainty, Provider, Rule
@@ -34,13 +35,6 @@ class RuleRow(TypedDict):
     detail: str
 
 
-class Failure(TypedDict):
-    """A check that failed."""
-
-    check: str
-    text: str
-
-
 Summary = TypedDict(
     "Summary",
     {
@@ -66,6 +60,7 @@ class Report(TypedDict):
         started: In Unix seconds.
         statuses: Number of answers by status.
         spent: A decimal string.
+        failures: What was found, the most serious first; equal failures are one.
         errors: Checks that ended with an error of the examiner itself, and prove nothing.
         skipped: Number of skipped checks by reason.
 
@@ -81,7 +76,7 @@ class Report(TypedDict):
     requests: int
     spent: str
     budget: BudgetRow | NoBudget
-    failures: list[Failure]
+    failures: list[Violation]
     errors: list[Failure]
     skipped: dict[str, int]
     summary: Summary
@@ -107,7 +102,7 @@ def report_of(run: Run, provider: Provider) -> Report:
         requests=run.requests,
         spent=str(run.budget.get("spent", "0")),
         budget=run.budget,
-        failures=[Failure(check=name, text=text) for name, text in run.failures],
+        failures=merged(run.found),
         errors=[Failure(check=name, text=text) for name, text, _ in run.errors],
         skipped=run.reasons,
         summary=_summary(run, rows),
@@ -132,8 +127,8 @@ def _summary(run: Run, rows: list[RuleRow]) -> Summary:
         return sum(row["status"] == status for row in rows)
 
     return {
-        "conforms": not run.failures and not run.errors,
-        "violations": len(run.failures),
+        "conforms": not run.failed and not run.errors,
+        "violations": run.failed,
         "errors": len(run.errors),
         "rules": len(rows),
         "examined": len(rows) - number("skipped"),

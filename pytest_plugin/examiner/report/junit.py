@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from qwenmock.pytest_plugin.examiner.report.content import Failure, Report, RuleRow, headline
+from qwenmock.pytest_plugin.examiner.report.content import Report, RuleRow, headline
+from qwenmock.pytest_plugin.examiner.report.failures import Failure
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot have."""

@@ -3,7 +3,8 @@
 import html
 from collections.abc import Sequence
 
-from qwenmock.pytest_plugin.examiner.report.content import SIGNS, Failure, Report, RuleRow, budget_line, headline
+from qwenmock.pytest_plugin.examiner.report.content import SIGNS, Report, RuleRow, budget_line, headline
+from qwenmock.pytest_plugin.examiner.report.failures import Failure
 from qwenmock.pytest_plugin.examiner.results import SIDES
 
 HEAD = ("| rule | source | certainty | accepted | refused | status | came instead |", "|---|---|---|---|---|---|---|")
