@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from qwenmock.pytest_plugin.contract_session import ContractSession, is_contract_test
+from qwenmock.pytest_plugin.contract_session import ContractSession, baseline_lines, is_contract_test
 from qwenmock.pytest_plugin.examiner.report.content import (
     CONFORMS,
     INTERNAL_ERROR,
@@ -151,6 +151,8 @@ def _summary(console: Console, reports: list[Report], options: Options) -> None:
             console.print(f"{each['provider']}: not examined, {count} x: {reason}", markup=False)
         if each["budget"]:
             console.print(budget_line(each), markup=False)
+    for line in (line for each in reports for line in baseline_lines(each)):
+        console.print(line, markup=False)
     for each in reports:
         console.print(headline(each), style="green" if each["summary"]["conforms"] else "red", markup=False)
         too_few = shortfall(each, options.required)

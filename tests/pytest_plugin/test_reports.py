@@ -1,6 +1,8 @@
 """What failures and reports say, of real wrong servers."""
 
 import json
+import re
+import xml.etree.ElementTree as ET
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,12 @@ from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.reproduction import INLINE_MAX, Reproductions
 from qwenmock.pytest_plugin.examiner.findings import SEVERITIES, Finding, Request
-from qwenmock.pytest_plugin.examiner.report.content import Report, report_of
+from qwenmock.pytest_plugin.examiner.report.baseline import BaselineError, read_baselines
+from qwenmock.pytest_plugin.examiner.report.content import Report, report_of, rules_of
 from qwenmock.pytest_plugin.examiner.report.failures import alike, found_by, merged, short
+from qwenmock.pytest_plugin.examiner.report.files import FORMATS, as_json, write
 from qwenmock.pytest_plugin.examiner.report.run import Found, Run, begin
+from qwenmock.pytest_plugin.examiner.results import Tally
 from qwenmock.pytest_plugin.examiner.runner import Check, checks_of, run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.settings import SessionSettings
@@ -206,3 +211,150 @@ def test_files_hold_no_key(tmp_path: Path) -> None:
     content = b'{"prompt": "sk-mock-secret' + b"x" * INLINE_MAX + b'"}'
     again = Reproductions(KEYS, tmp_path).of(Request("POST", "http://127.0.0.1:9/v1", {}, content))
     assert b"sk-mock" not in Path(again.files[0]).read_bytes()
+
+
+def worst_reports(text: str = "x") -> list[Report]:
+    """Return reports in which every rule of every provider is violated in three ways, with long texts."""
+    reports: list[Report] = []
+    for provider in CATALOG:
+        run = Run("http://127.0.0.1:9", provider.slug, "ci", 0.0)
+        for rule in rules_of(provider):
+            run.tallies[rule.id] = Tally()
+            run.tallies[rule.id].count("accept", held=False, detail=text * 500)
+            for way in "abc":
+                finding = Finding(
+                    subject="request",
+                    rule=rule.id,
+                    source=rule.source,
+                    certainty=rule.certainty,
+                    sent=text * 70,
+                    promised=text * 200,
+                    got=(way + text * 300,),
+                    answer=("200", text * 500),
+                    steps=(text * 50,) * 15,
+                    curl=text * 900,
+                )
+                run.count(f"test_{way}[{rule.id}]", Verdict("failed", text, findings=(finding,)))
+        run.count("test_other", Verdict("skipped", text * 300))
+        run.count("test_broken", Verdict("error", text * 3000, "trace"))
+        reports.append(report_of(run, provider))
+    return reports
+
+
+@pytest.mark.parametrize(("suffix", "most"), [(".html", 200_000), (".md", 60_000)])
+@pytest.mark.parametrize("text", ["x", "\u4e2d", "&"])
+def test_report_of_the_worst_server_stays_small_and_counts_what_is_left(suffix: str, most: int, text: str) -> None:
+    reports = worst_reports(text)
+    page = FORMATS[suffix](reports)
+    assert most / 20 < len(page.encode()) <= most
+    assert "… and " in page
+    for report in reports:
+        assert f"{report['summary']['violations']} checks failed" in page
+        assert report["failures"][0]["rule"] in page
+
+
+def test_markup_in_an_answer_stays_text(tmp_path: Path) -> None:
+    evil = "</pre><script>alert(1)</script> `````\n| *a* _b_ [c](http://x) `"
+    run = Run("http://127.0.0.1:9/<b>", "nebula", "ci", 0.0)
+    rule = CATALOG["nebula"].rules[-1]
+    run.tallies[rule.id] = Tally()
+    run.tallies[rule.id].count("accept", held=False, detail=evil)
+    finding = Finding(rule=rule.id, got=(evil,), answer=(evil,), curl=evil, steps=(evil,))
+    run.count("test_x[nebula/contents/*/parts/*]", Verdict("failed", evil, findings=(finding,)))
+    run.count("test_y", Verdict("skipped", evil))
+    reports = [report_of(run, CATALOG["nebula"])]
+    page = FORMATS[".html"](reports)
+    assert "<script" not in page
+    assert "http://127.0.0.1:9/&lt;b&gt;" in page
+    text = FORMATS[".md"](reports)
+    # The fence around a failure is not closed by what it holds, and no cell of a table by a bar.
+    assert text.count("`````") == 2
+    assert "\\| \\*a\\* \\_b\\_ \\[c\\]" in text
+    assert "<script" not in text.partition("`````")[0] + text.rpartition("`````")[2].replace("\\<", "")
+    ET.fromstring(FORMATS[".xml"](reports))
+
+
+def test_page_opens_with_the_verdict_and_what_was_examined() -> None:
+    report = examined(Fault("bills nothing", "nebula", no_charge), "n/maximum", "smallest_request")
+    page = FORMATS[".html"]([report])
+    places = [page.index(part) for part in ("Violated: nebula", "What was examined", "0 charges for one", "All rules")]
+    assert places == sorted(places)
+    for area in ("requests", "answers", "refusals", "bills", "keys and HTTP"):
+        rows = [row for row in report["rules"] if row["area"] == area]
+        assert rows
+        skipped = sum(row["status"] == "skipped" for row in rows)
+        text = page.partition(f"<span>{area}</span>")[2].partition("</span>")[0].rpartition("<span>")[2]
+        assert not skipped or f"{skipped} not examined" in text
+
+
+def test_baseline_says_what_changed(tmp_path: Path) -> None:
+    old_path = tmp_path / "old.json"
+    old_path.write_text(as_json([examined(Fault("bills nothing", "nebula", no_charge), "n/maximum", "smallest")]))
+    baseline = read_baselines(old_path)["nebula"]
+    provider = CATALOG["nebula"]
+    fault = Fault("answers 422", "nebula", status(400, 422))
+    new = report_of(run_of(fault, "n/maximum", "smallest"), provider, baseline)
+    comparison = new["baseline"]
+    assert comparison is not None
+    maximum = {"id": "nebula/contents/parameters/n/maximum", "was": "holds", "now": "VIOLATED"}
+    assert maximum in comparison["violated"]
+    # The bill is right where the same check passed.
+    bills = [change for change in comparison["mended"] if change["id"].startswith("the bill")]
+    assert [change["now"] for change in bills] == ["not found"]
+    back = report_of(
+        run_of(Fault("right", "nebula"), "n/maximum"), provider, read_baselines(written(tmp_path, new))["nebula"]
+    )
+    assert back["baseline"] is not None
+    assert {**maximum, "was": "VIOLATED", "now": "holds"} in back["baseline"]["mended"]
+    assert back["baseline"]["violated"] == []
+    nothing = report_of(run_of(Fault("right", "nebula"), "no such check"), provider, baseline)
+    assert nothing["baseline"] is not None
+    assert nothing["baseline"]["mended"] == []
+    assert {**maximum, "now": "not examined"} in nothing["baseline"]["unexamined"]
+    assert any(change["id"].startswith("the bill") for change in nothing["baseline"]["unexamined"])
+    for suffix, write_format in FORMATS.items():
+        text = write_format([new])
+        assert maximum["id"] in text
+        assert suffix == ".json" or "old.json" in text
+
+
+def written(folder: Path, report: Report) -> Path:
+    path = folder / "new.json"
+    write(path, [report])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (None, "cannot read"),
+        ("# Report", "expected a JSON report"),
+        ("[]", "has no report"),
+        ('{"rules": 1}', "rules: expected an array, got 1"),
+        ('{"rules": [{"id": "a", "status": "fine"}]}', "expected one of pass, fail, observed, skipped, got 'fine'"),
+        (
+            '{"rules": [], "failures": [{"rule": "", "got": 1}], "provider": "a", "started": 1, "profile": "ci"}',
+            "got: expected an array",
+        ),
+    ],
+)
+def test_file_that_is_no_report_is_refused(tmp_path: Path, content: str | None, named: str) -> None:
+    path = tmp_path / "old.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(BaselineError, match=re.escape(named)):
+        read_baselines(path)
+
+
+def test_baseline_of_an_older_version_is_read(tmp_path: Path) -> None:
+    """Its failures have a check and a text only, and its rules no area."""
+    path = tmp_path / "old.json"
+    old = {
+        "provider": "nebula",
+        "profile": "ci",
+        "started": 1.5,
+        "rules": [{"id": "nebula/contents/parameters/n/maximum", "status": "fail"}],
+        "failures": [{"check": "test_x", "text": "got: 1"}],
+    }
+    path.write_text(json.dumps([old]))
+    assert read_baselines(path)["nebula"].statuses == {"nebula/contents/parameters/n/maximum": "fail"}

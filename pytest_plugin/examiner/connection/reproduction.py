@@ -18,6 +18,8 @@ INLINE_MAX = 400
 DATA_URL = re.compile(rb"data:image/([a-z]{1,8})[a-z+.-]{0,20};base64,([A-Za-z0-9+/=]+)")
 PICTURES_MAX = 6
 """Pictures of one body that are written to files."""
+PICTURE_MAX = 1_000_000
+"""Characters of a picture that is: a larger one is in the body only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Reproductions:
         for number, match in enumerate(DATA_URL.finditer(content)):
             if number == PICTURES_MAX:
                 break
+            if len(match[2]) > PICTURE_MAX:
+                continue
             try:
                 picture = base64.b64decode(match[2], validate=True)
             except binascii.Error:

@@ -6,6 +6,7 @@ from typing import Literal, TypedDict
 
 from qwenmock.pytest_plugin.examiner.findings import SEVERITIES, SUBJECTS, Severity, printed, shortened
 from qwenmock.pytest_plugin.examiner.report.run import Found
+from qwenmock.pytest_plugin.examiner.results import RuleStatus
 from qwenmock.schemas.models import Certainty
 from qwenmock.schemas.wording import counted
 
@@ -15,6 +16,15 @@ RULES_SHOWN = 5
 SHORT_MAX = 160
 VARYING = re.compile(r"\"[^\"]*\"|'[^']*'|[0-9a-z.:/-]*[0-9][0-9a-z.:/-]*", re.IGNORECASE)
 """What differs between two failures that are the same: quoted values, numbers, ids, addresses."""
+
+
+SIGNS: Mapping[RuleStatus, str] = {
+    "pass": "holds",
+    "fail": "VIOLATED",
+    "observed": "observed",
+    "skipped": "not examined",
+}
+"""How a rule's status is shown to people."""
 
 
 class Failure(TypedDict):
@@ -96,6 +106,11 @@ def _violation(found: Found) -> Violation:
         curl=finding.curl,
         files=list(finding.files),
     )
+
+
+def identity(judged: str, promised: str, got: Sequence[str]) -> str:
+    """Return what is equal in two reports of a failure that is about no rule."""
+    return " | ".join([judged, VARYING.sub("…", promised), _shape(got)])
 
 
 def title(violation: Violation) -> str:

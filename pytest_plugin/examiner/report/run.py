@@ -93,7 +93,7 @@ class RunValues(TypedDict):
     tallies: dict[str, TallyValues]
     statuses: dict[str, int]
     requests: int
-    passed: int
+    passed: list[str]
     failed: int
     found: list[FoundValues]
     errors: list[tuple[str, str, str]]
@@ -111,7 +111,7 @@ class Run:
         tallies: By rule id.
         statuses: Number of answers by status.
         requests: Number of requests.
-        passed: Number of checks that passed.
+        passed: Names of the checks that passed.
         failed: Number of checks that failed.
         found: What they found.
         errors: Name, text and traceback of each check that ended with an error of the examiner itself.
@@ -127,7 +127,7 @@ class Run:
     tallies: dict[str, Tally] = field(default_factory=dict[str, Tally])
     statuses: dict[str, int] = field(default_factory=dict[str, int])
     requests: int = 0
-    passed: int = 0
+    passed: list[str] = field(default_factory=list[str])
     failed: int = 0
     found: list[Found] = field(default_factory=list[Found])
     errors: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
@@ -145,7 +145,7 @@ class Run:
         elif verdict.result == "skipped":
             self.reasons[verdict.text] = self.reasons.get(verdict.text, 0) + 1
         else:
-            self.passed += 1
+            self.passed.append(name)
 
     def finish(self, examiner: Examiner) -> None:
         """Copy what the examiner has counted."""
