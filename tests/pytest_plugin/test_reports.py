@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from wrong_servers.faults import Exchange, Fault, status
 
+from qwenmock.pytest_plugin.examiner.answer_judge import broken_by
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.reproduction import INLINE_MAX, Reproductions
@@ -27,6 +28,7 @@ from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
 from qwenmock.pytest_plugin.examiner.verdicts import Verdict
 from qwenmock.pytest_plugin.examiner_factory import CONTROL, LEDGER, embedded_credentials
 from qwenmock.schemas.catalog import load
+from qwenmock.schemas.vocabulary import JSON
 
 CATALOG = load()
 
@@ -358,3 +360,16 @@ def test_baseline_of_an_older_version_is_read(tmp_path: Path) -> None:
     }
     path.write_text(json.dumps([old]))
     assert read_baselines(path)["nebula"].statuses == {"nebula/contents/parameters/n/maximum": "fail"}
+
+
+@pytest.mark.parametrize("slug", CATALOG.providers)
+@pytest.mark.parametrize("body", [None, [], {}, "x", {"data": [{"url": 1}], "output": {"choices": [1]}}])
+def test_every_broken_rule_of_an_answer_can_be_told(slug: str, body: JSON) -> None:
+    provider = CATALOG[slug]
+    documents = [variant.answer for variant in provider.variants.values()]
+    documents += [error.document for error in provider.errors.values()]
+    for document in documents:
+        for rule in document.rules:
+            told = broken_by(document, rule, body, "answer")
+            assert told
+            assert "\n" not in told
