@@ -180,6 +180,7 @@ def _violation(violation: Violation, most: int) -> Iterator[str]:
         "promised": violation["promised"],
         "got": "; ".join(violation["got"]),
         "found by": found_by([violation]).removeprefix("found by "),
+        "files": ", ".join(violation["files"]),
     }
     for name, value in values.items():
         if value:
