@@ -17,6 +17,8 @@ SHOWN_HEADERS = ("content-type", "retry-after", "location", "x-request-id")
 """Headers of an answer that a failure shows."""
 SHOWN_BODY = 500
 """Characters of an answer's body that a failure shows."""
+SHOWN_MISTAKE = 1000
+"""Characters of one mistake, which may repeat what the server says."""
 SHOWN_STRING = 60
 """Characters of a string in it."""
 
@@ -141,7 +143,7 @@ class ResultLog:
             certainty="" if rule is None else _certainty(rule, edit),
             sent="" if edit is None else mask(_sent(edit, rule)),
             promised=mask(promise),
-            got=tuple(map(mask, mistakes)),
+            got=tuple(shortened(mask(each), SHOWN_MISTAKE) for each in mistakes),
             answer=answer,
         )
 

@@ -215,7 +215,8 @@ def test_files_hold_no_key(tmp_path: Path) -> None:
     assert b"sk-mock" not in Path(again.files[0]).read_bytes()
 
 
-def worst_reports(text: str = "x") -> list[Report]:
+@cache
+def worst_reports(text: str) -> list[Report]:
     """Return reports in which every rule of every provider is violated in three ways, with long texts."""
     reports: list[Report] = []
     for provider in CATALOG:

@@ -14,8 +14,10 @@ CHECKS_MAX = 20
 """Checks that a failure names; the others are counted."""
 RULES_SHOWN = 5
 SHORT_MAX = 160
-VARYING = re.compile(r"\"[^\"]*\"|'[^']*'|[0-9a-z.:/-]*[0-9][0-9a-z.:/-]*", re.IGNORECASE)
-"""What differs between two failures that are the same: quoted values, numbers, ids, addresses."""
+VARYING = re.compile(r"\"[^\"]*\"|'[^']*'|[0-9a-z.:/-]+", re.IGNORECASE)
+"""What may differ between two failures that are the same: quoted values, and words with a digit, such as ids."""
+SHAPE_MAX = 300
+"""Characters of a mistake that are compared."""
 
 
 SIGNS: Mapping[RuleStatus, str] = {
@@ -82,7 +84,11 @@ def merged(found: Iterable[Found]) -> list[Violation]:
 
 def _shape(got: Sequence[str]) -> str:
     """Return what is equal in the mistakes of equal failures."""
-    return VARYING.sub("…", got[0]) if got else ""
+    return _without_values(got[0][:SHAPE_MAX]) if got else ""
+
+
+def _without_values(text: str) -> str:
+    return VARYING.sub(lambda found: "…" if re.search("[0-9\"']", found[0]) else found[0], text)
 
 
 def _violation(found: Found) -> Violation:
@@ -110,7 +116,7 @@ def _violation(found: Found) -> Violation:
 
 def identity(judged: str, promised: str, got: Sequence[str]) -> str:
     """Return what is equal in two reports of a failure that is about no rule."""
-    return " | ".join([judged, VARYING.sub("…", promised), _shape(got)])
+    return " | ".join([judged, _without_values(promised), _shape(got)])
 
 
 def title(violation: Violation) -> str:
