@@ -16,8 +16,10 @@ check: .venv/test.stamp
 unit: .venv/test.stamp
 	$(BIN)/python -m pytest -q -n auto -rfE -p tests.no_sockets --contract-profile smoke $(UNIT_TESTS)
 
+# A test that hangs fails after this time, and says where, instead of stopping the run.
+TIME_LIMIT := --timeout 600
 test: lint types
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(TIME_LIMIT)
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -47,7 +49,7 @@ sdks:
 
 # The tests with the oldest versions that pyproject.toml allows. Only the oldest Python has wheels of all of them.
 lowest: .venv-lowest/stamp
-	.venv-lowest/bin/python -m pytest -n auto --dist loadgroup tests/mockserver tests/pytest_plugin tests/schemas \
+	.venv-lowest/bin/python -m pytest -n auto --dist loadgroup $(TIME_LIMIT) tests/mockserver tests/pytest_plugin tests/schemas \
 		tests/test_reliability.py tests/test_data_drives.py
 
 .venv-lowest/stamp: pyproject.toml

@@ -94,6 +94,7 @@ def _live(provider: Provider, options: Options, deadline: float | None, shared: 
             pace=options.pace,
             image=options.image,
             profile=options.profile,
+            seed=options.seed,
             deadline=deadline,
             bodies=options.bodies,
         ),
@@ -113,7 +114,12 @@ def _embedded(provider: Provider, options: Options, deadline: float | None) -> E
         credentials=embedded_credentials(provider.slug),
         budget=Budget(None, provider.currency),
         settings=SessionSettings(
-            ledger=LEDGER, control=CONTROL, profile=options.profile, deadline=deadline, bodies=options.bodies
+            ledger=LEDGER,
+            control=CONTROL,
+            profile=options.profile,
+            seed=options.seed,
+            deadline=deadline,
+            bodies=options.bodies,
         ),
         now=double.clock.now,
     )

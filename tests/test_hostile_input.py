@@ -122,18 +122,76 @@ def test_image_of_any_claimed_size_gets_a_documented_answer(
         assert httpx.get(link, timeout=TIMEOUT).status_code == 200
 
 
-def test_upload_without_a_length_is_counted_and_its_file_removed(
-    target: RunningServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uploads, "MAX_BYTES", 3_000_000)
+def permission(target: RunningServer) -> dict[str, str]:
+    """Return the fields of an upload that the server permits."""
+    query = {"action": "getPolicy", "model": "qwen-image-edit"}
+    answer = httpx.get(f"{target.url('dashscope')}/api/v1/uploads", params=query, headers=KEY, timeout=TIMEOUT)
+    data = answer.json()["data"]
+    return {"policy": data["policy"], "Signature": data["signature"], "key": f"{data['upload_dir']}/a.png"}
+
+
+def upload(target: RunningServer, *parts: tuple[str, str | bytes], megabytes: int = 0) -> httpx.Response:
+    """Send a form without its length; its file has so many megabytes more."""
 
     def form() -> Iterator[bytes]:
-        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
-        for _ in range(100):
-            yield bytes(65536)
+        for name, value in parts:
+            yield head_of(name, value)
+            yield value.encode() if isinstance(value, str) else value
+            for _ in range(megabytes if isinstance(value, bytes) else 0):
+                yield bytes(2**20)
+            yield b"\r\n"
+        yield b"--x--\r\n"
 
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    answer = httpx.post(f"{target.origin}/__upload__", content=form(), headers=headers, timeout=TIMEOUT)
+    return httpx.post(f"{target.origin}/__upload__", content=form(), headers=headers, timeout=TIMEOUT)
+
+
+def head_of(name: str, value: str | bytes) -> bytes:
+    """Return what comes before a part of a form; bytes are a file."""
+    named = f'; filename="{name}.png"' if isinstance(value, bytes) else ""
+    return f'--x\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'.encode()
+
+
+def test_upload_is_accepted_as_permitted_and_not_otherwise(target: RunningServer) -> None:
+    fields = permission(target)
+    assert upload(target, *fields.items(), ("file", b"x")).status_code == 200
+    for name, value, status in (
+        ("Signature", "0" * 64, 403),
+        ("key", "elsewhere/a.png", 403),
+        ("policy", base64.b64encode(b'{"dir": "", "expires": 9999999999}').decode(), 403),
+    ):
+        changed = {**fields, name: value}
+        assert upload(target, *changed.items(), ("file", b"x")).status_code == status, name
+        # The last of several values counts: it must not escape the check by coming after the file.
+        assert upload(target, *fields.items(), ("file", b"x"), (name, value)).status_code == status, name
+        missing = {each: fields[each] for each in fields if each != name}
+        assert upload(target, *missing.items(), ("file", b"x")).status_code in {400, 403}, name
+
+
+def test_upload_that_is_not_permitted_is_refused_before_its_file() -> None:
+    app = create_app(create_double(Settings(seed=1)), calls_out=False)
+    received = 0
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        nonlocal received
+        received += 1
+        body = head_of("file", b"") if received == 1 else bytes(2**20)
+        return {"type": "http.request", "body": body, "more_body": received < 90}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"double"), (b"content-type", b"multipart/form-data; boundary=x")]
+    path = {"path": "/__upload__", "query_string": b"", "headers": headers}
+    asyncio.run(app({"type": "http", "method": "POST", "scheme": "http", **path}, receive, send))
+    assert (sent[0]["status"], sent[1]["body"].partition(b":")[0]) == (400, b"InvalidArgument")
+    assert received == 1
+
+
+def test_upload_without_a_length_is_counted(target: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_BYTES", 3_000_000)
+    answer = upload(target, *permission(target).items(), ("file", b"x"), megabytes=8)
     assert (answer.status_code, answer.text.partition(":")[0]) == (400, "EntityTooLarge")
 
 
@@ -173,11 +231,12 @@ def test_event_streams_are_counted_and_share_one_query(target: RunningServer, mo
     monkeypatch.setattr(journal_feed, "MAX_STREAMS", 5)
     url = f"{target.origin}/__mock__/events"
     with httpx.Client(timeout=TIMEOUT) as client, contextlib.ExitStack() as stack:
-        for _ in range(5):
-            stream = stack.enter_context(client.stream("GET", url))
-            assert next(stream.iter_lines()).startswith("data: ")
-        refused = client.get(url)
-        assert (refused.status_code, list(refused.json())) == (503, ["error"])
+        # Kept until the end: a stream whose lines nobody will read any more is closed.
+        lines = [stack.enter_context(client.stream("GET", url)).iter_lines() for _ in range(5)]
+        assert [next(each)[:6] for each in lines] == ["data: "] * 5
+        with client.stream("GET", url) as refused:
+            assert (refused.status_code, refused.headers["content-type"]) == (503, "application/json")
+            assert list(json.loads(refused.read())) == ["error"]
 
 
 def test_newest_entries_are_read_once_for_all_streams() -> None:

@@ -35,7 +35,9 @@ CONTROL = "/__mock__"
 NO_QUERY: dict[str, str] = {}
 JSON_TYPE = b"application/json"
 CONSTANT_HEADERS = ((b"content-type", b"application/json"), (b"x-qwenmock", __version__.encode()))
-DRAIN_SECONDS = 2.0
+DRAIN_SECONDS = 20.0
+DRAIN_PAUSE_SECONDS = 2.0
+"""How long a client may send nothing before the rest of its body is no longer waited for."""
 DRAIN_BYTES = 64 * 2**20
 
 
@@ -231,7 +233,7 @@ class Body:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 while not self.ended and dropped < DRAIN_BYTES:
-                    message = await self._receive()
+                    message = await asyncio.wait_for(self._receive(), DRAIN_PAUSE_SECONDS)
                     dropped += len(message.get("body", b""))
                     self.ended = not message.get("more_body", False)
 

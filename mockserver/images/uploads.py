@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import orjson
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from qwenmock.mockserver.clock import Clock
@@ -28,20 +27,36 @@ MAX_BYTES = FILE_MEGABYTES * 2**20
 TOO_LARGE = f"EntityTooLarge: at most {MAX_BYTES} bytes are accepted"
 
 
-class _Counted(Request):
-    """A request whose body ends with an error where it is too large, also without a Content-Length."""
+class UploadRefused(MultiPartException):
+    """An upload is not accepted; the parser removes what it has of the file."""
 
-    def __init__(self, request: Request) -> None:
-        super().__init__(request.scope, request.receive)
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
 
-    async def stream(self) -> AsyncGenerator[bytes]:
-        """Yield the body."""
-        size = 0
-        async for chunk in super().stream():
-            size += len(chunk)
-            if size > MAX_BYTES:
-                raise MultiPartException(TOO_LARGE)  # the parser then removes the file
-            yield chunk
+
+class _Form(MultiPartParser):
+    """The form of an upload. Its fields come before the file, and are checked before the file is read."""
+
+    def __init__(self, request: Request, check: Callable[[FormData], None]) -> None:
+        super().__init__(request.headers, _counted(request), max_files=1, max_fields=20)
+        self._check = check
+
+    def on_headers_finished(self) -> None:
+        """Check the fields where the file begins."""
+        super().on_headers_finished()
+        if self._current_part.file is not None:
+            self._check(FormData(self.items))
+
+
+async def _counted(request: Request) -> AsyncGenerator[bytes]:
+    """Yield the body; an error where it is too large, also without a Content-Length."""
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise UploadRefused(400, TOO_LARGE)
+        yield chunk
 
 
 @dataclass(frozen=True)
@@ -79,23 +94,40 @@ class Uploads:
         if not length.isdecimal() or int(length) > MAX_BYTES:
             return 400, TOO_LARGE
         try:
-            async with _Counted(request).form(max_files=1, max_fields=20) as form:
-                return await self._keep(form)
-        except HTTPException as error:
-            return 400, TOO_LARGE if error.detail == TOO_LARGE else f"MalformedPOSTRequest: {error}"
-        except ClientDisconnect as error:
+            form = await _Form(request, self._check).parse()
+        except UploadRefused as error:
+            return error.status, error.message
+        except (MultiPartException, ClientDisconnect, KeyError) as error:
             return 400, f"MalformedPOSTRequest: {error}"
+        try:
+            self._check(form)  # a field may also have come again after the file
+            return await self._keep(form)
+        except UploadRefused as error:
+            return error.status, error.message
+        finally:
+            await form.close()
 
-    async def _keep(self, form: FormData) -> tuple[int, str]:
-        text, key, file = form.get("policy"), form.get("key"), form.get("file")
-        if not isinstance(text, str) or not isinstance(key, str) or not isinstance(file, UploadFile):
-            return 400, "InvalidArgument: policy, key and file are required"
-        signature = form.get("Signature")
+    def _check(self, fields: FormData) -> None:
+        """Check that the fields permit the upload.
+
+        Raises:
+            UploadRefused: They do not.
+
+        """
+        text, key, signature = (fields.get(name) for name in ("policy", "key", "Signature"))
+        if not isinstance(text, str) or not isinstance(key, str):
+            raise UploadRefused(400, "InvalidArgument: policy and key are required, before the file")
         expected = self.links.sign("upload", text)
         if not isinstance(signature, str) or not hmac.compare_digest(signature.encode(), expected.encode()):
-            return 403, "SignatureDoesNotMatch"
+            raise UploadRefused(403, "SignatureDoesNotMatch")
         terms = orjson.loads(base64.b64decode(text))
         if not key.startswith(terms["dir"] + "/") or self.clock.now() > terms["expires"]:
-            return 403, "AccessDenied: the policy does not cover this upload"
+            raise UploadRefused(403, "AccessDenied: the policy does not cover this upload")
+
+    async def _keep(self, form: FormData) -> tuple[int, str]:
+        """Keep the file, whose fields `_check` has accepted."""
+        key, file = form.get("key"), form.get("file")
+        if not isinstance(key, str) or not isinstance(file, UploadFile):
+            return 400, "InvalidArgument: a file named file is required"
         await self.store.keep(SCHEME + key, await file.read())
         return 200, ""

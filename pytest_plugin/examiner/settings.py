@@ -39,6 +39,7 @@ class SessionSettings:
         pace: Seconds between requests.
         image: URL of an image that a live target can fetch.
         profile: Name of the profile.
+        seed: Of the random requests.
         deadline: When to stop, on the monotonic clock; None for no limit.
         bodies: Folder for the bodies of requests that failed and are long; None for a temporary folder.
 
@@ -50,6 +51,7 @@ class SessionSettings:
     pace: float = 0.0
     image: str = PICTURE
     profile: str = "ci"
+    seed: int = 0
     deadline: float | None = None
     bodies: Path | None = None
 

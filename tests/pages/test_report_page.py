@@ -55,7 +55,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the report of a run that has everything a report can have."""
     reports = []
     for slug in ("nebula", "evolink"):
-        run = Run("http://127.0.0.1:4010", slug, "smoke", 1.0, 2.5, statuses={"200": 3}, requests=3)
+        run = Run("http://127.0.0.1:4010", slug, "smoke", 0, 1.0, 2.5, statuses={"200": 3}, requests=3)
         run.tallies = {rule.id: Tally() for rule in load()[slug].rules}
         for number, rule in enumerate(load()[slug].rules):
             held, asserted = number % 3 != 0, number % 2 == 0

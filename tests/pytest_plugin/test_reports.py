@@ -220,7 +220,7 @@ def worst_reports(text: str) -> list[Report]:
     """Return reports in which every rule of every provider is violated in three ways, with long texts."""
     reports: list[Report] = []
     for provider in CATALOG:
-        run = Run("http://127.0.0.1:9", provider.slug, "ci", 0.0)
+        run = Run("http://127.0.0.1:9", provider.slug, "ci", 0, 0.0)
         for rule in rules_of(provider):
             run.tallies[rule.id] = Tally()
             run.tallies[rule.id].count("accept", held=False, detail=text * 500)
@@ -258,7 +258,7 @@ def test_report_of_the_worst_server_stays_small_and_counts_what_is_left(suffix: 
 
 def test_markup_in_an_answer_stays_text(tmp_path: Path) -> None:
     evil = "</pre><script>alert(1)</script> `````\n| *a* _b_ [c](http://x) `"
-    run = Run("http://127.0.0.1:9/<b>", "nebula", "ci", 0.0)
+    run = Run("http://127.0.0.1:9/<b>", "nebula", "ci", 0, 0.0)
     rule = CATALOG["nebula"].rules[-1]
     run.tallies[rule.id] = Tally()
     run.tallies[rule.id].count("accept", held=False, detail=evil)

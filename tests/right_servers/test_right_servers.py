@@ -17,7 +17,7 @@ from qwenmock.schemas.catalog import load
 
 CATALOG = load()
 SEEDS = int(os.environ.get("QWENMOCK_TEST_SEEDS", "2"))
-"""For each provider; `.ci/run` takes twenty."""
+"""For each provider; `.ci/run` takes eight."""
 SERVERS: dict[str, type[RightServer]] = {each.slug: each for each in (AI302, Aigc, DashScope, EvoLink, Nebula)}
 
 
@@ -43,6 +43,7 @@ def test_right_server_is_not_accused(slug: str, seed: int) -> None:
             budget=Decimal(10000),
             ledger=f"{origin}/ledger?request_id={{request_id}}",
             profile="smoke",
+            seed=seed,
             allow=frozenset({"rate-limit"}),
         )
         examiner = create_examiner(provider, options)

@@ -24,7 +24,7 @@ from qwenmock.schemas.models import Provider
 
 CATALOG = load()
 SEEDS = int(os.environ.get("QWENMOCK_TEST_SEEDS", "2"))
-"""For each provider; `.ci/run` takes twenty."""
+"""For each provider; `.ci/run` takes eight."""
 
 
 def answer_of(provider: Provider, key: str) -> object:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import orjson
-from hypothesis import settings
+from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -88,7 +88,10 @@ def examine_any_order(examiner: Examiner) -> None:
     examples = examiner.profile.examples // 5 or 1
     how = settings(hypothesis_settings(examiner), max_examples=examples, stateful_step_count=STEPS)
     machine: type[RuleBasedStateMachine] = type("Machine", (TargetMachine,), {"examiner": examiner})
-    run_state_machine_as_test(machine, settings=how)
+    try:
+        run_state_machine_as_test(seed(examiner.settings.seed)(machine), settings=how)
+    finally:
+        del machine.examiner  # Hypothesis keeps the class, which would keep the examined server in this process
 
 
 def _variants(machine: "TargetMachine") -> st.SearchStrategy[Variant]:

@@ -53,6 +53,7 @@ class Report(TypedDict):
     """The report of one provider.
 
     Attributes:
+        seed: Of the random requests.
         started: In Unix seconds.
         statuses: Number of answers by status.
         spent: A decimal string.
@@ -66,6 +67,7 @@ class Report(TypedDict):
     target: str
     provider: str
     profile: str
+    seed: int
     started: float
     seconds: float
     rules: list[RuleRow]
@@ -103,6 +105,7 @@ def report_of(run: Run, provider: Provider, baseline: Baseline | None = None) ->
         target=run.target,
         provider=run.provider,
         profile=run.profile,
+        seed=run.seed,
         started=run.started,
         seconds=run.seconds,
         rules=rows,

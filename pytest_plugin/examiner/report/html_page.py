@@ -100,7 +100,8 @@ def _extent(report: Report) -> Iterator[str]:
     started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(report["started"]))
     statuses = ", ".join(f"{status} × {count}" for status, count in sorted(report["statuses"].items()))
     yield f"<h3 id='{escape(report['provider'])}'>{escape(report['provider'])}</h3>"
-    yield f"<p class='quiet'>{escape(report['target'])}, profile {escape(report['profile'])}, {started}. "
+    yield f"<p class='quiet'>{escape(report['target'])}, profile {escape(report['profile'])}, "
+    yield f"seed {report['seed']}, {started}. "
     yield f"Answers by status: {escape(statuses or 'none')}. {escape(budget_line(report))}</p>"
     if report["baseline"] is not None:
         yield f"<p>{escape(comparison_line(report['baseline']))}</p><ul>"
