@@ -11,6 +11,13 @@ from decimal import Decimal
 
 import pytest
 
+from qwenmock.pytest_plugin.examiner.report.baseline import (
+    Baseline,
+    BaselineError,
+    change_lines,
+    comparison_line,
+    read_baselines,
+)
 from qwenmock.pytest_plugin.examiner.report.content import (
     COULD_NOT_RUN,
     INTERNAL_ERROR,
@@ -22,6 +29,7 @@ from qwenmock.pytest_plugin.examiner.report.content import (
     shortfall,
     target_line,
 )
+from qwenmock.pytest_plugin.examiner.report.failures import alike, short
 from qwenmock.pytest_plugin.examiner.report.files import write
 from qwenmock.pytest_plugin.examiner.report.run import Run, RunValues, begin
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, CouldNotRun, UnreadableAnswer
@@ -34,6 +42,10 @@ from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.models import Provider
 
 PROVIDER = "contract_provider"
+SHOWN_CHANGES = 10
+"""Changes since an earlier report in the terminal's summary, of each kind."""
+SHOWN_FAILURES = 10
+"""Failures in the terminal's summary; equal ones are one."""
 
 
 class ContractSession:
@@ -41,6 +53,7 @@ class ContractSession:
 
     Attributes:
         providers: Those to examine.
+        baselines: Earlier reports, by slug.
         runs: What was found, by slug.
         examiners: By slug; empty until `open`.
 
@@ -48,6 +61,7 @@ class ContractSession:
 
     def __init__(self, options: Options, providers: list[Provider] | None = None) -> None:
         self.providers = choose_providers(options) if providers is None else providers
+        self.baselines = _baselines(options, self.providers)
         self.runs: dict[str, Run] = {}
         self.examiners: Mapping[str, Examiner] = {}
         self._options = options
@@ -165,7 +179,7 @@ class ContractSession:
 
     def reports(self) -> list[Report]:
         """Return what was found."""
-        return [report_of(run, self._provider(slug)) for slug, run in self.runs.items()]
+        return [report_of(run, self._provider(slug), self.baselines.get(slug)) for slug, run in self.runs.items()]
 
     def write_reports(self) -> None:
         """Write the reports that the options name."""
@@ -179,7 +193,7 @@ class ContractSession:
 
     def _is_empty(self) -> bool:
         """Return whether a live run has proved nothing."""
-        tried = any(run.passed or run.failures or run.tallies for run in self.runs.values())
+        tried = any(run.passed or run.failed or run.tallies for run in self.runs.values())
         return self._options.live and bool(self.runs) and not tried
 
     def summary(self) -> list[str]:
@@ -188,6 +202,10 @@ class ContractSession:
         for report in self.reports():
             too_few = shortfall(report, self._options.required)
             lines += [line for line in (headline(report), too_few, budget_line(report)) if line]
+            lines += baseline_lines(report)
+            groups = alike(report["failures"])
+            lines += map(short, groups[:SHOWN_FAILURES])
+            lines += [f"… and {len(groups) - SHOWN_FAILURES} more"] if len(groups) > SHOWN_FAILURES else []
             lines += [f"target: {target_line(report)}"] if report["control"] else []
         lines += self.error_lines()
         if self._is_empty():
@@ -207,6 +225,35 @@ class ContractSession:
 
     def _provider(self, slug: str) -> Provider:
         return next(provider for provider in self.providers if provider.slug == slug)
+
+
+def _baselines(options: Options, providers: list[Provider]) -> Mapping[str, Baseline]:
+    """Return the earlier reports of some providers, from the file that the options name.
+
+    Raises:
+        OptionError: It has none.
+
+    """
+    if options.baseline is None:
+        return {}
+    try:
+        found = read_baselines(options.baseline)
+    except BaselineError as error:
+        raise OptionError(f"--contract-baseline: {error}") from error
+    slugs = [provider.slug for provider in providers]
+    if not found.keys() & set(slugs):
+        expected, got = " or ".join(slugs), " and ".join(found)
+        raise OptionError(f"--contract-baseline: expected a report of {expected}, got one of {got}")
+    return found
+
+
+def baseline_lines(report: Report) -> list[str]:
+    """Return what has changed since the earlier report, in lines; none without one."""
+    comparison = report["baseline"]
+    if comparison is None:
+        return []
+    lines = change_lines(comparison, SHOWN_CHANGES)
+    return [f"{report['provider']}: {comparison_line(comparison)}", *(f"  {line}" for line in lines)]
 
 
 def open_live(config: pytest.Config, key: "pytest.StashKey[ContractSession]", options: Options) -> int | None:

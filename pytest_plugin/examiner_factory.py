@@ -107,6 +107,7 @@ def _live(provider: Provider, options: Options, deadline: float | None, shared: 
             profile=options.profile,
             seed=options.seed,
             deadline=deadline,
+            bodies=options.bodies,
         ),
     )
 
@@ -128,7 +129,12 @@ def _embedded(provider: Provider, options: Options, deadline: float | None) -> E
         credentials=embedded_credentials(provider.slug),
         budget=Budget(None, provider.currency),
         settings=SessionSettings(
-            ledger=LEDGER, control=CONTROL, profile=options.profile, seed=options.seed, deadline=deadline
+            ledger=LEDGER,
+            control=CONTROL,
+            profile=options.profile,
+            seed=options.seed,
+            deadline=deadline,
+            bodies=options.bodies,
         ),
         now=double.clock.now,
     )

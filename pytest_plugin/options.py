@@ -49,6 +49,7 @@ class Options:
         image: URL of an image that a live target can fetch.
         timeout: Seconds to wait for an answer.
         reports: Paths of reports, with a suffix of `REPORTS`.
+        baseline: An earlier report in JSON, to compare with.
         required: Percentage of a provider's rules that must be examined.
         traceback: Print where an internal error of the examiner was raised.
         seconds: Maximum duration of the run; None for no limit.
@@ -72,6 +73,7 @@ class Options:
     image: str = PICTURE
     timeout: float = 45.0
     reports: tuple[Path, ...] = ()
+    baseline: Path | None = None
     required: Decimal = Decimal(0)
     traceback: bool = False
     seconds: float | None = None
@@ -87,6 +89,11 @@ class Options:
     def live(self) -> bool:
         """Whether the target is outside this process."""
         return self.url is not None
+
+    @property
+    def bodies(self) -> Path | None:
+        """The folder beside the first report for what does not fit into it; None without a report."""
+        return self.reports[0].with_name(f"{self.reports[0].stem}-files") if self.reports else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +163,7 @@ CONTRACT_OPTIONS = (
         "PATH",
         is_repeatable=True,
     ),
+    Declaration("--contract-baseline", "Say what has changed since an earlier report.", "OLD.json"),
     Declaration("--require-rules", "Fail if fewer of a provider's rules were examined (default 0).", "PERCENT"),
     Declaration("--contract-traceback", "Print where an internal error of the examiner was raised."),
     Declaration("--record", "Keep a live target's exchanges in this folder, scrubbed.", "DIR"),
@@ -209,6 +217,7 @@ class GivenOptions:
     contract_seed: str = "0"
     contract_seconds: str | None = None
     contract_report: Sequence[str] | None = None
+    contract_baseline: str | None = None
     require_rules: str | None = None
     contract_traceback: bool = False
     record: str | None = None
@@ -281,6 +290,7 @@ def read_options(given: GivenOptions) -> Options:
         image=_address("--live-image", given.live_image, PICTURE),
         timeout=float(number("--live-timeout", given.live_timeout)),
         reports=_paths("--contract-report", given.contract_report, REPORTS),
+        baseline=None if given.contract_baseline is None else Path(given.contract_baseline),
         required=_percentage("--require-rules", given.require_rules or "0"),
         traceback=given.contract_traceback,
         seconds=None if seconds is None else float(number("--contract-seconds", seconds)),

@@ -38,7 +38,7 @@ def _type_of(declaration: Declaration) -> types.Parsed:
         return types.Parsed("choice", types.one_of(*declaration.choices), declaration.choices)
     if declaration.metavar == "SLUG":
         return types.SLUG
-    files = {"PATH": "file", "DIR": "dir"}.get(declaration.metavar or "")
+    files = {"PATH": "file", "OLD.json": "file", "DIR": "dir"}.get(declaration.metavar or "")
     return types.Parsed("text", types.parse_text, files=files)
 
 

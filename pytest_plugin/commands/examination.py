@@ -8,8 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from qwenmock.pytest_plugin.contract_session import ContractSession, is_contract_test
+from qwenmock.pytest_plugin.contract_session import ContractSession, baseline_lines, is_contract_test
 from qwenmock.pytest_plugin.examiner.connection.discovery import find_control
 from qwenmock.pytest_plugin.examiner.report.content import (
     CONFORMS,
@@ -22,6 +23,7 @@ from qwenmock.pytest_plugin.examiner.report.content import (
     shortfall,
     target_line,
 )
+from qwenmock.pytest_plugin.examiner.report.failures import alike, found_by, short, title
 from qwenmock.pytest_plugin.examiner.report.files import write
 from qwenmock.pytest_plugin.examiner.results import CouldNotRun, NotExaminable
 from qwenmock.pytest_plugin.examiner.runner import run_alone
@@ -29,6 +31,8 @@ from qwenmock.pytest_plugin.options import ADMIN_TOKEN, GivenOptions, Options, r
 from qwenmock.pytest_plugin.plugin import CONTRACT, OPTIONS
 
 SHOWN_FAILURES = 5
+SHORT_FAILURES = 10
+"""Failures that are printed in one line, after those that are printed whole."""
 INTERRUPTED = 2
 """pytest's exit code, also where a module of contract tests cannot be imported."""
 
@@ -140,10 +144,14 @@ class _Watcher:
 
 def _summary(console: Console, reports: list[Report], options: Options) -> None:
     for each in reports:
-        for failure in each["failures"][:SHOWN_FAILURES]:
-            console.rule(failure["check"], align="left")
-            console.print(failure["text"], markup=False)
-        more = len(each["failures"]) - SHOWN_FAILURES
+        groups = alike(each["failures"])
+        for group in groups[:SHOWN_FAILURES]:
+            console.rule(Text(f"{group[0]['severity']}: {title(group[0])}"), align="left")
+            console.print(group[0]["text"], markup=False)
+            console.print(f"({found_by(group)})", markup=False)
+        for group in groups[SHOWN_FAILURES:][:SHORT_FAILURES]:
+            console.print(short(group), markup=False)
+        more = len(groups) - SHOWN_FAILURES - SHORT_FAILURES
         if more > 0:
             console.print(f"… and {more} more", markup=False)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
@@ -164,6 +172,8 @@ def _summary(console: Console, reports: list[Report], options: Options) -> None:
             console.print(f"{each['provider']}: not examined, {count} x: {reason}", markup=False)
         if each["budget"]:
             console.print(budget_line(each), markup=False)
+    for line in (line for each in reports for line in baseline_lines(each)):
+        console.print(line, markup=False)
     for each in reports:
         console.print(headline(each), style="green" if each["summary"]["conforms"] else "red", markup=False)
         too_few = shortfall(each, options.required)

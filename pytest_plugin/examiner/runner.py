@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import pytest
 
+from qwenmock.pytest_plugin.examiner.findings import Finding
 from qwenmock.pytest_plugin.examiner.results import CheckResult
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.verdicts import CAUGHT, Verdict, verdict_of
@@ -66,12 +67,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a check, and why it failed or was skipped."""
+    """The outcome of a check, why it failed or was skipped, and what it found."""
 
     check: Check
     result: CheckResult
     text: str
     trace: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 def arguments(provider: Provider, names: Iterable[str], marks: Iterable[str]) -> list[Arguments]:
@@ -207,7 +209,7 @@ def run_checks(examiner: Examiner, checks: Iterable[Check]) -> Iterator[Outcome]
     """Run checks one after another and yield the outcome of each."""
     for check in checks:
         verdict = _run(check, examiner)
-        yield Outcome(check, verdict.result, verdict.text, verdict.trace)
+        yield Outcome(check, verdict.result, verdict.text, verdict.trace, verdict.findings)
 
 
 def _run(check: Check, examiner: Examiner) -> Verdict:

@@ -8,6 +8,7 @@ from qwenmock.pytest_plugin.examiner.connection.control import TargetControl
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.hosting import PictureHost
 from qwenmock.pytest_plugin.examiner.connection.preflight import Preflight
+from qwenmock.pytest_plugin.examiner.connection.reproduction import Reproductions
 from qwenmock.pytest_plugin.examiner.connection.sending import Sender
 from qwenmock.pytest_plugin.examiner.invariants import Success
 from qwenmock.pytest_plugin.examiner.payments import Payments
@@ -33,6 +34,7 @@ class Examiner:
         retries: Sends a request until its answer is certain.
         control: The target's clock, balances and faults.
         results: Tallies and failure texts.
+        reproductions: Commands that send a request again.
         successes: Successes by request, so that a paid request is sent once.
 
     """
@@ -56,6 +58,7 @@ class Examiner:
         pictures = PictureHost(target, settings)
         self.payments = Payments(provider, target, budget, settings.ledger)
         self.sender = Sender(provider, target, credentials, self.payments, pictures, settings)
+        self.reproductions = Reproductions(credentials, settings.bodies)
         self.results = ResultLog(self.sender, credentials, live=self.live)
         self.retries = RetryingSender(provider, self.sender, self.payments, self.results, live=self.live)
         self.control = TargetControl(settings.control, self.sender, pictures, credentials)

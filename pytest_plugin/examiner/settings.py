@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from qwenmock.pytest_plugin.examiner.defaults import PICTURE
 
@@ -38,6 +39,7 @@ class SessionSettings:
         profile: Name of the profile.
         seed: Of the random requests.
         deadline: When to stop, on the monotonic clock; None for no limit.
+        bodies: Folder for the bodies of requests that failed and are long; None for a temporary folder.
 
     """
 
@@ -49,6 +51,7 @@ class SessionSettings:
     profile: str = "ci"
     seed: int = 0
     deadline: float | None = None
+    bodies: Path | None = None
 
 
 DEFAULTS = SessionSettings()

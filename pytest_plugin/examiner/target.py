@@ -11,6 +11,7 @@ import httpx
 import orjson
 from starlette.types import ASGIApp, Message
 
+from qwenmock.pytest_plugin.examiner.findings import Request
 from qwenmock.pytest_plugin.examiner.results import UnreadableAnswer
 from qwenmock.schemas.vocabulary import JSON
 
@@ -32,6 +33,7 @@ class Reply:
     Attributes:
         headers: By lower-case name.
         seconds: From the request's first byte to the answer's last.
+        request: What it answers, if that was kept.
 
     """
 
@@ -39,6 +41,7 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
     seconds: float
+    request: Request | None = None
 
     def json(self) -> JSON:
         """Return the body as JSON.
@@ -144,7 +147,8 @@ class EmbeddedTarget:
             await self._app(scope, receive, send)
         except ConnectionError as error:
             raise TargetError(str(error)) from error
-        return Reply(status, received, b"".join(chunks), time.perf_counter() - started)
+        request = Request(method, url, headers, content)
+        return Reply(status, received, b"".join(chunks), time.perf_counter() - started, request)
 
     def close(self) -> None:
         """Cancel the tasks that the application left, and close the event loop."""
@@ -207,7 +211,8 @@ class HttpTarget:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
             raise TargetError(f"{where}: {type(error).__name__}: {error}") from error
         seconds = time.perf_counter() - started
-        return Reply(response.status_code, dict(response.headers), b"".join(chunks), seconds)
+        request = Request(method, url, headers, content)
+        return Reply(response.status_code, dict(response.headers), b"".join(chunks), seconds, request)
 
     def close(self) -> None:
         """Close the connections."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -164,6 +165,30 @@ def test_curl_printed_on_the_terminal_reproduces() -> None:
     with serving(app) as port:
         done = check(f"http://127.0.0.1:{port}/nebula", "--provider", "nebula", "--contract-profile", "smoke")
         assert run_curl(next(line for line in done.stdout.splitlines() if line.startswith("curl ")), KEYS) == "422"
+    # No part of a name is read as markup, and what is alike is told once.
+    assert re.search(r"^contract: nebula/simplified/type ─", done.stdout, re.MULTILINE)
+    found_by = r"found by test_\w+\[nebula\S*\] and \d+ other checks; the same for \d+ other rules: nebula/full/type"
+    assert re.search(found_by, done.stdout)
+    assert done.stdout.count("got:      status 422, expected 400") == 1
+
+
+def test_curl_with_a_picture_names_a_file_and_reproduces(tmp_path: Path) -> None:
+    """A picture of a megabyte is in a file beside the report; the command is as short as the others."""
+    fault = next(fault for fault in NEBULA if fault.name == "answers 201")
+    app, _ = fault.server(load()["nebula"])
+    path = tmp_path / "r.json"
+    common = ("--provider", "nebula", "--contract-profile", "smoke", "--live-budget", "1000")
+    with serving(app) as port:
+        check(f"http://127.0.0.1:{port}/nebula", *common, "--contract-report", str(path))
+        failures = json.loads(path.read_text("utf-8"))["failures"]
+        assert max(len(failure["curl"]) for failure in failures) < 800
+        failure = next(each for each in failures if each["files"])
+        body, picture = map(Path, failure["files"])
+        assert {body.parent, picture.parent} == {tmp_path / "r-files"}
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert failure["curl"] in failure["text"]
+        assert f"@{body}" in failure["curl"]
+        assert run_curl(failure["curl"], KEYS) == "201"
 
 
 def run_curl(command: str, keys: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from itertools import islice
 
 import orjson
 
-from qwenmock.pytest_plugin.examiner.answer_judge import checked
+from qwenmock.pytest_plugin.examiner.answer_judge import broken_by, checked
 from qwenmock.pytest_plugin.examiner.bodies import example, put
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
 from qwenmock.pytest_plugin.examiner.checks.boundaries import found_edits
@@ -14,6 +14,7 @@ from qwenmock.pytest_plugin.examiner.checks.generated import refuse_content
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept, control_request
 from qwenmock.pytest_plugin.examiner.checks.task_progress import create, follow
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
+from qwenmock.pytest_plugin.examiner.findings import about
 from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts, images_made, requested_count, role_values
 from qwenmock.pytest_plugin.examiner.json_values import as_object, as_text, read_first
 from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
@@ -50,12 +51,12 @@ def bill_every_count(examiner: Examiner, variant: Variant) -> None:
         expected = charge_of(examiner.provider, as_text(body["model"]), made)
         if spent not in {None, expected}:
             mistake = f"{spent} billed for {made} images, expected {expected}"
-            raise examiner.results.violation([mistake], orjson.dumps(body), "an exact bill")
+            raise examiner.results.violation([mistake], orjson.dumps(body), "an exact bill", subject="bill")
         if requested_count(success) > 1:
             fell_short.append(made < requested_count(success))
     if len(fell_short) > 1 and all(fell_short):
         promise = "as many images as were requested"
-        raise examiner.results.violation(["fewer, each time"], orjson.dumps(body), promise)
+        raise examiner.results.violation(["fewer, each time"], orjson.dumps(body), promise, subject="answer")
     if unaffordable is not None:
         raise unaffordable
 
@@ -80,7 +81,8 @@ def bill_nothing_for_refusals(examiner: Examiner, variant: Variant) -> None:
     after = examiner.control.balance()
     if (between, before - after) != (before, price):
         got = f"a balance of {before}, {between} after a refusal, {after} after a success"
-        raise examiner.results.violation([got], orjson.dumps(body), f"{price} less after the success only")
+        promise = f"{price} less after the success only"
+        raise examiner.results.violation([got], orjson.dumps(body), promise, subject="bill")
 
 
 def bill_no_refusal(examiner: Examiner, variant: Variant) -> None:
@@ -98,7 +100,8 @@ def bill_no_refusal(examiner: Examiner, variant: Variant) -> None:
             after = _stated_balance(examiner)
             if reply.status >= 400 and after != before:
                 got = f"a balance of {before} before a {reply.status} and {after} after it"
-                raise examiner.results.violation([got], orjson.dumps(body), "no charge for a refusal", edit)
+                promise, mistakes = "no charge for a refusal", about("bill", [got])
+                raise examiner.results.violation(mistakes, orjson.dumps(body), promise, edit, reply)
             before = after
 
 
@@ -112,7 +115,8 @@ def bill_no_refused_key(examiner: Examiner, purpose: str) -> None:
     after = examiner.control.balances(key)
     if reply.status >= 400 and after != before:
         got = f"balances of {before} before a {reply.status} and {after} after it"
-        raise examiner.results.violation([got], content, f"no charge for a key that is {purpose}")
+        promise = f"no charge for a key that is {purpose}"
+        raise examiner.results.violation([got], content, promise, reply=reply, subject="bill")
 
 
 def _stated_balance(examiner: Examiner) -> Decimal:
@@ -153,7 +157,8 @@ def credits_follow(examiner: Examiner, variant: Variant) -> None:
     after = _remaining_credits(examiner, endpoint, endpoint.answer)
     if refused != before or before - after != price:
         got = f"{before} before, {refused} after a refusal, {after} after a task that made its image"
-        raise examiner.results.violation([got], orjson.dumps(body), f"{price} less, after the task only")
+        promise = f"{price} less, after the task only"
+        raise examiner.results.violation([got], orjson.dumps(body), promise, reply=reply, subject="bill")
 
 
 def _remaining_credits(examiner: Examiner, endpoint: Endpoint, document: Document) -> Decimal:
@@ -163,6 +168,7 @@ def _remaining_credits(examiner: Examiner, endpoint: Endpoint, document: Documen
         body = reply.json()
     except UnreadableAnswer:
         body = None
-    if reply.status != 200 or checked(examiner, document, body):
-        raise examiner.results.violation([reply.excerpt], b"", "the remaining credits, as documented")
+    broken = [broken_by(document, rule, body, "answer") for rule in checked(examiner, document, body)]
+    mistakes = [f"status {reply.status}"] if reply.status != 200 else broken
+    examiner.results.require(mistakes, b"", "the remaining credits, as documented", reply, "answer")
     return amount_of(read_first(role_values(document, "remaining", body), "remaining credits"))

@@ -45,7 +45,9 @@ def examine_size_and_count(examiner: Examiner, variant: Variant, model: str) -> 
     for picture in pictures(examiner, success, 1) if "size" in found else ():
         size = "{}*{}".format(*read_png(picture.body))
         mistakes += [f"a picture of {size}, the default is {found['size']}"] if size != found["size"] else []
-    examiner.results.require(mistakes, orjson.dumps(body), "the documented default for what is left out")
+    examiner.results.require(
+        mistakes, orjson.dumps(body), "the documented default for what is left out", success.reply, "answer"
+    )
 
 
 def examine_watermark(examiner: Examiner, variant: Variant, model: str) -> None:
@@ -71,7 +73,7 @@ def examine_watermark(examiner: Examiner, variant: Variant, model: str) -> None:
     mistakes += ["a mark where none is asked for"] if plain == marked else []
     if (left_out == marked) != default:
         mistakes.append(f"a picture {'with' if left_out == marked else 'without'} a mark, the default is {default}")
-    examiner.results.require(mistakes, orjson.dumps(base), "the documented watermark")
+    examiner.results.require(mistakes, orjson.dumps(base), "the documented watermark", subject="picture")
 
 
 def _corner(examiner: Examiner, success: Success) -> bytes:

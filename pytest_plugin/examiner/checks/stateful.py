@@ -15,6 +15,7 @@ from qwenmock.pytest_plugin.examiner.checks.generated import hypothesis_settings
 from qwenmock.pytest_plugin.examiner.checks.task_progress import query, tasks_of
 from qwenmock.pytest_plugin.examiner.connection.control import accounts_of
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
+from qwenmock.pytest_plugin.examiner.findings import Finding, Subject
 from qwenmock.pytest_plugin.examiner.json_values import (
     read_first,
     read_integer,
@@ -28,6 +29,7 @@ from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
 from qwenmock.schemas.models import Variant
 from qwenmock.schemas.vocabulary import JSON, subschema
+from qwenmock.schemas.wording import counted
 
 STEPS = 15
 LINK_SLACK = 5
@@ -72,12 +74,14 @@ class Known:
         time: Seconds since the machine began.
         money: Balance and reservations when it began.
         last_charge: The request of the newest charge when it began.
+        steps: The calls that it has made.
 
     """
 
     time: float = 0.0
     money: Decimal = Decimal(0)
     last_charge: JSON = None
+    steps: list[str] = field(default_factory=list[str])
     tasks: dict[str, CreatedTask] = field(default_factory=dict[str, CreatedTask])
     links: list[CreatedLink] = field(default_factory=list[CreatedLink])
 
@@ -119,10 +123,11 @@ class TargetMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """Start with what the target has now."""
+        self.known = Known()
         self.examiner.control.balance()  # opens the account
         ledger = self._ledger()
         newest = [charge.get("request_id") for charge in charges_of(ledger)[:1]]
-        self.known = Known(money=_money(ledger), last_charge=next(iter(newest), None))
+        self.known.money, self.known.last_charge = _money(ledger), next(iter(newest), None)
 
     @rule(
         variant=st.runner().flatmap(_variants),
@@ -131,6 +136,8 @@ class TargetMachine(RuleBasedStateMachine):
     )
     def create(self, variant: Variant, count: int, directive: str) -> None:
         """Request images, sometimes in a way that must fail."""
+        step = f"create with {variant.name}, {counted(count, 'image')}"
+        self.known.steps.append(f"{step}, prompt [[qwenmock: {directive}]]" if directive else step)
         endpoint = self.examiner.provider.endpoint_of(variant)
         content = orjson.dumps(_body(variant, count, directive))
         reply = self.examiner.sender.call(content, Decimal(0), endpoint=endpoint)
@@ -147,16 +154,18 @@ class TargetMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, 0.3, 0.9, 30.0, 3600.0, 90000.0]))
     def wait(self, seconds: float) -> None:
         """Move the clock."""
+        self.known.steps.append(f"move the clock by {seconds:g} s")
         self.examiner.control.advance(seconds)
         self.known.time += seconds
 
     @rule()
     def look_at_tasks(self) -> None:
         """Query every task: it must progress, and must not change after its end."""
+        self.known.steps.append("query every task")
         for task_id, task in self.known.tasks.items():
             now = self._look(query(self.examiner, task_id), task.variant)
             if task.last is not None:
-                _require_progress(task_id, task.last, now)
+                self._require_progress(task_id, task.last, now)
             task.last = now
 
     def _look(self, reply: Reply, variant: Variant) -> TaskLook:
@@ -170,6 +179,7 @@ class TargetMachine(RuleBasedStateMachine):
     @rule()
     def look_at_links(self) -> None:
         """Open the last links: each must work until its lifetime ends."""
+        self.known.steps.append("open the last links")
         lifetime = self.examiner.provider.link_lifetime
         for link in self.known.links[-3:]:
             age = self.known.time - link.created
@@ -178,7 +188,7 @@ class TargetMachine(RuleBasedStateMachine):
             should_work = age < lifetime
             works = self.examiner.target.send("GET", link.url, {}).status == 200
             if works != should_work:
-                raise ContractViolation(f"a link that {'works' if works else 'does not work'} after {age:.0f} s")
+                raise self._violation(f"a link that {'works' if works else 'does not work'} after {age:.0f} s")
 
     @invariant()
     def money_adds_up(self) -> None:
@@ -189,11 +199,11 @@ class TargetMachine(RuleBasedStateMachine):
         left = _money(ledger)
         if left + spent != self.known.money:
             amounts = f"{left} left or reserved, {spent} charged"
-            raise ContractViolation(f"{amounts}: {left + spent}, expected {self.known.money}")
+            raise self._violation(f"{amounts}: {left + spent}, expected {self.known.money}", "bill")
         for charge in charges:
             self._require_exact(charge)
         if len({str(charge.get("request_id")) for charge in charges}) != len(charges):
-            raise ContractViolation("a request that was charged twice")
+            raise self._violation("a request that was charged twice", "bill")
 
     def _is_new(self, charge: Charge) -> bool:
         return charge.get("request_id") != self.known.last_charge
@@ -202,18 +212,31 @@ class TargetMachine(RuleBasedStateMachine):
         images, amount = read_integer(charge.get("images"), "images"), read_stated(charge.get("amount"), "amount")
         model = read_string(charge.get("model"), "model")
         if model not in self.examiner.provider.models:
-            raise ContractViolation(f"a charge for the model {model}, which was not requested")
+            raise self._violation(f"a charge for the model {model}, which was not requested", "bill")
         expected = charge_of(self.examiner.provider, model, images)
         if images < 1 or amount_of(amount) != expected:
             got = f"{amount} charged for {images} images"
-            raise ContractViolation(f"{got}, expected {expected}")
+            raise self._violation(f"{got}, expected {expected}", "bill")
 
     def _ledger(self) -> JSON:
         slug, key = self.examiner.provider.slug, self.examiner.credentials.paying_key()
         reply = self.examiner.control.send("GET", f"/ledger?provider={slug}&key={key}&limit={NEWEST}")
         if reply.status != 200:
-            raise ContractViolation(f"the ledger answers with {reply.status}")
+            raise self._violation(f"the ledger answers with {reply.status}")
         return reply.json()
+
+    def _require_progress(self, task_id: str, before: TaskLook, now: TaskLook) -> None:
+        changed = before.state in ENDED and before.content != now.content
+        if now.progress < before.progress or changed:
+            was = f"task {task_id} was {before.state} at {before.progress}"
+            raise self._violation(f"{was}, and is {now.state} at {now.progress}", "task")
+
+    def _violation(self, got: str, subject: Subject = "sequence") -> ContractViolation:
+        """Return a violation that lists the calls before it; Hypothesis has left out those that are not needed."""
+        mask = self.examiner.credentials.mask
+        promise = "whatever is called in whatever order, what a task, a link and an account show stays true"
+        steps = tuple(map(mask, self.known.steps))
+        return ContractViolation((Finding(subject, promised=promise, got=(mask(got),), steps=steps),))
 
 
 def _money(ledger: JSON) -> Decimal:
@@ -230,10 +253,3 @@ def _body(variant: Variant, count: int, directive: str) -> JSON:
     for path in variant.request.roles["prompt"][:1] if directive else ():
         body = put(schema, body, path, f"a cat [[qwenmock: {directive}]]")
     return body
-
-
-def _require_progress(task_id: str, before: TaskLook, now: TaskLook) -> None:
-    changed = before.state in ENDED and before.content != now.content
-    if now.progress < before.progress or changed:
-        was = f"task {task_id} was {before.state} at {before.progress}"
-        raise ContractViolation(f"{was}, and is {now.state} at {now.progress}")

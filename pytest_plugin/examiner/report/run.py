@@ -2,13 +2,15 @@
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TypedDict, cast, final
+from typing import Literal, TypedDict, cast, final
 
 from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.findings import Finding, Subject
 from qwenmock.pytest_plugin.examiner.results import Tally, TallyValues
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
 from qwenmock.pytest_plugin.examiner.verdicts import Verdict
+from qwenmock.schemas.models import Certainty
 
 
 @final
@@ -27,6 +29,60 @@ class NoBudget(TypedDict):
     """The budget of a target that costs nothing."""
 
 
+class FindingValues(TypedDict):
+    """A finding as JSON."""
+
+    subject: Subject
+    rule: str
+    value: str
+    source: str
+    certainty: Certainty | Literal[""]
+    sent: str
+    promised: str
+    got: list[str]
+    answer: list[str]
+    steps: list[str]
+    curl: str
+    files: list[str]
+
+
+class FoundValues(TypedDict):
+    """What one check found, as JSON."""
+
+    check: str
+    finding: FindingValues
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one check found about one rule or subject."""
+
+    check: str
+    finding: Finding
+
+    @classmethod
+    def load(cls, values: FoundValues) -> "Found":
+        """Return what was dumped as JSON."""
+        finding = values["finding"]
+        return cls(
+            values["check"],
+            Finding(
+                subject=finding["subject"],
+                rule=finding["rule"],
+                value=finding["value"],
+                source=finding["source"],
+                certainty=finding["certainty"],
+                sent=finding["sent"],
+                promised=finding["promised"],
+                got=tuple(finding["got"]),
+                answer=tuple(finding["answer"]),
+                steps=tuple(finding["steps"]),
+                curl=finding["curl"],
+                files=tuple(finding["files"]),
+            ),
+        )
+
+
 class RunValues(TypedDict):
     """A run as JSON, for another process."""
 
@@ -40,8 +96,9 @@ class RunValues(TypedDict):
     tallies: dict[str, TallyValues]
     statuses: dict[str, int]
     requests: int
-    passed: int
-    failures: list[tuple[str, str]]
+    passed: list[str]
+    failed: int
+    found: list[FoundValues]
     errors: list[tuple[str, str, str]]
     reasons: dict[str, int]
     budget: BudgetRow | NoBudget
@@ -59,8 +116,9 @@ class Run:
         tallies: By rule id.
         statuses: Number of answers by status.
         requests: Number of requests.
-        passed: Number of checks that passed.
-        failures: Name and text of each check that failed.
+        passed: Names of the checks that passed.
+        failed: Number of checks that failed.
+        found: What they found.
         errors: Name, text and traceback of each check that ended with an error of the examiner itself.
         reasons: Number of skipped checks by reason.
 
@@ -75,8 +133,9 @@ class Run:
     tallies: dict[str, Tally] = field(default_factory=dict[str, Tally])
     statuses: dict[str, int] = field(default_factory=dict[str, int])
     requests: int = 0
-    passed: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    passed: list[str] = field(default_factory=list[str])
+    failed: int = 0
+    found: list[Found] = field(default_factory=list[Found])
     errors: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     budget: BudgetRow | NoBudget = field(default_factory=NoBudget)
@@ -86,13 +145,14 @@ class Run:
         """Count the verdict on a check, and the time it took."""
         self.seconds += seconds
         if verdict.result == "failed":
-            self.failures.append((name, verdict.text))
+            self.failed += 1
+            self.found += [Found(name, finding) for finding in verdict.findings]
         elif verdict.result == "error":
             self.errors.append((name, verdict.text, verdict.trace))
         elif verdict.result == "skipped":
             self.reasons[verdict.text] = self.reasons.get(verdict.text, 0) + 1
         else:
-            self.passed += 1
+            self.passed.append(name)
 
     def finish(self, examiner: Examiner) -> None:
         """Copy what the examiner has counted."""
@@ -108,7 +168,8 @@ class Run:
         self.seconds = max(self.seconds, other.seconds)
         self.requests += other.requests
         self.passed += other.passed
-        self.failures += other.failures
+        self.failed += other.failed
+        self.found += other.found
         self.errors += other.errors
         self.budget = other.budget or self.budget
         for rule, tally in other.tallies.items():
@@ -136,7 +197,8 @@ class Run:
             statuses=values["statuses"],
             requests=values["requests"],
             passed=values["passed"],
-            failures=[(name, text) for name, text in values["failures"]],
+            failed=values["failed"],
+            found=[Found.load(each) for each in values["found"]],
             errors=[(name, text, trace) for name, text, trace in values["errors"]],
             reasons=values["reasons"],
             budget=values["budget"],
