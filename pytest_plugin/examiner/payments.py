@@ -78,6 +78,12 @@ class Payments:
         finally:
             self.budget.settle(worst, spent)
 
+    def bill_url(self, request_id: str | None) -> str | None:
+        """Return where the billing record of a request is; None if the target has no ledger."""
+        if self._ledger is None or request_id is None:
+            return None
+        return self._ledger.replace("{request_id}", quote(request_id, safe=""))
+
     def charges(self, request_id: str | None) -> list[Charge] | None:
         """Return the ledger's charges for a request; None if the target has no ledger.
 
@@ -85,15 +91,26 @@ class Payments:
             NotExaminable: The ledger does not answer.
 
         """
-        if self._ledger is None or request_id is None:
+        url = self.bill_url(request_id)
+        if url is None:
             return None
-        url = self._ledger.replace("{request_id}", quote(request_id, safe=""))
         try:
-            reply = self._target.send("GET", url, {})
-            if reply.status != 200:
-                raise NotExaminable(f"the ledger cannot be read: status {reply.status}")
+            return self.read_charges(self._target.send("GET", url, {}), request_id)
+        except TargetError as error:
+            raise NotExaminable(f"the ledger cannot be read: {error}") from error
+
+    def read_charges(self, reply: Reply, request_id: str | None) -> list[Charge]:
+        """Return the charges for a request in the ledger's answer.
+
+        Raises:
+            NotExaminable: It is not a ledger.
+
+        """
+        if reply.status != 200:
+            raise NotExaminable(f"the ledger cannot be read: status {reply.status}")
+        try:
             charges = charges_of(reply.json())
-        except (TargetError, UnreadableAnswer) as error:
+        except UnreadableAnswer as error:
             raise NotExaminable(f"the ledger cannot be read: {error}") from error
         # A ledger that does not support the filter answers with all its charges.
         return [charge for charge in charges if charge.get("request_id", request_id) == request_id]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.connection.callbacks import CallbackInbox
 from qwenmock.pytest_plugin.examiner.connection.control import TargetControl
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.hosting import PictureHost
@@ -24,6 +25,7 @@ class Examiner:
     Args:
         budget: What may be spent.
         now: The target's clock, in Unix seconds.
+        inbox: Receives the target's callbacks; None if it cannot reach a receiver.
 
     Attributes:
         credentials: Keys, and masking of keys.
@@ -44,12 +46,14 @@ class Examiner:
         budget: Budget,
         settings: SessionSettings = DEFAULTS,
         now: Callable[[], float] = time.time,
+        inbox: CallbackInbox | None = None,
     ) -> None:
         self.provider = provider
         self.target = target
         self.credentials = credentials
         self.settings = settings
         self.now = now
+        self.inbox = inbox
         self.profile = PROFILES[settings.profile]
         self.live = settings.live
         self.successes: dict[bytes, Success] = {}
@@ -70,5 +74,7 @@ class Examiner:
         Preflight(self.provider, self.sender, self.payments, self.credentials).run()
 
     def close(self) -> None:
-        """Close the connection to the target."""
+        """Close the connection to the target, and stop receiving its callbacks."""
+        if self.inbox is not None:
+            self.inbox.close()
         self.target.close()

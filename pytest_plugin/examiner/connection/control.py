@@ -1,5 +1,7 @@
 """The target's own control API: its clock and balances. Only the double has one."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -80,6 +82,23 @@ class TargetControl:
         """Return the target to its first state: clock, faults, accounts, images."""
         self.send("POST", "/reset", {})
         self._pictures.forget()
+
+    @contextmanager
+    def callbacks_sent_to(self, origin: str) -> Generator[bool]:
+        """Have the callback of the next task sent to another origin; yield whether it will. The fault plan is kept."""
+        plan = read_array(self.send("GET", "/faults").json(), "the fault plan")
+        fault: JSON = {
+            "provider": self._credentials.slug,
+            "key": self._credentials.paying_key(),
+            "callback_origin": origin,
+            "times": 1,
+        }
+        is_set = self.send("PUT", "/faults", [fault, *plan]).status == 200
+        try:
+            yield is_set
+        finally:
+            if is_set:
+                self.send("PUT", "/faults", plan)
 
     def balance(self) -> Decimal:
         """Return the balance of the key that pays.
