@@ -12,7 +12,7 @@ from qwenmock.pytest_plugin.examiner.checks.task_callbacks import (
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Variant
 
-pytestmark = pytest.mark.contract_tasks
+pytestmark = [pytest.mark.contract_tasks, pytest.mark.contract_callbacks]
 
 
 def test_callback_comes_once_with_the_result(contract_examiner: Examiner, contract_variant: Variant) -> None:

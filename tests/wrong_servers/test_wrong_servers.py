@@ -7,6 +7,7 @@ from functools import cache
 import orjson
 import pytest
 from wrong_servers import (
+    account_faults,
     billing_faults,
     callback_faults,
     default_faults,
@@ -48,6 +49,7 @@ def every_fault() -> Iterator[Fault]:
     yield from (*NEBULA, *REWRITING, *EVOLINK, *DASHSCOPE, *AI302)
     for provider in CATALOG:
         for module in (
+            account_faults,
             endpoint_faults,
             billing_faults,
             callback_faults,

@@ -118,6 +118,20 @@ class TargetControl:
             raise NotExaminable("the target does not state a balance for the key that pays")
         return balances[0]
 
+    def account(self) -> Account:
+        """Return the account of the key that pays.
+
+        Raises:
+            NotExaminable: The target does not state it.
+
+        """
+        self.balance()  # opens it
+        ledger = self.send("GET", f"/ledger?key={self._credentials.paying_key()}&limit=0").json()
+        found = [account for account in accounts_of(ledger) if account.provider == self._credentials.slug]
+        if not found:
+            raise NotExaminable("the target does not state the account of the key that pays")
+        return found[0]
+
     def balances(self, key: str) -> list[Decimal]:
         """Return the balance of a key's account; nothing if it has none yet.
 
