@@ -107,6 +107,7 @@ def _live(provider: Provider, options: Options, deadline: float | None, shared: 
             pace=options.pace,
             image=options.image,
             profile=options.profile,
+            seed=options.seed,
             deadline=deadline,
         ),
         inbox=inbox,
@@ -136,7 +137,9 @@ def _embedded(provider: Provider, options: Options, deadline: float | None) -> E
         target=target,
         credentials=embedded_credentials(provider.slug),
         budget=Budget(None, provider.currency),
-        settings=SessionSettings(ledger=LEDGER, control=CONTROL, profile=options.profile, deadline=deadline),
+        settings=SessionSettings(
+            ledger=LEDGER, control=CONTROL, profile=options.profile, seed=options.seed, deadline=deadline
+        ),
         now=double.clock.now,
         inbox=inbox,
     )

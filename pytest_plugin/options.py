@@ -51,6 +51,7 @@ class Options:
         traceback: Print where an internal error of the examiner was raised.
         seconds: Maximum duration of the run; None for no limit.
         profile: One of `PROFILES`.
+        seed: Of the random requests.
         schemas: Folder of the catalogue; None for the one in the package.
         record: Folder for a live target's exchanges; None to keep none.
         max_cost: Maximum simulated cost of users' tests, in any one currency.
@@ -74,6 +75,7 @@ class Options:
     traceback: bool = False
     seconds: float | None = None
     profile: str = "ci"
+    seed: int = 0
     schemas: Path | None = None
     record: Path | None = None
     max_cost: Decimal | None = None
@@ -143,6 +145,7 @@ CONTRACT_OPTIONS = (
         "PROFILE",
         choices=PROFILES,
     ),
+    Declaration("--contract-seed", "Seed of the random requests (default 0).", "N", default="0"),
     Declaration("--contract-seconds", "Stop after this time (default 600 for deep).", "SECONDS"),
     Declaration(
         "--contract-report",
@@ -201,6 +204,7 @@ class GivenOptions:
     live_timeout: str = "45"
     live_pace: str = "0"
     contract_profile: str | None = None
+    contract_seed: str = "0"
     contract_seconds: str | None = None
     contract_report: Sequence[str] | None = None
     require_rules: str | None = None
@@ -216,6 +220,26 @@ class GivenOptions:
         """Return the values in pytest's `config.option`."""
         values: dict[str, Any] = {each.name: getattr(namespace, each.name) for each in fields(cls)}
         return cls(**values)
+
+
+def is_live_without_paths(namespace: "argparse.Namespace") -> bool:
+    """Return whether pytest's command line asks for a live examination, and for no tests by name."""
+    return (namespace.live or namespace.live_url is not None) and not namespace.file_or_dir
+
+
+def read_config(config: "pytest.Config") -> Options:
+    """Return the settings for the options of a pytest run.
+
+    Raises:
+        pytest.UsageError: A value is not accepted, or two options contradict each other.
+
+    """
+    try:
+        return read_options(GivenOptions.from_namespace(config.option))
+    except OptionError as error:
+        import pytest
+
+        raise pytest.UsageError(str(error)) from error
 
 
 def read_options(given: GivenOptions) -> Options:
@@ -257,6 +281,7 @@ def read_options(given: GivenOptions) -> Options:
         traceback=given.contract_traceback,
         seconds=None if seconds is None else float(number("--contract-seconds", seconds)),
         profile=profile,
+        seed=_integer("--contract-seed", given.contract_seed),
         schemas=Path(schemas) if schemas else None,
         record=None if given.record is None else Path(given.record),
         max_cost=None if given.qwenmock_max_cost is None else number("--qwenmock-max-cost", given.qwenmock_max_cost),
@@ -315,6 +340,12 @@ def number(option: str, text: str) -> Decimal:
         return parse_number(text)
     except ValueError as error:
         raise OptionError(f"{option}: {error}") from error
+
+
+def _integer(option: str, text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise OptionError(f"{option}: expected an integer of at least 0, got {_quoted(text)}")
+    return int(text)
 
 
 def _percentage(option: str, text: str) -> Decimal:

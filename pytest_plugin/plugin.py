@@ -5,7 +5,6 @@ them.
 """
 
 import tempfile
-from argparse import Namespace
 from collections.abc import Generator
 from copy import copy
 from pathlib import Path
@@ -21,7 +20,7 @@ from qwenmock.pytest_plugin.fixtures import (
     qwenmock_session,
     qwenmock_settings,
 )
-from qwenmock.pytest_plugin.options import GivenOptions, OptionError, Options, add_pytest_options, read_options
+from qwenmock.pytest_plugin.options import Options, add_pytest_options, is_live_without_paths, read_config
 
 if TYPE_CHECKING:  # for the import time of every pytest run
     from qwenmock.pytest_plugin.contract_session import ContractSession
@@ -65,11 +64,6 @@ def pytest_load_initial_conftests(
     return (yield)
 
 
-def is_live_without_paths(options: Namespace) -> bool:
-    """Return whether a command line asks for a live examination, and for no tests by name."""
-    return (options.live or options.live_url is not None) and not options.file_or_dir
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> "int | pytest.ExitCode | None":
     """Run the contract tests in a session that has nothing of the project in this directory, if only they are meant.
@@ -85,19 +79,12 @@ def pytest_cmdline_main(config: pytest.Config) -> "int | pytest.ExitCode | None"
 
         given = config.invocation_params
         return pytest.main([*map(str, given.args), *alone()], plugins=given.plugins)
-    options = config.stash[OPTIONS] = _read(config)
+    options = config.stash[OPTIONS] = read_config(config)
     if CONTRACT in config.stash or option.collectonly:
         return None
     from qwenmock.pytest_plugin.contract_session import open_live
 
     return open_live(config, CONTRACT, options)
-
-
-def _read(config: pytest.Config) -> Options:
-    try:
-        return read_options(GivenOptions.from_namespace(config.option))
-    except OptionError as error:
-        raise pytest.UsageError(str(error)) from error
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -108,7 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "contract_costly: run after the others",
     ):
         config.addinivalue_line("markers", marker)
-    options = config.stash.get(OPTIONS, None) or config.stash.setdefault(OPTIONS, _read(config))
+    options = config.stash.get(OPTIONS, None) or config.stash.setdefault(OPTIONS, read_config(config))
     if options.providers:
         from qwenmock.pytest_plugin.contract_session import ContractSession
 

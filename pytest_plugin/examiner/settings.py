@@ -38,6 +38,7 @@ class SessionSettings:
         pace: Seconds between requests.
         image: URL of an image that a live target can fetch.
         profile: Name of the profile.
+        seed: Of the random requests.
         deadline: When to stop, on the monotonic clock; None for no limit.
 
     """
@@ -48,6 +49,7 @@ class SessionSettings:
     pace: float = 0.0
     image: str = PICTURE
     profile: str = "ci"
+    seed: int = 0
     deadline: float | None = None
 
 

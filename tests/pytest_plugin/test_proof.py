@@ -1,5 +1,6 @@
 """A green run is a proof: errors of the examiner, forgotten addresses and empty runs never pass for one."""
 
+import contextlib
 import importlib
 import inspect
 import json
@@ -10,20 +11,23 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
-from types import FunctionType
+from types import CodeType, FrameType, FunctionType
 
 import pytest
 from commands import CONTRACT_TESTS
 
 from qwenmock.mockserver.http.server import RunningServer
-from qwenmock.pytest_plugin.commands.examination import examine
+from qwenmock.pytest_plugin.commands import examination
 from qwenmock.pytest_plugin.examiner import checks
-from qwenmock.pytest_plugin.options import GivenOptions
+from qwenmock.pytest_plugin.examiner.runner import checks_of, run_alone, run_checks
+from qwenmock.pytest_plugin.examiner_factory import choose_providers, create_examiner
+from qwenmock.pytest_plugin.options import GivenOptions, read_options
 
 KEY = {"QWENMOCK_NEBULA_KEY": "sk-mock"}
-OF_TASKS = {"credits_follow"}
-LIVE_ONLY = {"require_fetchable"}
-"""Functions that are called on live targets only."""
+EMBEDDED = ("nebula", "evolink")
+"""Providers whose checks call every function of `checks` that is called on the embedded double."""
+LIVE = "aigc"
+"""Its checks call the functions that are called on live targets only."""
 
 
 def every_check() -> Iterator[FunctionType]:
@@ -53,19 +57,77 @@ def broken_by_assertion(*_: object, **__: object) -> None:
 BROKEN = (broken_by_type, broken_by_lookup, broken_by_assertion)
 
 
+@contextlib.contextmanager
+def noting(called: set[CodeType]) -> Iterator[None]:
+    """Add the code of each function that is called to the set."""
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call":
+            called.add(frame.f_code)
+
+    sys.setprofile(note)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+def callers(given: GivenOptions) -> Iterator[tuple[CodeType, str]]:
+    """Yield the code of each function that the examination calls, and the name of the contract test that calls it."""
+    options = read_options(given)
+    provider = choose_providers(options)[0]
+    examiner = create_examiner(provider, options)
+    try:
+        for check in checks_of(provider):
+            called: set[CodeType] = set()
+            with noting(called):
+                list(run_checks(examiner, [check]))
+            yield from ((code, check.name) for code in called)
+    finally:
+        examiner.close()
+
+
+@pytest.fixture(scope="session")
+def called_by(shared_server: RunningServer) -> dict[CodeType, tuple[GivenOptions, str]]:
+    """Return for the code of each check the options of an examination and the name of a contract test that calls it."""
+    live = GivenOptions(live_url=shared_server.url(LIVE), provider=[LIVE], contract_profile="smoke", live_budget="5")
+    runs = [*(GivenOptions(provider=[slug], contract_profile="smoke") for slug in EMBEDDED), live]
+    found: dict[CodeType, tuple[GivenOptions, str]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(f"QWENMOCK_{LIVE.upper()}_KEY", "sk-mock")
+        for given in runs:
+            for code, name in callers(given):
+                found.setdefault(code, (given, name))
+    return found
+
+
+class Only:
+    """A plugin that runs one test of a session."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if item.name == self._name]
+
+
+@pytest.mark.xdist_group("broken_checks")
 @pytest.mark.parametrize("name", CHECKS)
 def test_error_in_a_check_is_never_a_green_run(
-    name: str, monkeypatch: pytest.MonkeyPatch, server: RunningServer, capfd: pytest.CaptureFixture[str]
+    name: str,
+    called_by: dict[CodeType, tuple[GivenOptions, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     function = CHECKS[name]
+    assert function.__code__ in called_by, "no contract test calls it"
+    given, test = called_by[function.__code__]
     broken = BROKEN[list(CHECKS).index(name) % len(BROKEN)]
     monkeypatch.setattr(function, "__code__", broken.__code__)
-    monkeypatch.setenv("QWENMOCK_AIGC_KEY", "sk-mock")
-    slug = "evolink" if "task" in name or function.__name__ in OF_TASKS else "nebula"
-    given = GivenOptions(provider=[slug], contract_profile="smoke")
-    if function.__name__ in LIVE_ONLY:
-        given = GivenOptions(live_url=server.url("aigc"), provider=["aigc"], contract_profile="smoke", live_budget="5")
-    assert examine(given) == 3
+    monkeypatch.setenv(f"QWENMOCK_{LIVE.upper()}_KEY", "sk-mock")
+    monkeypatch.setattr(examination, "run_alone", lambda options, plugins: run_alone(options, [*plugins, Only(test)]))
+    assert examination.examine(given) == 3
     told = capfd.readouterr().err
     assert "internal error of the examiner" in told
     assert "broken on purpose" in told

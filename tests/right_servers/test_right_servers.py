@@ -43,6 +43,7 @@ def test_right_server_is_not_accused(slug: str, seed: int) -> None:
             budget=Decimal(10000),
             ledger=f"{origin}/ledger?request_id={{request_id}}",
             profile="smoke",
+            seed=seed,
             allow=frozenset({"rate-limit"}),
         )
         examiner = create_examiner(provider, options)

@@ -70,11 +70,14 @@ def url_pattern(_subschema: Schema, _rule: Rule) -> Values:
 
 
 def size_syntax(subschema: Schema, _rule: Rule) -> Values:
-    """Return sizes that are well formed, and nearly so."""
+    """Return sizes that are well formed, and nearly so.
+
+    No size has a leading zero or a plus sign: no document forbids them, and what reads integers often accepts them.
+    """
     good = as_text(smallest(subschema))
     longest = subschema["x-size"]["maxSide"]
     refused = [miss for miss in near_misses(good) if miss.count("*") != 1 or not miss.replace("*", "").isascii()]
-    refused += [f"{good} ", f" {good}", f"{good}\n", good.replace("*", " * "), f"0{good}", f"+{good}", "auto"]
+    refused += [f"{good} ", f" {good}", f"{good}\n", good.replace("*", " * "), "auto"]
     return [good, f"{longest}*{longest}"], list(dict.fromkeys(refused))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit, describe
@@ -45,6 +45,7 @@ def for_all(examiner: Examiner, strategy: SearchStrategy[Drawn], attempt: Callab
     """
     stopped: list[Exception] = []
 
+    @seed(examiner.settings.seed)
     @hypothesis_settings(examiner)
     @given(strategy)
     def check(value: Drawn) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import orjson
-from hypothesis import settings
+from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -84,7 +84,7 @@ def examine_any_order(examiner: Examiner) -> None:
     examples = examiner.profile.examples // 5 or 1
     how = settings(hypothesis_settings(examiner), max_examples=examples, stateful_step_count=STEPS)
     machine: type[RuleBasedStateMachine] = type("Machine", (TargetMachine,), {"examiner": examiner})
-    run_state_machine_as_test(machine, settings=how)
+    run_state_machine_as_test(seed(examiner.settings.seed)(machine), settings=how)
 
 
 def _variants(machine: "TargetMachine") -> st.SearchStrategy[Variant]:

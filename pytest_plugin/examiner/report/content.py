@@ -63,6 +63,7 @@ class Report(TypedDict):
     """The report of one provider.
 
     Attributes:
+        seed: Of the random requests.
         started: In Unix seconds.
         statuses: Number of answers by status.
         spent: A decimal string.
@@ -74,6 +75,7 @@ class Report(TypedDict):
     target: str
     provider: str
     profile: str
+    seed: int
     started: float
     seconds: float
     rules: list[RuleRow]
@@ -100,6 +102,7 @@ def report_of(run: Run, provider: Provider) -> Report:
         target=run.target,
         provider=run.provider,
         profile=run.profile,
+        seed=run.seed,
         started=run.started,
         seconds=run.seconds,
         rules=rows,

@@ -48,7 +48,7 @@ def _head(report: Report) -> list[str]:
     statuses = ", ".join(f"{status} x {count}" for status, count in sorted(report["statuses"].items()))
     return [
         f"<h2 id='{escape(report['provider'])}'>{escape(headline(report))}</h2>",
-        f"<p>{escape(report['target'])}, profile {escape(report['profile'])}, {started}. "
+        f"<p>{escape(report['target'])}, profile {escape(report['profile'])}, seed {report['seed']}, {started}. "
         f"{escape(budget_line(report))}</p>",
         f"<p>Answers by status: {escape(statuses)}</p>",
     ]

@@ -36,6 +36,7 @@ def _add_rules(root: ET.Element, report: Report) -> None:
     values = {
         "target": report["target"],
         "profile": report["profile"],
+        "seed": str(report["seed"]),
         "headline": headline(report),
         **{name: str(value).lower() for name, value in summary.items()},
     }

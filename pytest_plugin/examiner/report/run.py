@@ -32,6 +32,7 @@ class RunValues(TypedDict):
     target: str
     provider: str
     profile: str
+    seed: int
     started: float
     seconds: float
     tallies: dict[str, TallyValues]
@@ -49,6 +50,7 @@ class Run:
     """The collected results of one provider's examination.
 
     Attributes:
+        seed: Of the random requests.
         started: In Unix seconds.
         seconds: What its checks took.
         tallies: By rule id.
@@ -64,6 +66,7 @@ class Run:
     target: str
     provider: str
     profile: str
+    seed: int
     started: float
     seconds: float = 0.0
     tallies: dict[str, Tally] = field(default_factory=dict[str, Tally])
@@ -121,6 +124,7 @@ class Run:
             target=values["target"],
             provider=values["provider"],
             profile=values["profile"],
+            seed=values["seed"],
             started=values["started"],
             seconds=values["seconds"],
             tallies={rule: Tally(**tally) for rule, tally in values["tallies"].items()},
@@ -136,7 +140,8 @@ class Run:
 
 def begin(examiner: Examiner) -> Run:
     """Return an empty run."""
-    return Run(examiner.target.name, examiner.provider.slug, examiner.settings.profile, time.time())
+    settings = examiner.settings
+    return Run(examiner.target.name, examiner.provider.slug, settings.profile, settings.seed, time.time())
 
 
 def _budget_row(budget: Budget) -> BudgetRow | NoBudget:
