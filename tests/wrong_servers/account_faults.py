@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from starlette.types import Scope
+from wrong_servers.billing_faults import add_to
 from wrong_servers.faults import Exchange, Fault
 
 from qwenmock.schemas.models import STATES, Provider, State
@@ -49,7 +50,7 @@ def _stating(
         is_statement = exchange.path.endswith(("/credits", "/ledger")) and exchange.status == 200
         if is_statement and memory.get("state") == state:
             body = exchange.json
-            _add(body, member, change)
+            add_to(body, member, change)
             exchange.json = body
 
     return tamper
@@ -66,15 +67,6 @@ def _note_state(provider: Provider, exchange: Exchange, memory: dict[str, Any]) 
     elif "/tasks/" in exchange.path:
         stated = provider.task_state(body) or body.get("state")
         memory["state"] = stated if stated in STATES else memory.get("state")
-
-
-def _add(value: Any, member: str, change: Decimal) -> None:
-    for name, each in value.items() if isinstance(value, dict) else ():
-        if name == member:
-            value[name] = str(Decimal(each) + change) if isinstance(each, str) else float(Decimal(str(each)) + change)
-        _add(each, member, change)
-    for each in value if isinstance(value, list) else ():
-        _add(each, member, change)
 
 
 def _cancellation_faults(provider: Provider) -> Iterator[Fault]:
