@@ -34,8 +34,6 @@ from qwenmock.pytest_plugin.examiner.target import Reply
 from qwenmock.schemas.models import Callbacks, Variant
 from qwenmock.schemas.vocabulary import JSON
 
-PATIENCE = 30.0
-"""Seconds after a task's end in which its callback must come."""
 NO_RECEIVER = (
     "the target cannot reach this machine: --callback-url and --callback-poll name a receiver that it can reach"
 )
@@ -184,8 +182,9 @@ def _let_task_pass(examiner: Examiner, inbox: CallbackInbox, turn: int) -> None:
 
 def require_one(examiner: Examiner, call: Call) -> list[ReceivedCallback]:
     """Wait for the callback of a task that has ended."""
-    callbacks = await_callbacks(inbox_of(examiner, call.variant), call.hook, 1, PATIENCE)
-    missing = [] if callbacks else [f"no callback within {PATIENCE:g} s of the task's end"]
+    inbox = inbox_of(examiner, call.variant)
+    callbacks = await_callbacks(inbox, call.hook, 1, inbox.patience)
+    missing = [] if callbacks else [f"no callback within {inbox.patience:g} s of the task's end"]
     conclude(examiner, call, "sent", missing)
     if not callbacks:
         raise NotExaminable("no callback came")

@@ -11,7 +11,6 @@ from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
 from qwenmock.pytest_plugin.examiner.boundaries.strings import INTERNAL
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
 from qwenmock.pytest_plugin.examiner.checks.callback_tasks import (
-    PATIENCE,
     Call,
     await_callbacks,
     begin,
@@ -138,7 +137,7 @@ def examine_addresses(examiner: Examiner, variant: Variant) -> None:
     for call in (*accepted, *([] if redirected is None else [redirected])):
         until_end(examiner, call)
     if redirected is not None:
-        await_callbacks(inbox, redirected.hook, 1, PATIENCE)
+        await_callbacks(inbox, redirected.hook, 1, inbox.patience)
     let_pass(inbox, QUIET[0] if inbox.is_instant else QUIET[1])
     mistakes = [f"a callback to {received.url}" for received in inbox.callbacks(hook)[:3]]
     rule = examiner.provider.callback_rule("address")

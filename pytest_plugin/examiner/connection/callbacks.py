@@ -33,6 +33,8 @@ ELSEWHERE = "-elsewhere"
 """Follows a hook's name in the address that a redirect leads to."""
 HOLD_SECONDS = 60.0
 """How long a callback without an answer is held at most."""
+READ_SECONDS = 10.0
+"""How long a sender may pause within a callback."""
 CLOSING_STEP = 0.1
 
 
@@ -89,6 +91,7 @@ class CallbackInbox:
         is_instant: Whether waiting moves the target's clock, and takes no time.
         step: Seconds between two looks.
         slack: By how many seconds the time between two callbacks may differ from what is documented.
+        patience: Seconds after a task's end in which its callback must come.
 
     """
 
@@ -97,6 +100,7 @@ class CallbackInbox:
     is_instant = False
     step = 0.1
     slack = 1.5
+    patience = 30.0
 
     def __init__(self) -> None:
         self.hooks: dict[str, Hook] = {}
@@ -238,6 +242,8 @@ class _Server(ThreadingHTTPServer):
 
 def _handler(inbox: LocalInbox) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        timeout = READ_SECONDS
+
         def serve(self) -> None:
             received = ReceivedCallback(
                 at=time.monotonic(),
@@ -288,6 +294,7 @@ class PolledInbox(CallbackInbox):
 
     step = 1.0
     slack = 3.0
+    patience = 120.0
 
     def __init__(self, url: str, poll: str, reader: Target) -> None:
         super().__init__()
