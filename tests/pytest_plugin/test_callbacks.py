@@ -17,7 +17,7 @@ from wrong_servers.callback_faults import Posted, changing
 from wrong_servers.faults import Fault
 
 from qwenmock.mockserver.http.server import RunningServer, running, serving
-from qwenmock.mockserver.net.guarded_client import Poster
+from qwenmock.mockserver.net.guarded_client import OutboundError, Poster
 from qwenmock.mockserver.settings import Settings
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.connection.callbacks import LocalInbox
@@ -101,6 +101,19 @@ def test_wrong_callbacks_are_found_over_http(checks: list[Check]) -> None:
         found = outcomes(examiner, [check for check in checks if "forbidden" in check.name])
     assert [outcome.result for outcome in found] == ["failed"], found
     assert "where a redirect led" in found[0].text
+
+
+def test_double_that_cannot_reach_this_machine_is_not_accused(checks: list[Check]) -> None:
+    """In a container, an address on this machine leads nowhere."""
+
+    async def lost(_poster: Poster, _posted: Posted) -> int:
+        raise OutboundError("ConnectError")
+
+    with serving(Fault("in a container", "evolink", between=changing(lost)).calling_out(PROVIDER)) as port:
+        examiner = controlled(f"http://127.0.0.1:{port}/evolink")
+        found = outcomes(examiner, checks)
+    assert {outcome.result for outcome in found} == {"skipped"}
+    assert "cannot reach this machine" in examiner.results.tallies[RULES[0]].reason
 
 
 @pytest.mark.parametrize("name", ["comes twice", "with another id", "before the bill"])

@@ -26,14 +26,16 @@ from qwenmock.pytest_plugin.examiner.connection.callbacks import (
     Hook,
     ReceivedCallback,
 )
-from qwenmock.pytest_plugin.examiner.json_values import as_text, read_string
-from qwenmock.pytest_plugin.examiner.results import NotExaminable
+from qwenmock.pytest_plugin.examiner.json_values import as_text, read_array, read_member, read_string
+from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
 from qwenmock.schemas.models import Callbacks, Variant
 from qwenmock.schemas.vocabulary import JSON
 
+REACH_SECONDS = 3.0
+"""Seconds after which it is asked whether a callback could not be sent."""
 NO_RECEIVER = (
     "the target cannot reach this machine: --callback-url and --callback-poll name a receiver that it can reach"
 )
@@ -71,7 +73,7 @@ def inbox_of(examiner: Examiner, variant: Variant) -> CallbackInbox:
     """
     if "callback_url" not in variant.request.roles or examiner.provider.callbacks is None:
         raise NotExaminable("no request of this variant names a callback URL")
-    if examiner.inbox is None:
+    if examiner.inbox is None or examiner.inbox.is_out_of_reach:
         raise _unexaminable(examiner, NO_RECEIVER)
     return examiner.inbox
 
@@ -181,14 +183,37 @@ def _let_task_pass(examiner: Examiner, inbox: CallbackInbox, turn: int) -> None:
 
 
 def require_one(examiner: Examiner, call: Call) -> list[ReceivedCallback]:
-    """Wait for the callback of a task that has ended."""
+    """Wait for the callback of a task that has ended.
+
+    Raises:
+        ContractViolation: None comes.
+        NotExaminable: The target could not send it to this machine, because it runs in a container.
+
+    """
     inbox = inbox_of(examiner, call.variant)
-    callbacks = await_callbacks(inbox, call.hook, 1, inbox.patience)
+    callbacks = await_callbacks(inbox, call.hook, 1, REACH_SECONDS)
+    if not callbacks and inbox.origin is not None and _has_failed(examiner, call):
+        inbox.is_out_of_reach = True
+        raise _unexaminable(examiner, NO_RECEIVER)
+    callbacks = callbacks or await_callbacks(inbox, call.hook, 1, inbox.patience - REACH_SECONDS)
     missing = [] if callbacks else [f"no callback within {inbox.patience:g} s of the task's end"]
     conclude(examiner, call, "sent", missing)
     if not callbacks:
         raise NotExaminable("no callback came")
     return callbacks
+
+
+def _has_failed(examiner: Examiner, call: Call) -> bool:
+    """Return whether a target that can be controlled states that it could not connect to send a callback."""
+    if not examiner.control.is_available:
+        return False
+    try:
+        task = examiner.control.send("GET", f"/tasks/{call.task_id}").json()
+        callbacks = read_array(read_member(task, "callbacks"), "callbacks")
+        attempts = [a for c in callbacks for a in read_array(read_member(c, "attempts"), "attempts")]
+        return any(read_member(attempt, "status") == 0 for attempt in attempts)
+    except UnreadableAnswer:
+        return False
 
 
 def await_callbacks(inbox: CallbackInbox, hook: Hook, count: int, idle: float) -> list[ReceivedCallback]:

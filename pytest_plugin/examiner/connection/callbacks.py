@@ -92,6 +92,7 @@ class CallbackInbox:
         step: Seconds between two looks.
         slack: By how many seconds the time between two callbacks may differ from what is documented.
         patience: Seconds after a task's end in which its callback must come.
+        is_out_of_reach: Whether the target was found not to reach it.
 
     """
 
@@ -104,6 +105,7 @@ class CallbackInbox:
 
     def __init__(self) -> None:
         self.hooks: dict[str, Hook] = {}
+        self.is_out_of_reach = False
 
     def open(self, answers: Sequence[Answer] = ()) -> Hook:
         """Return a new hook."""
