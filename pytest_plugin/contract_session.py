@@ -20,6 +20,7 @@ from qwenmock.pytest_plugin.examiner.report.content import (
     headline,
     report_of,
     shortfall,
+    target_line,
 )
 from qwenmock.pytest_plugin.examiner.report.files import write
 from qwenmock.pytest_plugin.examiner.report.run import Run, RunValues, begin
@@ -94,6 +95,8 @@ class ContractSession:
         """
         if not self._options.live:
             return
+        if for_others and self._options.control is not None:
+            raise CouldNotRun("--live-control needs a run in one process: several would move one clock")
         if not for_others:
             for examiner in self.open().values():
                 examiner.preflight()
@@ -185,6 +188,7 @@ class ContractSession:
         for report in self.reports():
             too_few = shortfall(report, self._options.required)
             lines += [line for line in (headline(report), too_few, budget_line(report)) if line]
+            lines += [f"target: {target_line(report)}"] if report["control"] else []
         lines += self.error_lines()
         if self._is_empty():
             lines.append("nothing could be examined")

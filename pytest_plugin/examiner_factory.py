@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
@@ -24,8 +25,8 @@ from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.results import CouldNotRun
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.settings import SessionSettings
-from qwenmock.pytest_plugin.examiner.target import ORIGIN, EmbeddedTarget, HttpTarget, Target
-from qwenmock.pytest_plugin.options import PURPOSES, OptionError, Options, key_variable, keys_of
+from qwenmock.pytest_plugin.examiner.target import ORIGIN, ControlledTarget, EmbeddedTarget, HttpTarget, Target
+from qwenmock.pytest_plugin.options import ADMIN_TOKEN, PURPOSES, OptionError, Options, key_variable, keys_of
 from qwenmock.pytest_plugin.recording.recorder import Recorder
 from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.models import Provider
@@ -92,18 +93,28 @@ def create_examiner(provider: Provider, options: Options, shared: str | None = N
 def _live(provider: Provider, options: Options, deadline: float | None, shared: str | None) -> Examiner:
     key, special = keys_of(provider.slug, os.environ)
     target: Target = HttpTarget(options.url or provider.base_url, options.timeout)
+    control, token = options.control, os.environ.get(ADMIN_TOKEN)
+    ledger, budget = options.ledger, options.budget
+    if control is None:
+        budget = budget or Decimal(0)
+    else:
+        target = ControlledTarget(target, control, token) if token else target
+        ledger = ledger or f"{control}/ledger?request_id={{request_id}}"
+        special = {**(EMBEDDED_KEYS if _is_double_key(key) else {}), **special}
     inbox = _inbox(provider, options, target)
     if options.record is not None:
         secrets = tuple(secret for secret in (key, *special.values()) if secret)
         target = Recorder(target, provider, options.record, secrets)
+    may_limit_rate = control is not None or "rate-limit" in options.allow
     return Examiner(
         provider=provider,
         target=target,
-        credentials=Credentials(provider.slug, key, special, may_limit_rate="rate-limit" in options.allow),
-        budget=Budget(options.budget, provider.currency, shared, provider.slug),
+        credentials=Credentials(provider.slug, key, special, may_limit_rate=may_limit_rate),
+        budget=Budget(budget, provider.currency, shared, provider.slug),
         settings=SessionSettings(
-            ledger=options.ledger,
-            live=True,
+            ledger=ledger,
+            control=control,
+            live=control is None,
             pace=options.pace,
             image=options.image,
             profile=options.profile,
@@ -122,6 +133,10 @@ def _inbox(provider: Provider, options: Options, target: Target) -> CallbackInbo
         return PolledInbox(options.callback_url, options.callback_poll, HttpTarget(options.callback_poll))
     is_local = is_loopback_host(urlsplit(target.base_url).hostname or "")
     return LocalInbox(target) if is_local else None
+
+
+def _is_double_key(key: str | None) -> bool:
+    return key is not None and key.partition(".")[0] == EMBEDDED_KEY
 
 
 def embedded_credentials(slug: str) -> Credentials:

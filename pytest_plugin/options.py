@@ -24,6 +24,8 @@ USAGE_REPORTS = (".md", ".json")
 ALLOWED = ("rate-limit",)
 DEEP_SECONDS = "600"
 SCHEMAS = "QWENMOCK_SCHEMAS"
+ADMIN_TOKEN = "QWENMOCK_ADMIN_TOKEN"
+"""The variable with the token of a control API; `qwenmock serve` reads it too."""
 PURPOSES = ("expired", "empty", "forbidden", "limited", "throttled", "broken", "other")
 
 
@@ -38,7 +40,9 @@ class Options:
     Attributes:
         providers: Slugs; empty for all.
         url: Target; None for the double in this process, "" for each provider's production endpoint.
-        budget: Maximum to spend on a live target, in the provider's currency.
+        budget: Maximum to spend on a live target, in the provider's currency. None if none was given: nothing may be
+            spent, or anything on a target with a control API.
+        control: URL of a live target's control API; None for a target without one.
         ledger: URL of a live target's billing record of a request, with `{request_id}` in it.
         callback_url: Where a live target can call back; None for a receiver of the examiner's own.
         callback_poll: Where the list of those callbacks can be read.
@@ -62,7 +66,8 @@ class Options:
 
     providers: tuple[str, ...] = ()
     url: str | None = None
-    budget: Decimal = Decimal(0)
+    budget: Decimal | None = None
+    control: str | None = None
     ledger: str | None = None
     callback_url: str | None = None
     callback_poll: str | None = None
@@ -124,7 +129,11 @@ CONTRACT_OPTIONS = (
         "--live-budget",
         "Maximum to spend, in the provider's currency (default 0: no request that could be billed is sent).",
         "AMOUNT",
-        default="0",
+    ),
+    Declaration(
+        "--live-control",
+        "URL of the target's control API, if it has the double's: clock, ledger, pictures. Nothing costs money then.",
+        "URL",
     ),
     Declaration("--live-ledger", "URL of a request's billing record; contains {request_id}.", "URL"),
     Declaration("--callback-url", "URL of a receiver of callbacks that the provider can reach.", "URL"),
@@ -195,7 +204,8 @@ class GivenOptions:
     live: bool = False
     live_url: str | None = None
     provider: Sequence[str] | None = None
-    live_budget: str = "0"
+    live_budget: str | None = None
+    live_control: str | None = None
     live_ledger: str | None = None
     callback_url: str | None = None
     callback_poll: str | None = None
@@ -255,6 +265,10 @@ def read_options(given: GivenOptions) -> Options:
         _address("--live-url", given.live_url, "http://127.0.0.1:4010/nebula")
         if len(providers) != 1:
             raise OptionError("--live-url requires exactly one --provider: the contract to examine the endpoint for")
+    if given.live_control is not None:
+        _address("--live-control", given.live_control, "http://127.0.0.1:4010/__mock__")
+        if given.live_url is None:
+            raise OptionError("--live-control needs a URL to examine: a production endpoint has no control API")
     if given.live_ledger is not None and "{request_id}" not in given.live_ledger:
         raise OptionError(
             f"--live-ledger: expected a URL that contains {{request_id}}, got {_quoted(given.live_ledger)}"
@@ -268,7 +282,8 @@ def read_options(given: GivenOptions) -> Options:
     return Options(
         providers=providers,
         url=url,
-        budget=number("--live-budget", given.live_budget),
+        budget=None if given.live_budget is None else number("--live-budget", given.live_budget),
+        control=None if given.live_control is None else given.live_control.rstrip("/"),
         ledger=given.live_ledger,
         callback_url=given.callback_url,
         callback_poll=given.callback_poll,

@@ -5,6 +5,7 @@ Every attempt is recorded in the journal.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -96,10 +97,10 @@ class CallbackWorker:
             except StoreError:
                 is_busy = True  # the store may be back in the next round
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), BUSY_SECONDS if is_busy else IDLE_SECONDS)
-            except TimeoutError:
-                continue
+            # Not wait_for: before Python 3.12 it drops a cancellation that comes together with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BUSY_SECONDS if is_busy else IDLE_SECONDS):
+                    await self._wake.wait()
 
     async def _claim(self) -> bool:
         """Claim a delivery and start it. Return whether there was one."""

@@ -1,5 +1,8 @@
 """What `qwenmock check` does: examine providers, and print and write the results."""
 
+import os
+from dataclasses import replace
+
 import pytest
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -7,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from qwenmock.pytest_plugin.contract_session import ContractSession, is_contract_test
+from qwenmock.pytest_plugin.examiner.connection.discovery import find_control
 from qwenmock.pytest_plugin.examiner.report.content import (
     CONFORMS,
     INTERNAL_ERROR,
@@ -16,11 +20,12 @@ from qwenmock.pytest_plugin.examiner.report.content import (
     exit_code,
     headline,
     shortfall,
+    target_line,
 )
 from qwenmock.pytest_plugin.examiner.report.files import write
-from qwenmock.pytest_plugin.examiner.results import CouldNotRun
+from qwenmock.pytest_plugin.examiner.results import CouldNotRun, NotExaminable
 from qwenmock.pytest_plugin.examiner.runner import run_alone
-from qwenmock.pytest_plugin.options import GivenOptions, Options, read_options
+from qwenmock.pytest_plugin.options import ADMIN_TOKEN, GivenOptions, Options, read_options
 from qwenmock.pytest_plugin.plugin import CONTRACT, OPTIONS
 
 SHOWN_FAILURES = 5
@@ -36,7 +41,7 @@ def examine(given: GivenOptions) -> int:
         CouldNotRun: Nothing can be examined.
 
     """
-    options = read_options(given)
+    options = _with_control(read_options(given))
     contract = ContractSession(options)
     watcher = _Watcher(contract, options)
     try:
@@ -48,6 +53,22 @@ def examine(given: GivenOptions) -> int:
     if code == INTERRUPTED and not watcher.broken:
         raise KeyboardInterrupt
     return _conclude(contract, options, watcher)
+
+
+def _with_control(options: Options) -> Options:
+    """Return the options with the control API of a double that they name.
+
+    Who gives a budget, a ledger or a folder for exchanges means to try what a target gets that costs money.
+    """
+    if not options.url or options.control or options.ledger or options.record or options.budget is not None:
+        return options
+    try:
+        control = find_control(options.url, os.environ.get(ADMIN_TOKEN))
+    except NotExaminable as reason:
+        errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        errors.print(f"qwenmock: {reason}; set {ADMIN_TOKEN} to have it used", markup=False)
+        return options
+    return options if control is None else replace(options, control=control)
 
 
 def _conclude(contract: ContractSession, options: Options, watcher: "_Watcher") -> int:
@@ -130,7 +151,7 @@ def _summary(console: Console, reports: list[Report], options: Options) -> None:
     # What is not a terminal counts as 80 columns wide: every heading must stay whole there.
     for heading in ("holds", "violated", "observed", "not examined", "requests", "seconds"):
         table.add_column(heading, justify="right", min_width=max(len(word) for word in heading.split()))
-    console.print(f"target: {reports[0]['target']}", markup=False)
+    console.print(f"target: {target_line(reports[0])}", markup=False)
     for each in reports:
         summary = each["summary"]
         numbers = (summary["pass"], summary["fail"], summary["observed"], summary["skipped"])

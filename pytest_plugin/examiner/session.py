@@ -1,6 +1,6 @@
 """One provider's examination against one target."""
 
-import time
+import contextlib
 from collections.abc import Callable
 
 from qwenmock.pytest_plugin.examiner.budget import Budget
@@ -13,9 +13,10 @@ from qwenmock.pytest_plugin.examiner.connection.sending import Sender
 from qwenmock.pytest_plugin.examiner.invariants import Success
 from qwenmock.pytest_plugin.examiner.payments import Payments
 from qwenmock.pytest_plugin.examiner.result_log import ResultLog
+from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.retries import RetryingSender
 from qwenmock.pytest_plugin.examiner.settings import DEFAULTS, PROFILES, SessionSettings
-from qwenmock.pytest_plugin.examiner.target import Target
+from qwenmock.pytest_plugin.examiner.target import Target, TargetError
 from qwenmock.schemas.models import Provider
 
 
@@ -24,7 +25,7 @@ class Examiner:
 
     Args:
         budget: What may be spent.
-        now: The target's clock, in Unix seconds.
+        now: The target's clock, in Unix seconds; by default what its control API states, or else the time here.
         inbox: Receives the target's callbacks; None if it cannot reach a receiver.
 
     Attributes:
@@ -45,14 +46,13 @@ class Examiner:
         credentials: Credentials,
         budget: Budget,
         settings: SessionSettings = DEFAULTS,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         inbox: CallbackInbox | None = None,
     ) -> None:
         self.provider = provider
         self.target = target
         self.credentials = credentials
         self.settings = settings
-        self.now = now
         self.inbox = inbox
         self.profile = PROFILES[settings.profile]
         self.live = settings.live
@@ -63,6 +63,7 @@ class Examiner:
         self.results = ResultLog(self.sender, credentials, live=self.live)
         self.retries = RetryingSender(provider, self.sender, self.payments, self.results, live=self.live)
         self.control = TargetControl(settings.control, self.sender, pictures, credentials)
+        self.now = now or self.control.now
 
     def preflight(self) -> None:
         """Find out whether the target can be examined.
@@ -72,9 +73,12 @@ class Examiner:
 
         """
         Preflight(self.provider, self.sender, self.payments, self.credentials).run()
+        self.control.require()
 
     def close(self) -> None:
-        """Close the connection to the target, and stop receiving its callbacks."""
+        """Leave the target's clock as it was, close the connection, and stop receiving callbacks."""
+        with contextlib.suppress(TargetError, NotExaminable, UnreadableAnswer):
+            self.control.restore()
         if self.inbox is not None:
             self.inbox.close()
         self.target.close()

@@ -162,6 +162,32 @@ class EmbeddedTarget:
         self._loop.close()
 
 
+class ControlledTarget:
+    """A target that is sent a token with each call of its control API, and with nothing else.
+
+    Args:
+        control: URL of the control API.
+
+    """
+
+    def __init__(self, target: Target, control: str, token: str) -> None:
+        self.name = target.name
+        self.base_url = target.base_url
+        self._target = target
+        self._control = control
+        self._token = token
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
+        """Send one request."""
+        if url.startswith(f"{self._control}/"):
+            headers = {**headers, "Authorization": f"Bearer {self._token}"}
+        return self._target.send(method, url, headers, content)
+
+    def close(self) -> None:
+        """Close the target."""
+        self._target.close()
+
+
 class HttpTarget:
     """A server at a URL."""
 

@@ -106,7 +106,7 @@ def test_live_double_conforms_within_its_budget(server: RunningServer, control: 
 
 def test_at_budget_zero_not_one_billable_request_is_sent(server: RunningServer, control: httpx.Client) -> None:
     """Every request that leaves is one that a right server refuses, and none could be billed by its worst case."""
-    done = check(server.url("nebula"), "--provider", "nebula", "--live-allow", "rate-limit")
+    done = check(server.url("nebula"), "--provider", "nebula", "--live-budget", "0", "--live-allow", "rate-limit")
     assert done.returncode == 0, done.stdout
     journal = control.get("/journal?limit=1000").json()
     assert journal

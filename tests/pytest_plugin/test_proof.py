@@ -211,7 +211,8 @@ def test_too_few_rules_fail_a_run_that_requires_more(
 ) -> None:
     paths = {suffix: tmp_path / f"r.{suffix}" for suffix in ("json", "xml", "md", "html")}
     reports = [part for path in paths.values() for part in ("--contract-report", str(path))]
-    common = (server.url("nebula"), "--provider", "nebula", "--contract-profile", "smoke", *reports)
+    budget = ("--live-budget", "0")
+    common = (server.url("nebula"), "--provider", "nebula", *budget, "--contract-profile", "smoke", *reports)
     done = run(*command, *common, "--require-rules", "90", **KEY)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "--require-rules asks for 90 %" in done.stdout

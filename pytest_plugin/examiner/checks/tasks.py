@@ -86,9 +86,8 @@ def cancel(examiner: Examiner, task_id: str) -> Reply:
     """Cancel a task, by the provider's own call if it has one."""
     endpoint = examiner.provider.endpoint_for("cancel")
     if endpoint is None:
-        address = f"{examiner.control.url}/tasks/{task_id}/cancel"
-    else:
-        address = examiner.target.base_url + endpoint.path.replace("{task_id}", task_id)
+        return examiner.control.send("POST", f"/tasks/{task_id}/cancel")
+    address = examiner.target.base_url + endpoint.path.replace("{task_id}", task_id)
     return examiner.target.send("POST", address, examiner.credentials.headers(), b"{}")
 
 

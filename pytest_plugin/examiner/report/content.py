@@ -64,6 +64,7 @@ class Report(TypedDict):
 
     Attributes:
         seed: Of the random requests.
+        control: URL of the target's control API, if that was given or found; "" for none.
         started: In Unix seconds.
         statuses: Number of answers by status.
         spent: A decimal string.
@@ -73,6 +74,7 @@ class Report(TypedDict):
     """
 
     target: str
+    control: str
     provider: str
     profile: str
     seed: int
@@ -100,6 +102,7 @@ def report_of(run: Run, provider: Provider) -> Report:
     rows = [_row(rule, run.tallies.get(rule.id, Tally())) for rule in rules_of(provider)]
     return Report(
         target=run.target,
+        control=run.control,
         provider=run.provider,
         profile=run.profile,
         seed=run.seed,
@@ -167,6 +170,12 @@ def _verdict(report: Report) -> str:
     failed = f"{counted(summary['violations'], 'check')} failed" if summary["violations"] else "no verdict"
     errors = f", {counted(summary['errors'], 'internal error')} of the examiner" if summary["errors"] else ""
     return f"{failed}{errors}; examined: {extent}"
+
+
+def target_line(report: Report) -> str:
+    """Return what was examined, and what helped with that."""
+    control = report["control"]
+    return report["target"] + (f", which costs nothing: it has a control API at {control}" if control else "")
 
 
 def shortfall(report: Report, required: Decimal) -> str:

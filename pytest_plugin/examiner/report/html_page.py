@@ -4,7 +4,15 @@ import html
 import time
 from collections.abc import Sequence
 
-from qwenmock.pytest_plugin.examiner.report.content import ORDER, SIGNS, Report, RuleRow, budget_line, headline
+from qwenmock.pytest_plugin.examiner.report.content import (
+    ORDER,
+    SIGNS,
+    Report,
+    RuleRow,
+    budget_line,
+    headline,
+    target_line,
+)
 from qwenmock.pytest_plugin.examiner.results import SIDES
 
 STYLE = """
@@ -48,7 +56,7 @@ def _head(report: Report) -> list[str]:
     statuses = ", ".join(f"{status} x {count}" for status, count in sorted(report["statuses"].items()))
     return [
         f"<h2 id='{escape(report['provider'])}'>{escape(headline(report))}</h2>",
-        f"<p>{escape(report['target'])}, profile {escape(report['profile'])}, seed {report['seed']}, {started}. "
+        f"<p>{escape(target_line(report))}, profile {escape(report['profile'])}, seed {report['seed']}, {started}. "
         f"{escape(budget_line(report))}</p>",
         f"<p>Answers by status: {escape(statuses)}</p>",
     ]

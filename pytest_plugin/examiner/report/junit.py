@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from qwenmock.pytest_plugin.examiner.report.content import Failure, Report, RuleRow, headline
+from qwenmock.pytest_plugin.examiner.report.content import Failure, Report, RuleRow, headline, target_line
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot have."""
@@ -34,7 +34,7 @@ def _add_rules(root: ET.Element, report: Report) -> None:
     )
     properties = ET.SubElement(suite, "properties")
     values = {
-        "target": report["target"],
+        "target": target_line(report),
         "profile": report["profile"],
         "seed": str(report["seed"]),
         "headline": headline(report),

@@ -3,7 +3,15 @@
 import html
 from collections.abc import Sequence
 
-from qwenmock.pytest_plugin.examiner.report.content import SIGNS, Failure, Report, RuleRow, budget_line, headline
+from qwenmock.pytest_plugin.examiner.report.content import (
+    SIGNS,
+    Failure,
+    Report,
+    RuleRow,
+    budget_line,
+    headline,
+    target_line,
+)
 from qwenmock.pytest_plugin.examiner.results import SIDES
 
 HEAD = ("| rule | source | certainty | accepted | refused | status | came instead |", "|---|---|---|---|---|---|---|")
@@ -14,7 +22,7 @@ def as_markdown(reports: Sequence[Report]) -> str:
     """Return a summary: the headline, what was violated or observed, failures, and why checks were skipped."""
     lines = ["# Contract report", ""]
     for report in reports:
-        lines += [f"**{headline(report)}**", "", f"Target: {report['target']}", "", budget_line(report), ""]
+        lines += [f"**{headline(report)}**", "", f"Target: {target_line(report)}", "", budget_line(report), ""]
         notable = [row for row in report["rules"] if row["status"] in {"fail", "observed"}]
         if notable:
             lines += [*HEAD, *(_row(row) for row in notable), ""]

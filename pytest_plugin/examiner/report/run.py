@@ -7,6 +7,7 @@ from typing import TypedDict, cast, final
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.results import Tally, TallyValues
 from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
 from qwenmock.pytest_plugin.examiner.verdicts import Verdict
 
 
@@ -30,6 +31,7 @@ class RunValues(TypedDict):
     """A run as JSON, for another process."""
 
     target: str
+    control: str
     provider: str
     profile: str
     seed: int
@@ -51,6 +53,7 @@ class Run:
 
     Attributes:
         seed: Of the random requests.
+        control: URL of the target's control API, if that was given or found; "" for none.
         started: In Unix seconds.
         seconds: What its checks took.
         tallies: By rule id.
@@ -77,6 +80,7 @@ class Run:
     errors: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     budget: BudgetRow | NoBudget = field(default_factory=NoBudget)
+    control: str = ""
 
     def count(self, name: str, verdict: Verdict, seconds: float = 0.0) -> None:
         """Count the verdict on a check, and the time it took."""
@@ -122,6 +126,7 @@ class Run:
         """Return the run that `dump` returned."""
         return cls(
             target=values["target"],
+            control=values["control"],
             provider=values["provider"],
             profile=values["profile"],
             seed=values["seed"],
@@ -141,7 +146,9 @@ class Run:
 def begin(examiner: Examiner) -> Run:
     """Return an empty run."""
     settings = examiner.settings
-    return Run(examiner.target.name, examiner.provider.slug, settings.profile, settings.seed, time.time())
+    control = "" if isinstance(examiner.target, EmbeddedTarget) else examiner.control.url or ""
+    slug = examiner.provider.slug
+    return Run(examiner.target.name, slug, settings.profile, settings.seed, time.time(), control=control)
 
 
 def _budget_row(budget: Budget) -> BudgetRow | NoBudget:
