@@ -138,15 +138,15 @@ def test_target_that_refuses_this_machine_is_not_examined_and_the_report_says_wh
     assert examiner.results.tallies[f"{PROVIDER.slug}/callback/address"].status == "pass"
 
 
-@pytest.fixture
-def right(monkeypatch: pytest.MonkeyPatch) -> Iterator[Options]:
-    """Return the options for a right server, and a receiver that it reaches by a public name."""
+@pytest.fixture(params=[0, 1])
+def right(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Options]:
+    """Return the options for a right server of some style, and for a receiver that it reaches by a public name."""
     monkeypatch.setenv("QWENMOCK_EVOLINK_KEY", KEY)
     for purpose, key in KEYS.items():
         monkeypatch.setenv(f"QWENMOCK_EVOLINK_KEY_{purpose.upper()}", key)
     printed: list[str] = []
     with serving(create_listener(None, 0, printed.append)) as port:
-        server = EvoLink(Style.of(0), hooks={"hooks.example.com": f"http://127.0.0.1:{port}"})
+        server = EvoLink(Style.of(request.param), hooks={"hooks.example.com": f"http://127.0.0.1:{port}"})
         with serving_right(server) as origin:
             yield Options(
                 providers=("evolink",),

@@ -25,7 +25,7 @@ def cancel_at_once(examiner: Examiner, variant: Variant) -> None:
     if answered.status != 200:
         state = examiner.provider.task_state(json_of(query(examiner, task_id)))
         mistakes = _refusal_mistakes(examiner, answered)
-        mistakes += ["refused for a task that is pending"] if state == "pending" else []
+        mistakes += [f"refused, and the task is {state}"] if state in {"pending", "cancelled"} else []
         examiner.results.require(mistakes, content, "a cancelled task, or the refusal of a cancellation")
         return
     replies = [query(examiner, task_id), follow(examiner, task_id, variant)[-1][0]]
