@@ -8,22 +8,20 @@ from qwenmock.pytest_plugin.examiner.defaults import PICTURE
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How much is tried.
+    """How much is tried. The bodies for each rule are listed, and all are sent: what they find is found every time.
 
     Attributes:
-        witnesses: Bodies for each rule on each side.
         examples: Random examples for each generated test.
 
     """
 
-    witnesses: int
     examples: int
 
 
 PROFILES: Mapping[str, Profile] = {
-    "smoke": Profile(witnesses=3, examples=10),
-    "ci": Profile(witnesses=1000, examples=50),
-    "deep": Profile(witnesses=1000, examples=1000),
+    "smoke": Profile(examples=10),
+    "ci": Profile(examples=50),
+    "deep": Profile(examples=1000),
 }
 
 
