@@ -189,6 +189,8 @@ class EmbeddedInbox(CallbackInbox):
 class LocalInbox(CallbackInbox):
     """Receives callbacks on a loopback port, in threads of its own, from the first hook on."""
 
+    patience = 15.0
+
     def __init__(self, target: Target) -> None:
         super().__init__()
         self._target = target
