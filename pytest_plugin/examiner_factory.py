@@ -2,13 +2,25 @@
 
 import os
 import time
+from collections.abc import Callable
 from decimal import Decimal
+from urllib.parse import urlsplit
 
-from qwenmock.mockserver.calls.double import create_double
+from starlette.types import ASGIApp
+
+from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.errors import SettingsError
-from qwenmock.mockserver.http.app import create_app
+from qwenmock.mockserver.http.app import Application
+from qwenmock.mockserver.net.guarded_client import OutboundError, Poster
+from qwenmock.mockserver.net.public_addresses import is_loopback_host
 from qwenmock.mockserver.settings import Settings, unknown
 from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.connection.callbacks import (
+    CallbackInbox,
+    EmbeddedInbox,
+    LocalInbox,
+    PolledInbox,
+)
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.results import CouldNotRun
 from qwenmock.pytest_plugin.examiner.session import Examiner
@@ -89,6 +101,7 @@ def _live(provider: Provider, options: Options, deadline: float | None, shared: 
         target = ControlledTarget(target, control, token) if token else target
         ledger = ledger or f"{control}/ledger?request_id={{request_id}}"
         special = {**(EMBEDDED_KEYS if _is_double_key(key) else {}), **special}
+    inbox = _inbox(provider, options, target)
     if options.record is not None:
         secrets = tuple(secret for secret in (key, *special.values()) if secret)
         target = Recorder(target, provider, options.record, secrets)
@@ -109,7 +122,18 @@ def _live(provider: Provider, options: Options, deadline: float | None, shared: 
             deadline=deadline,
             bodies=options.bodies,
         ),
+        inbox=inbox,
     )
+
+
+def _inbox(provider: Provider, options: Options, target: Target) -> CallbackInbox | None:
+    """Return what receives a live target's callbacks; None if it cannot reach a receiver."""
+    if provider.callbacks is None:
+        return None
+    if options.callback_url is not None and options.callback_poll is not None:
+        return PolledInbox(options.callback_url, options.callback_poll, HttpTarget(options.callback_poll))
+    is_local = is_loopback_host(urlsplit(target.base_url).hostname or "")
+    return LocalInbox(target) if is_local else None
 
 
 def _is_double_key(key: str | None) -> bool:
@@ -123,9 +147,10 @@ def embedded_credentials(slug: str) -> Credentials:
 
 def _embedded(provider: Provider, options: Options, deadline: float | None) -> Examiner:
     double = create_double(Settings(seed=0), Catalog({provider.slug: provider}))
+    target, inbox = connect(double, provider.slug)
     return Examiner(
         provider=provider,
-        target=EmbeddedTarget(create_app(double, calls_out=False), provider.slug),
+        target=target,
         credentials=embedded_credentials(provider.slug),
         budget=Budget(None, provider.currency),
         settings=SessionSettings(
@@ -137,4 +162,50 @@ def _embedded(provider: Provider, options: Options, deadline: float | None) -> E
             bodies=options.bodies,
         ),
         now=double.clock.now,
+        inbox=inbox,
     )
+
+
+def connect(
+    double: Double,
+    slug: str,
+    around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    between: Callable[[Poster], Poster] = lambda poster: poster,
+) -> tuple[EmbeddedTarget, EmbeddedInbox]:
+    """Return a double in this process as a target, and what receives its callbacks.
+
+    Args:
+        around: Returns the application that answers, from the double's own.
+        between: Returns what sends the callbacks, from what hands them to the receiver.
+
+    """
+    inbox = EmbeddedInbox(double.clock.now)
+    app = Application(double, calls_out=False, poster=between(_Handover(double, inbox)))
+    target = EmbeddedTarget(around(app), slug)
+
+    async def let_pass(seconds: float) -> None:
+        await _move(double, seconds)
+        await app.callback_worker.deliver_due()
+
+    inbox.connect(target, let_pass)
+    return target, inbox
+
+
+async def _move(double: Double, seconds: float) -> None:
+    double.clock.offset = await double.store.move_clock(seconds)
+
+
+class _Handover:
+    """Hands callbacks to a receiver in this process. One without an answer ends by the double's clock."""
+
+    def __init__(self, double: Double, inbox: EmbeddedInbox) -> None:
+        self._double = double
+        self._inbox = inbox
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes, seconds: float) -> int:
+        """Hand a callback over and return the answer."""
+        status = await self._inbox.take(url, headers, body, seconds)
+        if status is None:
+            await _move(self._double, seconds)
+            raise OutboundError(f"no answer within {seconds:g} s")
+        return status

@@ -44,6 +44,8 @@ class Options:
             spent, or anything on a target with a control API.
         control: URL of a live target's control API; None for a target without one.
         ledger: URL of a live target's billing record of a request, with `{request_id}` in it.
+        callback_url: Where a live target can call back; None for a receiver of the examiner's own.
+        callback_poll: Where the list of those callbacks can be read.
         allow: Checks to run although they may disturb an account.
         pace: Seconds between requests.
         image: URL of an image that a live target can fetch.
@@ -68,6 +70,8 @@ class Options:
     budget: Decimal | None = None
     control: str | None = None
     ledger: str | None = None
+    callback_url: str | None = None
+    callback_poll: str | None = None
     allow: frozenset[str] = frozenset()
     pace: float = 0.0
     image: str = PICTURE
@@ -139,6 +143,8 @@ CONTRACT_OPTIONS = (
         "URL",
     ),
     Declaration("--live-ledger", "URL of a request's billing record; contains {request_id}.", "URL"),
+    Declaration("--callback-url", "URL of a receiver of callbacks that the provider can reach.", "URL"),
+    Declaration("--callback-poll", "URL where that receiver lists the callbacks that came.", "URL"),
     Declaration(
         "--live-allow",
         "Run a check although it may disturb the account: rate-limit.",
@@ -209,6 +215,8 @@ class GivenOptions:
     live_budget: str | None = None
     live_control: str | None = None
     live_ledger: str | None = None
+    callback_url: str | None = None
+    callback_poll: str | None = None
     live_allow: Sequence[str] | None = None
     live_image: str = PICTURE
     live_timeout: str = "45"
@@ -274,6 +282,7 @@ def read_options(given: GivenOptions) -> Options:
         raise OptionError(
             f"--live-ledger: expected a URL that contains {{request_id}}, got {_quoted(given.live_ledger)}"
         )
+    _check_receiver(given, is_live=url is not None)
     if given.record is not None and url is None:
         raise OptionError("--record needs --live or --live-url: the double's answers are not recorded")
     profile = given.contract_profile or ("smoke" if given.live else "ci")
@@ -285,6 +294,8 @@ def read_options(given: GivenOptions) -> Options:
         budget=None if given.live_budget is None else number("--live-budget", given.live_budget),
         control=None if given.live_control is None else given.live_control.rstrip("/"),
         ledger=given.live_ledger,
+        callback_url=given.callback_url,
+        callback_poll=given.callback_poll,
         allow=frozenset(given.live_allow or ()),
         pace=float(number("--live-pace", given.live_pace)),
         image=_address("--live-image", given.live_image, PICTURE),
@@ -302,6 +313,17 @@ def read_options(given: GivenOptions) -> Options:
         usage_reports=_paths("--qwenmock-report", given.qwenmock_report, USAGE_REPORTS),
         offline=given.qwenmock_offline or given.qwenmock_offline_watch,
     )
+
+
+def _check_receiver(given: GivenOptions, *, is_live: bool) -> None:
+    if (given.callback_url is None) != (given.callback_poll is None):
+        raise OptionError("--callback-url and --callback-poll need each other: a receiver, and the list of what came")
+    if given.callback_url is None or given.callback_poll is None:
+        return
+    if not is_live:
+        raise OptionError("--callback-url needs --live or a URL: the double's callbacks are received in this process")
+    _address("--callback-url", given.callback_url, "https://hooks.example.com/")
+    _address("--callback-poll", given.callback_poll, "http://127.0.0.1:4011/")
 
 
 def _address(option: str, text: str, example: str) -> str:

@@ -82,6 +82,7 @@ async def create_task(double: Double, call: Call, request: AcceptedRequest, trac
         failure=failure,
         callback_url=job.callback_url,
         callback_fault=effects.callback,
+        callback_origin=effects.callback_origin,
         reserved=request.cost,
     )
     trace.task_id = task.id

@@ -28,6 +28,7 @@ from qwenmock.mockserver.images.files import BadLink
 from qwenmock.mockserver.images.links import PREFIX, access_denied
 from qwenmock.mockserver.images.uploads import UPLOAD_PATH
 from qwenmock.mockserver.models import Refused
+from qwenmock.mockserver.net.guarded_client import Poster
 from qwenmock.mockserver.store.protocols import Fetch
 from qwenmock.mockserver.tasks.callbacks import CallbackWorker
 
@@ -46,7 +47,8 @@ class Application(Starlette):
 
     Args:
         double: The server's services.
-        calls_out: Whether callbacks are sent.
+        calls_out: Whether callbacks are sent by themselves.
+        poster: Sends them; None for the one that sends them over HTTP.
 
     Attributes:
         compiled: The endpoints whose usual requests take the compiled path, by provider slug and name; without them
@@ -54,9 +56,11 @@ class Application(Starlette):
 
     """
 
-    def __init__(self, double: Double, *, calls_out: bool = True) -> None:
+    def __init__(self, double: Double, *, calls_out: bool = True, poster: Poster | None = None) -> None:
         self.double = double
-        self.callback_worker = CallbackWorker(double, double.dialects, double.refresh, calls_out=calls_out)
+        self.callback_worker = CallbackWorker(
+            double, double.dialects, double.refresh, calls_out=calls_out, poster=poster
+        )
         double.wake = self.callback_worker.start
         self.compiled = compile_endpoints(double)
         self._find = Routes(double.catalog, double.settings.provider).find

@@ -50,8 +50,10 @@ class Success:
 
     @property
     def model(self) -> str:
-        """The model that the request names."""
-        return as_text(as_object(self.asked)["model"])
+        """The model that the request names, or the default one."""
+        named = as_object(self.asked).get("model")
+        path = self.variant.request.roles["model"][0]
+        return as_text(subschema(self.variant.request.schema, path)["default"] if named is None else named)
 
     def values(self, role: str) -> list[JSON]:
         """Return the answer's values of a role, in order."""

@@ -25,6 +25,7 @@ from qwenmock.schemas.models import Provider, Rule, Variant
 CONTRACT_TESTS = "qwenmock.contract_tests"
 """Loaded by name: they import the examiner."""
 TASKS = "contract_tasks"
+CALLBACKS = "contract_callbacks"
 COSTLY = "contract_costly"
 FIRST = ("examples",)
 COSTLY_ORDER = ("billing", "pictures", "boundaries", "generated", "models")
@@ -85,13 +86,14 @@ def arguments(provider: Provider, names: Iterable[str], marks: Iterable[str]) ->
         marks: The names of its marks.
 
     """
-    tasks_only, costly = TASKS in marks, COSTLY in marks
+    tasks_only, callbacks_only, costly = TASKS in marks, CALLBACKS in marks, COSTLY in marks
     if tasks_only and provider.tasks is None:
         return []
     variants = [
         variant
         for variant in provider.variants.values()
-        if not tasks_only or provider.endpoint_of(variant).created_response is not None
+        if (not tasks_only or provider.endpoint_of(variant).created_response is not None)
+        and (not callbacks_only or "callback_url" in variant.request.roles)
     ]
     if "contract_rule" in names:
         return [

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 
 from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.connection.callbacks import CallbackInbox
 from qwenmock.pytest_plugin.examiner.connection.control import TargetControl
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.hosting import PictureHost
@@ -26,6 +27,7 @@ class Examiner:
     Args:
         budget: What may be spent.
         now: The target's clock, in Unix seconds; by default what its control API states, or else the time here.
+        inbox: Receives the target's callbacks; None if it cannot reach a receiver.
 
     Attributes:
         credentials: Keys, and masking of keys.
@@ -47,11 +49,13 @@ class Examiner:
         budget: Budget,
         settings: SessionSettings = DEFAULTS,
         now: Callable[[], float] | None = None,
+        inbox: CallbackInbox | None = None,
     ) -> None:
         self.provider = provider
         self.target = target
         self.credentials = credentials
         self.settings = settings
+        self.inbox = inbox
         self.profile = PROFILES[settings.profile]
         self.live = settings.live
         self.successes: dict[bytes, Success] = {}
@@ -75,7 +79,9 @@ class Examiner:
         self.control.require()
 
     def close(self) -> None:
-        """Leave the target's clock as it was, and close the connection."""
+        """Leave the target's clock as it was, close the connection, and stop receiving callbacks."""
         with contextlib.suppress(TargetError, NotExaminable, UnreadableAnswer):
             self.control.restore()
+        if self.inbox is not None:
+            self.inbox.close()
         self.target.close()

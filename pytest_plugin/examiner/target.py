@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -15,6 +15,7 @@ from qwenmock.pytest_plugin.examiner.findings import Request
 from qwenmock.pytest_plugin.examiner.results import UnreadableAnswer
 from qwenmock.schemas.vocabulary import JSON
 
+Result = TypeVar("Result")
 TIMEOUT_SECONDS = 45.0
 WHOLE_SECONDS = 10.0
 """The most that an answer may take after it has begun, unless the timeout is shorter."""
@@ -102,9 +103,14 @@ class EmbeddedTarget:
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
         """Call the application."""
-        return self._loop.run_until_complete(self._call(method, url, headers, content))
+        return self.run(self.call(method, url, headers, content))
 
-    async def _call(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Reply:
+    def run(self, work: Awaitable[Result]) -> Result:
+        """Run something on the application's event loop, and return its result."""
+        return self._loop.run_until_complete(work)
+
+    async def call(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
+        """Call the application from its own event loop."""
         try:
             parts = urlsplit(url)
         except ValueError as error:

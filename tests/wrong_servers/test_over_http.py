@@ -9,6 +9,7 @@ from wrong_servers.test_wrong_servers import CATALOG, FAULTS, checks
 
 from qwenmock.mockserver.http.server import serving
 from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.connection.callbacks import LocalInbox
 from qwenmock.pytest_plugin.examiner.runner import run_checks
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.settings import SessionSettings
@@ -33,7 +34,16 @@ NEEDS_CONTROL = {
     "test_default_watermark",
     "test_no_refusal_is_billed",
     "test_no_refused_key_is_billed",
+    "test_no_other_refusal_is_billed",
     "test_other_methods_are_refused",
+    "test_callback_comes_once_with_the_result",
+    "test_failure_is_called_back",
+    "test_cancellation_is_called_back",
+    "test_callback_is_repeated",
+    "test_forbidden_addresses_get_no_callback",
+    "test_credits_of_a_task_that_fails",
+    "test_credits_of_a_task_that_is_cancelled",
+    "test_credits_of_a_task_that_succeeds",
 }
 """What no document settles, or no client sees: not tried on a live target."""
 ASSUMED = {
@@ -43,6 +53,7 @@ ASSUMED = {
     "aigc: create takes an expired key",
     "aigc: edit/: input is optional",
     "aigc: edit/: input is optional, for qwen-image-edit-plus-2025-12-15",
+    "dashscope: cancel succeeds for ended tasks",
     "dashscope: task cuts ids that are too long",
     "evolink: edit/: image_urls is optional",
     "evolink: task cuts ids that are too long",
@@ -64,7 +75,8 @@ def examiner_at(origin: str, slug: str, mode: str) -> Examiner:
         ledger = f"{control}/ledger?request_id={{request_id}}"
         settings = SessionSettings(ledger=ledger, control=control, profile="smoke")
     target, credentials = HttpTarget(f"{origin}/{slug}"), embedded_credentials(slug)
-    return Examiner(provider, target, credentials, Budget(None, provider.currency), settings)
+    inbox = LocalInbox(target)
+    return Examiner(provider, target, credentials, Budget(None, provider.currency), settings, inbox=inbox)
 
 
 @pytest.mark.parametrize(("name", "mode"), MODES)
@@ -76,7 +88,7 @@ def test_wrong_server_is_found_over_http(name: str, mode: str) -> None:
         checks(fault.slug),
         key=lambda check: (not fault.check or fault.check not in check.name, place not in check.name),
     )
-    with serving(fault.server(CATALOG[fault.slug])[0]) as port:
+    with serving(fault.calling_out(CATALOG[fault.slug])) as port:
         examiner = examiner_at(f"http://127.0.0.1:{port}", fault.slug, mode)
         examiner.preflight()
         try:

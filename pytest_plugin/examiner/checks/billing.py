@@ -2,19 +2,16 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import islice
 
 import orjson
 
 from qwenmock.pytest_plugin.examiner.answer_judge import broken_by, checked
 from qwenmock.pytest_plugin.examiner.bodies import example, put
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
-from qwenmock.pytest_plugin.examiner.checks.boundaries import found_edits
 from qwenmock.pytest_plugin.examiner.checks.generated import refuse_content
-from qwenmock.pytest_plugin.examiner.checks.single_request import accept, control_request
+from qwenmock.pytest_plugin.examiner.checks.single_request import accept
 from qwenmock.pytest_plugin.examiner.checks.task_progress import create, follow
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
-from qwenmock.pytest_plugin.examiner.findings import about
 from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts, images_made, requested_count, role_values
 from qwenmock.pytest_plugin.examiner.json_values import as_object, as_text, read_first
 from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
@@ -83,50 +80,6 @@ def bill_nothing_for_refusals(examiner: Examiner, variant: Variant) -> None:
         got = f"a balance of {before}, {between} after a refusal, {after} after a success"
         promise = f"{price} less after the success only"
         raise examiner.results.violation([got], orjson.dumps(body), promise, subject="bill")
-
-
-def bill_no_refusal(examiner: Examiner, variant: Variant) -> None:
-    """Break each rule of a request once, and look at the balance after each refusal: none may change it.
-
-    Raises:
-        NotExaminable: The target states no balance.
-
-    """
-    before = _stated_balance(examiner)
-    for rule in variant.request.rules:
-        for edit, body in islice(found_edits(examiner, variant, rule, "reject"), 1):
-            error = examiner.provider.errors[rule.error]
-            reply = examiner.retries.send_with_retry(body, variant, error.status)
-            after = _stated_balance(examiner)
-            if reply.status >= 400 and after != before:
-                got = f"a balance of {before} before a {reply.status} and {after} after it"
-                promise, mistakes = "no charge for a refusal", about("bill", [got])
-                raise examiner.results.violation(mistakes, orjson.dumps(body), promise, edit, reply)
-            before = after
-
-
-def bill_no_refused_key(examiner: Examiner, purpose: str) -> None:
-    """Send a valid body with a key that is refused: the balance of its account must stay as it is."""
-    key = examiner.credentials.key_for(purpose)
-    content, worst = control_request(examiner)
-    examiner.sender.call(b"{", Decimal(0), key)  # opens the account
-    before = examiner.control.balances(key)
-    reply = examiner.sender.call(content, worst, key)
-    after = examiner.control.balances(key)
-    if reply.status >= 400 and after != before:
-        got = f"balances of {before} before a {reply.status} and {after} after it"
-        promise = f"no charge for a key that is {purpose}"
-        raise examiner.results.violation([got], content, promise, reply=reply, subject="bill")
-
-
-def _stated_balance(examiner: Examiner) -> Decimal:
-    """Return what is left, by the control API or else by the provider's own statement."""
-    if examiner.control.is_available:
-        return examiner.control.balance()
-    endpoint = examiner.provider.endpoint_for("credits")
-    if endpoint is None or endpoint.answer is None:
-        raise NotExaminable("the target states no balance")
-    return _remaining_credits(examiner, endpoint, endpoint.answer)
 
 
 def credits_follow(examiner: Examiner, variant: Variant) -> None:

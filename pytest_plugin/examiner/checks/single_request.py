@@ -87,11 +87,11 @@ def _success(examiner: Examiner, variant: Variant, asked: JSON, reply: Reply) ->
         reply=reply,
         body=body,
         now=examiner.now(),
-        request_id=_request_id(examiner.provider, variant, reply),
+        request_id=request_id_of(examiner.provider, variant, reply),
     )
 
 
-def _request_id(provider: Provider, variant: Variant, reply: Reply) -> str | None:
+def request_id_of(provider: Provider, variant: Variant, reply: Reply) -> str | None:
     """Return the id of a request in the ledger, from the answer's body or its header."""
     document: Document = provider.endpoint_of(variant).created_response or variant.answer
     stated = values_in(document, "request_id", reply)

@@ -72,7 +72,7 @@ def bill_nothing_for_cancellation(examiner: Examiner, variant: Variant) -> None:
     before = examiner.control.balance()
     body = example(variant)
     task_id = create(examiner, variant, body)
-    answered = _cancel(examiner, task_id)
+    answered = cancel(examiner, task_id)
     reply = query(examiner, task_id)
     cancelled = tasks_of(examiner.provider).states["cancelled"]
     state = next(iter(values_in(variant.answer, "task_status", reply)), None)
@@ -85,7 +85,8 @@ def bill_nothing_for_cancellation(examiner: Examiner, variant: Variant) -> None:
     _require(examiner, mistakes, reply, body, "a cancelled task, unbilled")
 
 
-def _cancel(examiner: Examiner, task_id: str) -> Reply:
+def cancel(examiner: Examiner, task_id: str) -> Reply:
+    """Cancel a task, by the provider's own call if it has one."""
     endpoint = examiner.provider.endpoint_for("cancel")
     if endpoint is None:
         return examiner.control.send("POST", f"/tasks/{task_id}/cancel")

@@ -1,6 +1,8 @@
 """The target's own control API: its clock and balances. Only the double has one."""
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -148,6 +150,23 @@ class TargetControl:
 
     # Money
 
+    @contextmanager
+    def callbacks_sent_to(self, origin: str) -> Generator[bool]:
+        """Have the callback of the next task sent to another origin; yield whether it will. The fault plan is kept."""
+        plan = read_array(self.send("GET", "/faults").json(), "the fault plan")
+        fault: JSON = {
+            "provider": self._credentials.slug,
+            "key": self._credentials.paying_key(),
+            "callback_origin": origin,
+            "times": 1,
+        }
+        is_set = self.send("PUT", "/faults", [fault, *plan]).status == 200
+        try:
+            yield is_set
+        finally:
+            if is_set:
+                self.send("PUT", "/faults", plan)
+
     def balance(self) -> Decimal:
         """Return the balance of the key that pays.
 
@@ -165,6 +184,20 @@ class TargetControl:
         if not balances:
             raise NotExaminable("the target does not state a balance for the key that pays")
         return balances[0]
+
+    def account(self) -> Account:
+        """Return the account of the key that pays.
+
+        Raises:
+            NotExaminable: The target does not state it.
+
+        """
+        self.balance()  # opens it
+        ledger = self.send("GET", f"/ledger?key={self._credentials.paying_key()}&limit=0").json()
+        found = [account for account in accounts_of(ledger) if account.provider == self._credentials.slug]
+        if not found:
+            raise NotExaminable("the target does not state the account of the key that pays")
+        return found[0]
 
     def balances(self, key: str) -> list[Decimal]:
         """Return the balance of a key's account; nothing if it has none yet.
