@@ -30,7 +30,7 @@ from qwenmock.pytest_plugin.examiner.report.content import (
     target_line,
 )
 from qwenmock.pytest_plugin.examiner.report.failures import alike, short
-from qwenmock.pytest_plugin.examiner.report.files import write
+from qwenmock.pytest_plugin.examiner.report.files import prune, write
 from qwenmock.pytest_plugin.examiner.report.run import Run, RunValues, begin
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, CouldNotRun, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.runner import PROVIDERS, Arguments, arguments, code_of, place
@@ -183,8 +183,10 @@ class ContractSession:
 
     def write_reports(self) -> None:
         """Write the reports that the options name."""
-        for path in self._options.reports if self.runs else ():
-            write(path, self.reports())
+        reports = self.reports()
+        for path in self._options.reports if reports else ():
+            write(path, reports)
+        prune(self._options.bodies, reports)
 
     def exit_code(self) -> int:
         """Return the exit code that the results ask for; 2 for a live run in which no check had a verdict."""

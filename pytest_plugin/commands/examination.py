@@ -24,7 +24,7 @@ from qwenmock.pytest_plugin.examiner.report.content import (
     target_line,
 )
 from qwenmock.pytest_plugin.examiner.report.failures import alike, found_by, short, title
-from qwenmock.pytest_plugin.examiner.report.files import write
+from qwenmock.pytest_plugin.examiner.report.files import prune, write
 from qwenmock.pytest_plugin.examiner.results import CouldNotRun, NotExaminable
 from qwenmock.pytest_plugin.examiner.runner import run_alone
 from qwenmock.pytest_plugin.options import ADMIN_TOKEN, GivenOptions, Options, read_options
@@ -82,6 +82,7 @@ def _conclude(contract: ContractSession, options: Options, watcher: "_Watcher") 
     for path in options.reports:
         write(path, reports)
         console.print(f"report: {path}", markup=False)
+    prune(options.bodies, reports)
     for line in contract.error_lines():
         errors.print(line if line.startswith(" ") else f"qwenmock: {line}", markup=False)
     for name, text in (*watcher.broken, *watcher.failed):

@@ -3,6 +3,7 @@
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from qwenmock.pytest_plugin.examiner.findings import SEVERITIES, Finding, Reques
 from qwenmock.pytest_plugin.examiner.report.baseline import BaselineError, read_baselines
 from qwenmock.pytest_plugin.examiner.report.content import Report, report_of, rules_of
 from qwenmock.pytest_plugin.examiner.report.failures import alike, found_by, merged, short
-from qwenmock.pytest_plugin.examiner.report.files import FORMATS, as_json, write
+from qwenmock.pytest_plugin.examiner.report.files import FORMATS, as_json, prune, write
 from qwenmock.pytest_plugin.examiner.report.run import Found, Run, begin
 from qwenmock.pytest_plugin.examiner.results import Tally
 from qwenmock.pytest_plugin.examiner.runner import Check, checks_of, run_checks
@@ -207,6 +208,18 @@ def test_only_a_body_that_a_command_line_can_have_stands_in_it(
         assert Path(again.files[0]).read_bytes() == content
     else:
         assert not (tmp_path / "r-files").exists()
+
+
+def test_files_that_no_failure_names_are_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "r-files"
+    request = Request("POST", "http://127.0.0.1/x", {}, b"x" * 1000)
+    kept = Reproductions(KEYS, folder).of(request).files[0]
+    Reproductions(KEYS, folder).of(replace(request, content=b"y" * 1000))
+    (folder / "notes.txt").write_text("of the user")
+    report = examined(Fault("bills nothing", "nebula", no_charge), "n/maximum")
+    report["failures"][0]["files"] = [kept]
+    prune(folder, [report])
+    assert {each.name for each in folder.iterdir()} == {Path(kept).name, "notes.txt"}
 
 
 def test_files_hold_no_key(tmp_path: Path) -> None:
