@@ -163,7 +163,8 @@ def test_curl_printed_on_the_terminal_reproduces() -> None:
     fault = next(fault for fault in NEBULA if fault.name == "refuses with 422")
     app, _ = fault.server(load()["nebula"])
     with serving(app) as port:
-        done = check(f"http://127.0.0.1:{port}/nebula", "--provider", "nebula", "--contract-profile", "smoke")
+        live = ("--provider", "nebula", "--contract-profile", "smoke", "--live-budget", "0")
+        done = check(f"http://127.0.0.1:{port}/nebula", *live)
         assert run_curl(next(line for line in done.stdout.splitlines() if line.startswith("curl ")), KEYS) == "422"
     # No part of a name is read as markup, and what is alike is told once.
     assert re.search(r"^contract: nebula/simplified/type ─", done.stdout, re.MULTILINE)
