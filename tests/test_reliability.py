@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 import zlib
@@ -254,12 +255,26 @@ def test_sigterm_finishes_what_was_begun() -> None:
         assert process.wait(timeout=20) == 0
 
 
-def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
-    with serving("--port", "0", "--workers", "2", "--state", str(tmp_path / "qm.db")) as (process, origin):
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Return the worker processes of a server, which has two."""
+    while True:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        assert len(workers) == 2
-        os.kill(workers[0], signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError):  # it was reaped meanwhile
+            workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            if len(workers) == 2:
+                return workers
+        assert process.poll() is None, "the server has ended"
+        time.sleep(0.01)
+
+
+def test_every_worker_that_dies_is_started_again(tmp_path: Path) -> None:
+    with serving("--port", "0", "--workers", "2", "--state", str(tmp_path / "qm.db")) as (process, origin):
+        first = workers_of(process)
+        for worker in first:
+            os.kill(worker, signal.SIGKILL)
+            while worker in workers_of(process):
+                time.sleep(0.01)
+        assert not set(first) & set(workers_of(process))
         with Load(origin) as load_:
             load_.until(100)
         assert len(charged(origin)) >= 100

@@ -87,12 +87,13 @@ class Supervisor:
             if not pipe.poll(START_SECONDS) or not _has_listened(pipe):
                 raise SettingsError("a worker ended before it listened")
 
-    def _start_one(self) -> None:
+    def _start_one(self) -> BaseProcess:
         receiver, sender = self._context.Pipe(duplex=False)
         worker = self._context.Process(target=run_worker, args=(self._settings, sender))
         worker.start()
         sender.close()
         self._workers[worker] = receiver
+        return worker
 
     def stop(self) -> None:
         """Make the workers finish their requests and stop."""
@@ -130,8 +131,8 @@ class Supervisor:
             print(f"qwenmock: worker {worker.pid} died with {worker.exitcode}", file=sys.stderr, flush=True)
             if worker in self._restarted and not _has_listened(pipe):
                 raise SettingsError("a worker ended before it listened")  # and so would the next
-            self._start_one()
-            self._restarted.update(self._workers)
+            # Only of this one the pipe is still unread: the first workers' were read when they started.
+            self._restarted.add(self._start_one())
 
 
 def run_worker(settings: Settings, sender: Connection) -> None:
