@@ -1,0 +1,122 @@
+"""Bodies and headers of requests to every endpoint of every provider, made from examples of the schemas."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+from urllib.parse import urlsplit
+
+from fuzz.asgi import Reply, send
+from fuzz.mutations import changed_bytes, changed_json
+
+from qwenmock.mockserver.calls.double import create_double
+from qwenmock.mockserver.http.app import create_app
+from qwenmock.mockserver.settings import Settings
+from qwenmock.pytest_plugin.examiner.bodies import example, largest
+from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
+from qwenmock.pytest_plugin.recording.recorder import documents_for, variant_of
+from qwenmock.schemas.catalog import Catalog, load
+from qwenmock.schemas.models import Endpoint, Provider
+
+KEYS = ["sk-mock", "sk-mock.fuzz", "sk-mock-empty", "sk-mock-expired", "sk-mock-forbidden", "sk-mock-limited", "other"]
+NAMES = [
+    "content-type",
+    "authorization",
+    "prefer",
+    "host",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-dashscope-async",
+]
+DIRECTIVES = ["status=429", "wait=0", "refuse", "fail-images=1", "fail-task=x", "fail-images=99", "status=", "=", ""]
+
+
+class Bodies:
+    """Requests that create images or tasks, to a double in this process."""
+
+    def __init__(self, catalog: Catalog, loop: asyncio.Runner) -> None:
+        self._loop = loop
+        self._app = create_app(create_double(Settings(seed=1), catalog), calls_out=False)
+        self._posts = [(p, e) for p in catalog for e in p.endpoints.values() if e.method == "POST" and e.variants]
+
+    def run_one(self, rng: Random) -> None:
+        self._loop.run(self._run_one(rng))
+
+    async def _run_one(self, rng: Random) -> None:
+        provider, endpoint = rng.choice(self._posts)
+        headers, data = self.request(provider, endpoint, rng)
+        reply = await send(self._app, "POST", f"/{provider.slug}{endpoint.path}", headers, data)
+        body = check_reply(provider, endpoint, data, reply)
+        if reply.status == 200 and rng.random() < 0.1:
+            await self._follow(provider, body, headers)
+
+    def request(self, provider: Provider, endpoint: Endpoint, rng: Random) -> tuple[dict[str, str], bytes]:
+        """Return headers and a body with something wrong, or not."""
+        others = [each for _, other in self._posts for each in other.variants]
+        variant = rng.choice(endpoint.variants if rng.random() < 0.9 else others)
+        body: Any = example(variant, rng.choice(variant.models))
+        if rng.random() < 0.3:
+            body = (
+                {**largest(variant.request.schema), **body} if rng.random() < 0.5 else largest(variant.request.schema)
+            )
+        for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
+            body = changed_json(body, rng)
+        data = json.dumps(body, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+        if rng.random() < 0.1:
+            data = data.replace(b'"prompt": "', f'"prompt": "[[qwenmock: {rng.choice(DIRECTIVES)}]] '.encode())
+        if rng.random() < 0.2:
+            data = changed_bytes(data, rng, rng.randint(1, 5))
+        return changed_headers(endpoint, rng), data
+
+    async def _follow(self, provider: Provider, body: Any, headers: dict[str, str]) -> None:
+        """Open the links of an answer, or query its task."""
+        for link in links_of(body):
+            parts = urlsplit(link)
+            picture = await send(self._app, "GET", f"{parts.path}?{parts.query}", {})
+            assert (picture.status, picture.body[:4]) == (200, b"\x89PNG"), link
+        task = provider.endpoint_for("task")
+        task_id = body.get("id") or body.get("output", {}).get("task_id") if isinstance(body, dict) else None
+        if task is not None and isinstance(task_id, str):
+            path = f"/{provider.slug}{task.path.replace('{task_id}', task_id)}"
+            assert (await send(self._app, "GET", path, headers)).status in provider.statuses
+
+
+def changed_headers(endpoint: Endpoint, rng: Random) -> dict[str, str]:
+    key = "sk-mock" if rng.random() < 0.9 else rng.choice(KEYS)
+    headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+    if endpoint.required_header is not None and rng.random() < 0.9:
+        headers[endpoint.required_header[0]] = endpoint.required_header[1]
+    for _ in range(rng.choice([0, 0, 0, 0, 0, 1, 3])):
+        headers[rng.choice(NAMES)] = rng.randbytes(rng.randint(0, 40)).decode("latin-1")
+    return headers
+
+
+def check_reply(provider: Provider, endpoint: Endpoint, sent: bytes, reply: Reply) -> Any:
+    """Return the body of an answer, which must be one that the provider documents."""
+    assert reply.status in provider.statuses, (reply.status, reply.body[:300])
+    assert b"Traceback" not in reply.body
+    body = json.loads(reply.body)
+    try:
+        request = json.loads(sent)
+    except ValueError:
+        request = None
+    documents = documents_for(provider, endpoint, variant_of(endpoint, request), reply.status)
+    broken = [broken_rules(document, body) for document in documents]
+    assert not all(broken), [sorted(rule.id for rule in rules) for rules in broken]
+    return body
+
+
+def links_of(value: Any) -> Iterator[str]:
+    """Yield the double's links in a JSON value."""
+    if isinstance(value, str) and "/__files__/" in value and value.startswith("http"):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from links_of(inner)
+
+
+@contextlib.contextmanager
+def bodies() -> Iterator[Bodies]:
+    with asyncio.Runner() as loop:
+        yield Bodies(load(), loop)
