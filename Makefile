@@ -60,6 +60,15 @@ lowest: .venv-lowest/stamp
 	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable . --group dev
 	@touch $@
 
+# Wrong input for everything that reads input of others: MINUTES=10 says how long, SEED=1 repeats a run, and
+# ONLY=images:345 one input of it.
+.PHONY: fuzz
+MINUTES ?=
+SEED ?=
+ONLY ?=
+fuzz: .venv/test.stamp
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(MINUTES:%=--minutes %) $(SEED:%=--seed %) $(ONLY:%=--only %)
+
 # The two screenshots in the README.
 screenshots: .venv/test.stamp
 	$(BIN)/python docs/screenshots.py

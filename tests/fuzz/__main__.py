@@ -4,10 +4,20 @@ import argparse
 import secrets
 
 from fuzz.bodies import bodies
+from fuzz.catalogs import catalogs
+from fuzz.http_bytes import http_bytes
 from fuzz.images import images
+from fuzz.recordings import har, recordings
 from fuzz.run import Fuzzer, OpenTarget, table
 
-TARGETS: dict[str, OpenTarget] = {"bodies": bodies, "images": images}
+TARGETS: dict[str, OpenTarget] = {
+    "http": http_bytes,
+    "bodies": bodies,
+    "images": images,
+    "recordings": recordings,
+    "har": har,
+    "catalogs": catalogs,
+}
 
 
 def main() -> None:

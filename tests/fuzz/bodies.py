@@ -8,9 +8,10 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from fuzz.asgi import Reply, send
-from fuzz.mutations import changed_bytes, changed_json
+import orjson
 
+from fuzz.asgi import Reply, send
+from fuzz.mutations import changed_bytes, changed_json, dumped
 from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.settings import Settings
@@ -46,13 +47,13 @@ class Bodies:
 
     async def _run_one(self, rng: Random) -> None:
         provider, endpoint = rng.choice(self._posts)
-        headers, data = self.request(provider, endpoint, rng)
+        headers, data = self.request(endpoint, rng)
         reply = await send(self._app, "POST", f"/{provider.slug}{endpoint.path}", headers, data)
         body = check_reply(provider, endpoint, data, reply)
         if reply.status == 200 and rng.random() < 0.1:
             await self._follow(provider, body, headers)
 
-    def request(self, provider: Provider, endpoint: Endpoint, rng: Random) -> tuple[dict[str, str], bytes]:
+    def request(self, endpoint: Endpoint, rng: Random) -> tuple[dict[str, str], bytes]:
         """Return headers and a body with something wrong, or not."""
         others = [each for _, other in self._posts for each in other.variants]
         variant = rng.choice(endpoint.variants if rng.random() < 0.9 else others)
@@ -63,7 +64,7 @@ class Bodies:
             )
         for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
             body = changed_json(body, rng)
-        data = json.dumps(body, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+        data = dumped(body, rng)
         if rng.random() < 0.1:
             data = data.replace(b'"prompt": "', f'"prompt": "[[qwenmock: {rng.choice(DIRECTIVES)}]] '.encode())
         if rng.random() < 0.2:
@@ -99,8 +100,8 @@ def check_reply(provider: Provider, endpoint: Endpoint, sent: bytes, reply: Repl
     assert b"Traceback" not in reply.body
     body = json.loads(reply.body)
     try:
-        request = json.loads(sent)
-    except ValueError:
+        request = orjson.loads(sent)
+    except orjson.JSONDecodeError:
         request = None
     documents = documents_for(provider, endpoint, variant_of(endpoint, request), reply.status)
     broken = [broken_rules(document, body) for document in documents]

@@ -3,12 +3,15 @@
 import base64
 import contextlib
 import io
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
-from fuzz.mutations import changed_bytes, changed_number
 from PIL import Image
 
+from fuzz.mutations import changed_bytes, changed_number
 from qwenmock.mockserver.images.headers import NotAnImage, decode_data_url, read_header
 from qwenmock.mockserver.images.links import Recipe
 from qwenmock.mockserver.images.render import render
@@ -82,9 +85,25 @@ class Images:
     def _check_drawing(self, width: int, height: int, data: bytes) -> None:
         """An output that shows the image has its own size, whatever the image claims."""
         recipe = Recipe("m", "a cat", "", 1, SIDE, SIDE, 1, "", "id", (("d", "", width, height),))
-        with Image.open(io.BytesIO(render(recipe, 0, [data]))) as drawn:
+        with silenced():
+            picture = render(recipe, 0, [data])
+        with Image.open(io.BytesIO(picture)) as drawn:
             drawn.load()
             assert (drawn.format, drawn.size) == ("PNG", (SIDE, SIDE))
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Drop what libtiff writes to the standard error output about each broken file."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Changes to bytes, texts and JSON values."""
 
-from collections.abc import Sequence
+import json
+import re
 from random import Random
 from typing import Any
 
@@ -12,14 +13,14 @@ STRANGE: list[Any] = [
 ]  # fmt: skip
 BYTES = [b"", b"\0", b"\xff", b"\n", b"\r\n", b"\r\n\r\n", b'"', b"{", b"]", b"\xef\xbb\xbf", b"\xff\xff\xff\xff", b" "]
 MAX_GROWTH = 100_000
-
-
-def pick(rng: Random, options: Sequence[Any]) -> Any:
-    return rng.choice(options)
+NESTED = re.compile('"@nested ([0-9]+)@"')
+"""Stands for so many arrays in each other, which `json.dumps` cannot write."""
 
 
 def changed_json(value: Any, rng: Random) -> Any:
     """Return a JSON value with one place changed."""
+    if rng.random() < 0.01:
+        return f"@nested {rng.choice([30, 200, 600, 1100])}@"
     if isinstance(value, dict) and value and rng.random() < 0.85:
         return _changed_object(value, rng)
     if isinstance(value, list) and value and rng.random() < 0.85:
@@ -34,6 +35,13 @@ def changed_json(value: Any, rng: Random) -> Any:
     if isinstance(value, str) and rng.random() < 0.4:
         return changed_bytes(value.encode("utf-8", "surrogatepass"), rng).decode("utf-8", "surrogateescape")
     return rng.choice(STRANGE)
+
+
+def dumped(value: Any, rng: Random) -> bytes:
+    """Return a value as JSON, in one of the two ways to write characters outside ASCII."""
+    text = json.dumps(value, ensure_ascii=rng.random() < 0.5)
+    text = NESTED.sub(lambda found: "[" * int(found[1]) + "1" + "]" * int(found[1]), text)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _changed_object(value: dict[str, Any], rng: Random) -> dict[str, Any]:

@@ -149,12 +149,13 @@ def bounded() -> Iterator[None]:
 
     before = largest_megabytes()
     previous = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
+    timer = signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
     if largest_megabytes() - before > MAX_MEGABYTES:
         raise TooMuch(f"one input took {largest_megabytes() - before:.0f} MB")
 
