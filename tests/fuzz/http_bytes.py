@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from random import Random
 
 import httpx
+from starlette.requests import ClientDisconnect
 
 from fuzz.mutations import changed_bytes, changed_json, dumped
 from qwenmock.mockserver.http.server import RunningServer, running
@@ -152,8 +153,9 @@ def received(connection: socket.socket) -> bytes:
 
 
 def is_of_server(record: logging.LogRecord) -> bool:
-    """Return whether an error is not only that a client has left, which uvicorn logs with uvloop."""
-    return record.exc_info is None or "the handler is closed" not in str(record.exc_info[1])
+    """Return whether an error is not only that a client has left, for which uvicorn and Starlette raise these."""
+    error = None if record.exc_info is None else record.exc_info[1]
+    return not isinstance(error, ClientDisconnect) and "the handler is closed" not in str(error)
 
 
 @contextlib.contextmanager

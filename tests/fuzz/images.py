@@ -12,6 +12,7 @@ from random import Random
 from PIL import Image
 
 from fuzz.mutations import changed_bytes, changed_number
+from qwenmock.mockserver.http.server import silence_image_library
 from qwenmock.mockserver.images.headers import NotAnImage, decode_data_url, read_header
 from qwenmock.mockserver.images.links import Recipe
 from qwenmock.mockserver.images.render import render
@@ -108,4 +109,5 @@ def silenced() -> Iterator[None]:
 
 @contextlib.contextmanager
 def images() -> Iterator[Images]:
+    silence_image_library()
     yield Images()
