@@ -26,6 +26,7 @@ import httpx
 import jsonschema
 import pytest
 from commands import serving
+from fuzz.mutations import changed_json, dumped
 from redis_server import RedisServer
 
 from qwenmock.mockserver.calls.double import create_double
@@ -303,8 +304,8 @@ def fuzzed(rng: random.Random) -> tuple[dict[str, str], bytes]:
     variant = rng.choice(VARIANTS)
     body: Any = example(variant)
     for _ in range(rng.randint(0, 3)):
-        body = mutated(body, rng)
-    data = json.dumps(body, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+        body = changed_json(body, rng)
+    data = dumped(body, rng)
     for _ in range(rng.choice([0, 0, 1, 5])):
         at = rng.randrange(len(data) + 1)
         data = data[:at] + rng.randbytes(rng.randint(0, 3)) + data[at + rng.randint(0, 3) :]
@@ -315,27 +316,6 @@ def fuzzed(rng: random.Random) -> tuple[dict[str, str], bytes]:
         )
         headers[name] = rng.randbytes(rng.randint(0, 40)).decode("latin-1")
     return headers, data
-
-
-STRANGE: list[Any] = [
-    None, True, 0, -1, 2.0, 1e308, 2**63, 2**70, "", "\x00", "\xed\xa0\x80",
-    "x" * 5000, "[[qwenmock: status=999, wait=x]]", "data:image/png;base64,", "data:,", "http://[", "//", [], {}, [[]],
-    {"": {}}, "1328*1328", "٣*٣", "1" * 400,
-]  # fmt: skip
-
-
-def mutated(value: Any, rng: random.Random) -> Any:
-    if isinstance(value, dict) and value and rng.random() < 0.8:
-        name = rng.choice(list(value))
-        action = rng.random()
-        if action < 0.15:
-            return {k: v for k, v in value.items() if k != name}
-        if action < 0.3:
-            return {**value, rng.choice(["x", "n", "size", "", name * 2]): rng.choice(STRANGE)}
-        return {**value, name: mutated(value[name], rng)}
-    if isinstance(value, list) and value and rng.random() < 0.8:
-        return rng.choice([value * 2, value[:-1], [mutated(value[0], rng), *value[1:]]])
-    return rng.choice(STRANGE)
 
 
 def test_no_fuzzed_request_gets_an_undocumented_answer(caplog: pytest.LogCaptureFixture) -> None:
