@@ -16,6 +16,7 @@ import httpx
 import pytest
 from fuzz.bodies import links_of
 from PIL import Image
+from soak import verdict
 from soak.receiver import Receiver
 from soak.server import Sample, Server, running
 from soak.traffic import Book, CreatedTask
@@ -72,11 +73,14 @@ def ledger(charges: list[dict[str, str]], account: dict[str, str]) -> httpx.Clie
         ),
         ([CHARGE], {"spent": "0.36", "balance": "999999.64"}, ["spent is the sum of the charges"]),
         ([CHARGE], {"balance": "999999.83"}, ["balance and spent make the first balance"]),
-        ([CHARGE], {"reserved": "0.18"}, ["still reserved after an hour"]),
+        ([CHARGE], {"reserved": "0.18"}, ["still reserved after a minute"]),
     ],
     ids=["exact", "twice", "missing", "images", "unknown", "spent", "balance", "reserved"],
 )
-def test_ledger_must_be_exact(charges: list[dict[str, str]], account: dict[str, str], expected: list[str]) -> None:
+def test_ledger_must_be_exact(
+    monkeypatch: pytest.MonkeyPatch, charges: list[dict[str, str]], account: dict[str, str], expected: list[str]
+) -> None:
+    monkeypatch.setattr(verdict, "SETTLE_SECONDS", 0)
     with ledger(charges, {**ACCOUNT, **account}) as client:
         assert failed(list(ledger_rows(client, TOLD, []))) == expected
 

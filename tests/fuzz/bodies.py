@@ -17,7 +17,7 @@ from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.settings import Settings
 from qwenmock.pytest_plugin.examiner.bodies import example, largest
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
-from qwenmock.pytest_plugin.recording.recorder import documents_for, variant_of
+from qwenmock.pytest_plugin.recording.recorder import documents_for, variant_of, violations
 from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.models import Endpoint, Provider
 
@@ -31,6 +31,8 @@ NAMES = [
     "x-forwarded-proto",
     "x-dashscope-async",
 ]
+NOT_OF_THE_CONTRACT = (b"[[qwenmock", b"__files__")
+"""Directives, and links to images of the double: what is answered to them follows from no schema."""
 DIRECTIVES = ["status=429", "wait=0", "refuse", "fail-images=1", "fail-task=x", "fail-images=99", "status=", "=", ""]
 
 
@@ -50,6 +52,8 @@ class Bodies:
         headers, data = self.request(endpoint, rng)
         reply = await send(self._app, "POST", f"/{provider.slug}{endpoint.path}", headers, data)
         body = check_reply(provider, endpoint, data, reply)
+        if headers == plain_headers(endpoint) and not any(text in data for text in NOT_OF_THE_CONTRACT):
+            check_agreement(provider, endpoint, data, reply.status, body)
         if reply.status == 200 and rng.random() < 0.1:
             await self._follow(provider, body, headers)
 
@@ -84,6 +88,12 @@ class Bodies:
             assert (await send(self._app, "GET", path, headers)).status in provider.statuses
 
 
+def plain_headers(endpoint: Endpoint) -> dict[str, str]:
+    """Return the headers of a request that breaks no rule by them."""
+    headers = {"content-type": "application/json", "authorization": "Bearer sk-mock"}
+    return headers if endpoint.required_header is None else headers | dict([endpoint.required_header])
+
+
 def changed_headers(endpoint: Endpoint, rng: Random) -> dict[str, str]:
     key = "sk-mock" if rng.random() < 0.9 else rng.choice(KEYS)
     headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
@@ -115,6 +125,15 @@ def links_of(value: Any) -> Iterator[str]:
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from links_of(inner)
+
+
+def check_agreement(provider: Provider, endpoint: Endpoint, sent: bytes, status: int, body: Any) -> None:
+    """The examiner's judge, which shares no code with the server's validator, says the same of a request."""
+    with contextlib.suppress(orjson.JSONDecodeError):
+        found = violations(provider, endpoint, orjson.loads(sent), status, body)
+        # The server reads headers of images only, and accepts one whose pixels are damaged.
+        found = [each for each in found if not each.endswith("/integrity: the request breaks it, but was accepted")]
+        assert not found, (found, sent[-300:])
 
 
 @contextlib.contextmanager

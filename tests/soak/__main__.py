@@ -69,6 +69,8 @@ def main() -> None:
         print(f"{sum(book.actions.values())} actions, {len(server.killed)} kills, {disturbance.armed} faults armed")
         print(f"answers by status: {dict(sorted(book.statuses.items()))}")
         print(f"actions: {dict(book.actions)}")
+        megabytes = [f"{each.resident_mb:.0f}" for each in samples[:: len(samples) // 12 + 1]]
+        print(f"memory of a worker: {' '.join(megabytes)} MB")
         print(table(rows))
         for line in [*book.problems[:SHOWN], *receiver.problems[:SHOWN], *errors[-50:]]:
             print(f"  {line}")
