@@ -160,7 +160,7 @@ class _Loader:
     def _read(self) -> Table:
         try:
             table = tomllib.loads(self.toml_file.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # not only TOMLDecodeError: numbers of 5000 digits
             raise self._error("", f"expected a TOML file in UTF-8: {error}") from error
         found = mistake(table, "provider.schema.json")
         if found is not None:

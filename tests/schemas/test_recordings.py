@@ -74,3 +74,22 @@ def test_folder_or_file_that_is_not_valid_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{}")
     with pytest.raises(RecordingError, match=r"broken\.json.*'version' is a required property"):
         load_recordings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"a cat"', '"\\ud800"'),
+        ('"a cat"', "NaN"),
+        ('"a cat"', "[" * 2000 + "]" * 2000),
+        ('"nebula"', '"../nebula"'),
+        ('"nebula"', '"a\\u0000b"'),
+    ],
+    ids=["half a character", "NaN", "depth", "folder in the slug", "zero in the slug"],
+)
+def test_file_that_could_not_be_written_again_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    path = save(tmp_path, Recording("nebula", "POST", PATH, {"prompt": "a cat"}, 200, {}))
+    assert len(load_recordings(tmp_path)) == 1
+    path.write_text(path.read_text("utf-8").replace(old, new, 1), "utf-8")
+    with pytest.raises(RecordingError, match=path.name):
+        load_recordings(tmp_path)
