@@ -20,7 +20,6 @@ from qwenmock.pytest_plugin.examiner.report.baseline import (
 )
 from qwenmock.pytest_plugin.examiner.report.content import (
     COULD_NOT_RUN,
-    INTERNAL_ERROR,
     Report,
     budget_line,
     exit_code,
@@ -56,6 +55,7 @@ class ContractSession:
         baselines: Earlier reports, by slug.
         runs: What was found, by slug.
         examiners: By slug; empty until `open`.
+        unwritten: Reports that could not be written, and why.
 
     """
 
@@ -64,6 +64,7 @@ class ContractSession:
         self.baselines = _baselines(options, self.providers)
         self.runs: dict[str, Run] = {}
         self.examiners: Mapping[str, Examiner] = {}
+        self.unwritten: list[str] = []
         self._options = options
 
     @classmethod
@@ -181,17 +182,30 @@ class ContractSession:
         """Return what was found."""
         return [report_of(run, self._provider(slug), self.baselines.get(slug)) for slug, run in self.runs.items()]
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the run has ended before its end: by the user, or since a test module cannot be imported."""
+        return any(run.interrupted for run in self.runs.values())
+
+    def interrupt(self) -> None:
+        """Note that the run ends before its end, so that its reports are no verdict."""
+        for run in self.runs.values():
+            run.interrupted = True
+
     def write_reports(self) -> None:
-        """Write the reports that the options name."""
+        """Write the reports that the options name; one that cannot be written is in `unwritten`."""
         reports = self.reports()
         for path in self._options.reports if reports else ():
-            write(path, reports)
+            try:
+                write(path, reports)
+            except OSError as error:
+                self.unwritten.append(f"{path}: {error.strerror or error}")
         prune(self._options.bodies, reports)
 
     def exit_code(self) -> int:
         """Return the exit code that the results ask for; 2 for a live run in which no check had a verdict."""
         code = exit_code(self.reports(), self._options.required)
-        return COULD_NOT_RUN if self._is_empty() and code != INTERNAL_ERROR else code
+        return max(code, COULD_NOT_RUN) if self._is_empty() or self.unwritten else code
 
     def _is_empty(self) -> bool:
         """Return whether a live run has proved nothing."""
@@ -212,7 +226,9 @@ class ContractSession:
         lines += self.error_lines()
         if self._is_empty():
             lines.append("nothing could be examined")
-        return [*lines, *(f"report: {path}" for path in self._options.reports)] if lines else []
+        lines += [f"no report: {problem}" for problem in self.unwritten]
+        written = () if self.unwritten else self._options.reports
+        return [*lines, *(f"report: {path}" for path in written)] if lines else []
 
     def error_lines(self) -> list[str]:
         """Return one line for the errors of the examiner, and their traceback if that is asked for."""

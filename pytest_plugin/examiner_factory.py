@@ -32,6 +32,8 @@ from qwenmock.schemas.catalog import Catalog, load
 from qwenmock.schemas.models import Provider
 
 EMBEDDED_KEY = "sk-mock"
+CONTROLLED_KEY = "sk-mock.examiner"
+"""For a running double, if no key is set: it has an account of its own."""
 EMBEDDED_KEYS = {purpose: f"sk-mock-{purpose}" for purpose in PURPOSES} | {"other": "sk-mock.other"}
 CONTROL = f"{ORIGIN}/__mock__"
 LEDGER = f"{CONTROL}/ledger?request_id={{request_id}}"
@@ -52,7 +54,7 @@ def choose_providers(options: Options) -> list[Provider]:
             raise OptionError(unknown("provider", slug, catalog.providers))
     slugs = list(options.providers or catalog.providers)
     if options.live:
-        with_key = [slug for slug in slugs if keys_of(slug, os.environ)[0] is not None]
+        with_key = [slug for slug in slugs if _keys(slug, options)[0] is not None]
         missing = [key_variable(slug) for slug in slugs if slug not in with_key]
         if options.providers and missing:
             raise CouldNotRun(f"a live endpoint needs a key: set {' and '.join(missing)}")
@@ -60,6 +62,23 @@ def choose_providers(options: Options) -> list[Provider]:
             raise CouldNotRun(f"a live endpoint needs a key: set {', '.join(missing[:-1])} or {missing[-1]}")
         slugs = with_key
     return [catalog[slug] for slug in slugs]
+
+
+def _keys(slug: str, options: Options) -> tuple[str | None, dict[str, str]]:
+    """Return the key of a live target and its special keys; for a double without one, a key of the examiner's own.
+
+    Raises:
+        CouldNotRun: A key has a character that no HTTP header can have.
+
+    """
+    key, special = keys_of(slug, os.environ)
+    for name, value in (("", key or ""), *special.items()):
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            raise CouldNotRun(f"{key_variable(slug, name)}: expected printable ASCII characters without blanks")
+    if options.control is None:
+        return key, special
+    key = key or CONTROLLED_KEY
+    return key, {**(EMBEDDED_KEYS if _is_double_key(key) else {}), **special}
 
 
 def find_provider(slug: str) -> Provider:
@@ -91,7 +110,7 @@ def create_examiner(provider: Provider, options: Options, shared: str | None = N
 
 
 def _live(provider: Provider, options: Options, deadline: float | None, shared: str | None) -> Examiner:
-    key, special = keys_of(provider.slug, os.environ)
+    key, special = _keys(provider.slug, options)
     target: Target = HttpTarget(options.url or provider.base_url, options.timeout)
     control, token = options.control, os.environ.get(ADMIN_TOKEN)
     ledger, budget = options.ledger, options.budget
@@ -100,7 +119,6 @@ def _live(provider: Provider, options: Options, deadline: float | None, shared: 
     else:
         target = ControlledTarget(target, control, token) if token else target
         ledger = ledger or f"{control}/ledger?request_id={{request_id}}"
-        special = {**(EMBEDDED_KEYS if _is_double_key(key) else {}), **special}
     inbox = _inbox(provider, options, target)
     if options.record is not None:
         secrets = tuple(secret for secret in (key, *special.values()) if secret)
@@ -136,8 +154,8 @@ def _inbox(provider: Provider, options: Options, target: Target) -> CallbackInbo
     return LocalInbox(target) if is_local else None
 
 
-def _is_double_key(key: str | None) -> bool:
-    return key is not None and key.partition(".")[0] == EMBEDDED_KEY
+def _is_double_key(key: str) -> bool:
+    return key.partition(".")[0] == EMBEDDED_KEY
 
 
 def embedded_credentials(slug: str) -> Credentials:

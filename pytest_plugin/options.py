@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from qwenmock.pytest_plugin.examiner.defaults import PICTURE, key_variable
 
@@ -327,7 +328,14 @@ def _check_receiver(given: GivenOptions, *, is_live: bool) -> None:
 
 
 def _address(option: str, text: str, example: str) -> str:
-    if not text.startswith(("http://", "https://")):
+    try:
+        parts = urlsplit(text)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # brackets or a port that are none
+        raise OptionError(f"{option}: expected a URL such as {example}, got {_quoted(text)}") from None
+    if parts.username is not None or parts.password is not None:
+        raise OptionError(f"{option}: expected a URL without a user and a password")
+    if not is_url:
         raise OptionError(f"{option}: expected a URL such as {example}, got {_quoted(text)}")
     return text
 
@@ -349,6 +357,8 @@ def parse_report(suffixes: tuple[str, ...]) -> Callable[[object], Path]:
             raise ValueError(f"expected a path that ends in {endings}, got {_quoted(value)}")
         if not path.absolute().parent.is_dir():
             raise ValueError(f"no folder {path.absolute().parent}")
+        if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise ValueError(f"{path} cannot be written")
         return path
 
     return parse
@@ -401,6 +411,6 @@ def _quoted(value: object) -> str:
 
 
 def keys_of(slug: str, environment: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
-    """Return the key for a live target and its special keys, from the environment."""
-    special = {purpose: environment.get(key_variable(slug, purpose), "") for purpose in PURPOSES}
-    return environment.get(key_variable(slug)) or None, {purpose: key for purpose, key in special.items() if key}
+    """Return the key for a live target and its special keys, from the environment, without blanks around them."""
+    key, *special = (environment.get(key_variable(slug, purpose), "").strip() for purpose in ("", *PURPOSES))
+    return key or None, {purpose: key for purpose, key in zip(PURPOSES, special, strict=True) if key}

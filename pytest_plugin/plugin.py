@@ -247,6 +247,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     stash = session.config.stash
     if CONTRACT in stash:
         stash[CONTRACT].finish()
+        if session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            stash[CONTRACT].interrupt()
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         if OFFLINE in stash:

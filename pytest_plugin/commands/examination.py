@@ -14,6 +14,7 @@ from qwenmock.pytest_plugin.contract_session import ContractSession, baseline_li
 from qwenmock.pytest_plugin.examiner.connection.discovery import find_control
 from qwenmock.pytest_plugin.examiner.report.content import (
     CONFORMS,
+    COULD_NOT_RUN,
     INTERNAL_ERROR,
     VIOLATED,
     Report,
@@ -24,7 +25,6 @@ from qwenmock.pytest_plugin.examiner.report.content import (
     target_line,
 )
 from qwenmock.pytest_plugin.examiner.report.failures import alike, found_by, short, title
-from qwenmock.pytest_plugin.examiner.report.files import prune, write
 from qwenmock.pytest_plugin.examiner.results import CouldNotRun, NotExaminable
 from qwenmock.pytest_plugin.examiner.runner import run_alone
 from qwenmock.pytest_plugin.options import ADMIN_TOKEN, GivenOptions, Options, read_options
@@ -33,8 +33,6 @@ from qwenmock.pytest_plugin.plugin import CONTRACT, OPTIONS
 SHOWN_FAILURES = 5
 SHORT_FAILURES = 10
 """Failures that are printed in one line, after those that are printed whole."""
-INTERRUPTED = 2
-"""pytest's exit code, also where a module of contract tests cannot be imported."""
 
 
 def examine(given: GivenOptions) -> int:
@@ -51,12 +49,15 @@ def examine(given: GivenOptions) -> int:
     try:
         contract.preflight()
         contract.open()
-        code = run_alone([], [watcher])
+        run_alone([], [watcher])
     finally:
         contract.finish()
-    if code == INTERRUPTED and not watcher.broken:
+    code = _conclude(contract, options, watcher)
+    if contract.is_interrupted and not watcher.broken:
         raise KeyboardInterrupt
-    return _conclude(contract, options, watcher)
+    if code == CONFORMS and not any(each["summary"]["pass"] for each in contract.reports()):
+        raise CouldNotRun("nothing could be examined")
+    return code
 
 
 def _with_control(options: Options) -> Options:
@@ -79,10 +80,10 @@ def _conclude(contract: ContractSession, options: Options, watcher: "_Watcher") 
     console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
     reports = contract.reports()
     _summary(console, reports, options)
-    for path in options.reports:
-        write(path, reports)
+    for path in options.reports if not contract.unwritten else ():
         console.print(f"report: {path}", markup=False)
-    prune(options.bodies, reports)
+    for problem in contract.unwritten:
+        errors.print(f"qwenmock: no report: {problem}", markup=False)
     for line in contract.error_lines():
         errors.print(line if line.startswith(" ") else f"qwenmock: {line}", markup=False)
     for name, text in (*watcher.broken, *watcher.failed):
@@ -90,8 +91,8 @@ def _conclude(contract: ContractSession, options: Options, watcher: "_Watcher") 
     if watcher.broken:
         return INTERNAL_ERROR
     code = exit_code(reports, options.required)
-    if code == CONFORMS and not any(each["summary"]["pass"] for each in reports):
-        raise CouldNotRun("nothing could be examined")
+    if contract.unwritten:
+        code = max(code, COULD_NOT_RUN)
     return max(code, VIOLATED) if watcher.failed else code
 
 

@@ -35,6 +35,7 @@ Summary = TypedDict(
     "Summary",
     {
         "conforms": bool,
+        "interrupted": bool,
         "violations": int,
         "errors": int,
         "rules": int,
@@ -143,7 +144,8 @@ def _summary(run: Run, rows: list[RuleRow]) -> Summary:
         return sum(row["status"] == status for row in rows)
 
     return {
-        "conforms": not run.failed and not run.errors,
+        "conforms": not run.failed and not run.errors and not run.interrupted,
+        "interrupted": run.interrupted,
         "violations": run.failed,
         "errors": len(run.errors),
         "rules": len(rows),
@@ -174,7 +176,8 @@ def _verdict(report: Report) -> str:
         return f"conforms as far as examined: {extent}"
     failed = f"{counted(summary['violations'], 'check')} failed" if summary["violations"] else "no verdict"
     errors = f", {counted(summary['errors'], 'internal error')} of the examiner" if summary["errors"] else ""
-    return f"{failed}{errors}; examined: {extent}"
+    stopped = ", interrupted" if summary["interrupted"] else ""
+    return f"{failed}{errors}{stopped}; examined: {extent}"
 
 
 def target_line(report: Report) -> str:

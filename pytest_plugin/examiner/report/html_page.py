@@ -75,11 +75,13 @@ def _page(reports: Sequence[Report], limits: Limits) -> Iterator[str]:
     failed = [report["provider"] for report in reports if report["failures"]]
     unsure = [report["provider"] for report in reports if report["errors"]]
     verdict = f"Violated: {', '.join(failed)}" if failed else "Conforms as far as examined"
+    if any(report["summary"]["interrupted"] for report in reports):
+        verdict = f"Interrupted. {verdict}" if failed else "Interrupted: no verdict"
     verdict = f"No verdict, since the examiner itself failed: {', '.join(unsure)}" if unsure else verdict
     yield "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
     yield "<meta name='viewport' content='width=device-width, initial-scale=1'>"
     yield f"<title>Contract report: {escape(verdict)}</title><style>{STYLE}</style></head><body><main>"
-    state = "f" if failed or unsure else "p"
+    state = "p" if all(report["summary"]["conforms"] for report in reports) else "f"
     yield f"<h1>Contract report</h1><p class='verdict {state}'>{escape(verdict)}</p><ul class='heads'>"
     yield from (f"<li>{escape(headline(report))}" for report in reports)
     yield "</ul>"

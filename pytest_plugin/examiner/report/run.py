@@ -96,6 +96,7 @@ class RunValues(TypedDict):
     tallies: dict[str, TallyValues]
     statuses: dict[str, int]
     requests: int
+    interrupted: bool
     passed: list[str]
     failed: int
     found: list[FoundValues]
@@ -116,6 +117,7 @@ class Run:
         tallies: By rule id.
         statuses: Number of answers by status.
         requests: Number of requests.
+        interrupted: Whether the run ended before all checks had run.
         passed: Names of the checks that passed.
         failed: Number of checks that failed.
         found: What they found.
@@ -139,6 +141,7 @@ class Run:
     errors: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     budget: BudgetRow | NoBudget = field(default_factory=NoBudget)
+    interrupted: bool = False
     control: str = ""
 
     def count(self, name: str, verdict: Verdict, seconds: float = 0.0) -> None:
@@ -168,6 +171,7 @@ class Run:
         self.seconds = max(self.seconds, other.seconds)
         self.requests += other.requests
         self.passed += other.passed
+        self.interrupted = self.interrupted or other.interrupted
         self.failed += other.failed
         self.found += other.found
         self.errors += other.errors
@@ -197,6 +201,7 @@ class Run:
             statuses=values["statuses"],
             requests=values["requests"],
             passed=values["passed"],
+            interrupted=values["interrupted"],
             failed=values["failed"],
             found=[Found.load(each) for each in values["found"]],
             errors=[(name, text, trace) for name, text, trace in values["errors"]],
