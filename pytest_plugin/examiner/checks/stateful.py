@@ -26,7 +26,7 @@ from qwenmock.pytest_plugin.examiner.json_values import (
 from qwenmock.pytest_plugin.examiner.payments import Charge, charges_of
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.pytest_plugin.examiner.target import Reply
+from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget, Reply
 from qwenmock.schemas.models import Variant
 from qwenmock.schemas.vocabulary import JSON, subschema
 from qwenmock.schemas.wording import counted
@@ -122,8 +122,13 @@ class TargetMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Start with what the target has now."""
+        """Start with what the target has now.
+
+        The double in this process starts with nothing: Hypothesis tries a failure again, and must find it again.
+        """
         self.known = Known()
+        if isinstance(self.examiner.target, EmbeddedTarget):
+            self.examiner.control.send("POST", "/reset", {})
         self.examiner.control.balance()  # opens the account
         ledger = self._ledger()
         newest = [charge.get("request_id") for charge in charges_of(ledger)[:1]]
