@@ -68,6 +68,19 @@ lowest: .venv-lowest/stamp
 	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable . --group dev
 	@touch $@
 
+# Wrong input for everything that reads input of others: MINUTES=10 says how long, SEED=1 repeats a run, and
+# ONLY=images:345 one input of it.
+.PHONY: fuzz soak
+MINUTES ?=
+SEED ?=
+ONLY ?=
+fuzz: .venv/test.stamp
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(MINUTES:%=--minutes %) $(SEED:%=--seed %) $(ONLY:%=--only %)
+
+# Mixed traffic of all providers with faults and killed workers; at the end everything must add up. MINUTES=10, SEED=1.
+soak: .venv/test.stamp
+	PYTHONPATH=tests $(BIN)/python -m soak $(MINUTES:%=--minutes %) $(SEED:%=--seed %)
+
 # The two screenshots in the README.
 screenshots: .venv/test.stamp
 	$(BIN)/python docs/screenshots.py

@@ -4,8 +4,6 @@ import pytest
 
 from qwenmock.pytest_plugin.examiner.checks.billing import (
     bill_every_count,
-    bill_no_refusal,
-    bill_no_refused_key,
     bill_nothing_for_refusals,
     credits_follow,
 )
@@ -28,14 +26,3 @@ def test_refused_requests_cost_nothing(contract_examiner: Examiner, contract_var
 def test_credits_fall_by_the_price_of_a_task(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """The stated credits fall with a task that succeeds, and not with a refusal."""
     credits_follow(contract_examiner, contract_variant)
-
-
-def test_no_refusal_is_billed(contract_examiner: Examiner, contract_variant: Variant) -> None:
-    """Whatever rule a request breaks, its refusal leaves the balance as it is."""
-    bill_no_refusal(contract_examiner, contract_variant)
-
-
-@pytest.mark.parametrize("purpose", ["forbidden", "broken", "expired", "throttled"])
-def test_no_refused_key_is_billed(contract_examiner: Examiner, purpose: str) -> None:
-    """A refusal because of the key leaves the balance of its account as it is."""
-    bill_no_refused_key(contract_examiner, purpose)

@@ -2,7 +2,12 @@
 
 import pytest
 
-from qwenmock.pytest_plugin.examiner.checks.defaults import examine_size_and_count, examine_watermark
+from qwenmock.pytest_plugin.examiner.checks.defaults import (
+    examine_model,
+    examine_prompt_extend,
+    examine_size_and_count,
+    examine_watermark,
+)
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Variant
 
@@ -18,3 +23,15 @@ def test_default_watermark(contract_examiner: Examiner, contract_variant: Varian
     """A watermark is there if it is asked for, or by default."""
     for model in contract_variant.models:
         examine_watermark(contract_examiner, contract_variant, model)
+
+
+@pytest.mark.contract_costly
+def test_default_prompt_extend(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """Whether a prompt is made longer without being asked, where an answer shows it."""
+    for model in contract_variant.models:
+        examine_prompt_extend(contract_examiner, contract_variant, model)
+
+
+def test_default_model(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """Without a model, the documented one makes the image, and is billed."""
+    examine_model(contract_examiner, contract_variant)

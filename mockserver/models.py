@@ -121,6 +121,7 @@ class Task:
         reserved: The amount reserved for it.
         cancelled: Unix seconds of its cancellation; None if it was not cancelled.
         settled: Whether it has ended and was billed or its reservation released.
+        callback_origin: Where its callback is sent in place of the URL's own scheme, host and port; None for there.
 
     """
 
@@ -146,6 +147,7 @@ class Task:
     reserved: Decimal
     cancelled: float | None = None
     settled: bool = False
+    callback_origin: str | None = None
 
     def status_at(self, now: float) -> TaskStatus:
         """Return the status at a unix second."""

@@ -105,6 +105,11 @@ def _any_of(branches: list[dict[str, list[str]]], _value: JSON, _schema: Schema)
     return f"expected at least one of {_listed(branch['required'][0] for branch in branches)}"
 
 
+def _pattern(pattern: str, value: JSON, schema: Schema) -> str:
+    expected = f"a value such as {schema['examples'][0]}" if "examples" in schema else f"a match of {pattern}"
+    return f"expected {expected}, got {format_json(value)}"
+
+
 _MESSAGES: Mapping[str, Callable[[Limit, Limit, Schema], str]] = {
     "type": _type_or_limit,
     "enum": _enum,
@@ -112,5 +117,6 @@ _MESSAGES: Mapping[str, Callable[[Limit, Limit, Schema], str]] = {
     "maximum": _type_or_limit,
     "additionalProperties": _additional,
     "required": _required,
+    "pattern": _pattern,
     "anyOf": _any_of,
 }

@@ -11,17 +11,25 @@ from decimal import Decimal
 
 import pytest
 
+from qwenmock.pytest_plugin.examiner.report.baseline import (
+    Baseline,
+    BaselineError,
+    change_lines,
+    comparison_line,
+    read_baselines,
+)
 from qwenmock.pytest_plugin.examiner.report.content import (
     COULD_NOT_RUN,
-    INTERNAL_ERROR,
     Report,
     budget_line,
     exit_code,
     headline,
     report_of,
     shortfall,
+    target_line,
 )
-from qwenmock.pytest_plugin.examiner.report.files import write
+from qwenmock.pytest_plugin.examiner.report.failures import alike, short
+from qwenmock.pytest_plugin.examiner.report.files import prune, write
 from qwenmock.pytest_plugin.examiner.report.run import Run, RunValues, begin
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, CouldNotRun, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.runner import PROVIDERS, Arguments, arguments, code_of, place
@@ -33,6 +41,10 @@ from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.models import Provider
 
 PROVIDER = "contract_provider"
+SHOWN_CHANGES = 10
+"""Changes since an earlier report in the terminal's summary, of each kind."""
+SHOWN_FAILURES = 10
+"""Failures in the terminal's summary; equal ones are one."""
 
 
 class ContractSession:
@@ -40,15 +52,19 @@ class ContractSession:
 
     Attributes:
         providers: Those to examine.
+        baselines: Earlier reports, by slug.
         runs: What was found, by slug.
         examiners: By slug; empty until `open`.
+        unwritten: Reports that could not be written, and why.
 
     """
 
     def __init__(self, options: Options, providers: list[Provider] | None = None) -> None:
         self.providers = choose_providers(options) if providers is None else providers
+        self.baselines = _baselines(options, self.providers)
         self.runs: dict[str, Run] = {}
         self.examiners: Mapping[str, Examiner] = {}
+        self.unwritten: list[str] = []
         self._options = options
 
     @classmethod
@@ -94,6 +110,8 @@ class ContractSession:
         """
         if not self._options.live:
             return
+        if for_others and self._options.control is not None:
+            raise CouldNotRun("--live-control needs a run in one process: several would move one clock")
         if not for_others:
             for examiner in self.open().values():
                 examiner.preflight()
@@ -162,21 +180,36 @@ class ContractSession:
 
     def reports(self) -> list[Report]:
         """Return what was found."""
-        return [report_of(run, self._provider(slug)) for slug, run in self.runs.items()]
+        return [report_of(run, self._provider(slug), self.baselines.get(slug)) for slug, run in self.runs.items()]
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the run has ended before its end: by the user, or since a test module cannot be imported."""
+        return any(run.interrupted for run in self.runs.values())
+
+    def interrupt(self) -> None:
+        """Note that the run ends before its end, so that its reports are no verdict."""
+        for run in self.runs.values():
+            run.interrupted = True
 
     def write_reports(self) -> None:
-        """Write the reports that the options name."""
-        for path in self._options.reports if self.runs else ():
-            write(path, self.reports())
+        """Write the reports that the options name; one that cannot be written is in `unwritten`."""
+        reports = self.reports()
+        for path in self._options.reports if reports else ():
+            try:
+                write(path, reports)
+            except OSError as error:
+                self.unwritten.append(f"{path}: {error.strerror or error}")
+        prune(self._options.bodies, reports)
 
     def exit_code(self) -> int:
         """Return the exit code that the results ask for; 2 for a live run in which no check had a verdict."""
         code = exit_code(self.reports(), self._options.required)
-        return COULD_NOT_RUN if self._is_empty() and code != INTERNAL_ERROR else code
+        return max(code, COULD_NOT_RUN) if self._is_empty() or self.unwritten else code
 
     def _is_empty(self) -> bool:
         """Return whether a live run has proved nothing."""
-        tried = any(run.passed or run.failures or run.tallies for run in self.runs.values())
+        tried = any(run.passed or run.failed or run.tallies for run in self.runs.values())
         return self._options.live and bool(self.runs) and not tried
 
     def summary(self) -> list[str]:
@@ -185,10 +218,17 @@ class ContractSession:
         for report in self.reports():
             too_few = shortfall(report, self._options.required)
             lines += [line for line in (headline(report), too_few, budget_line(report)) if line]
+            lines += baseline_lines(report)
+            groups = alike(report["failures"])
+            lines += map(short, groups[:SHOWN_FAILURES])
+            lines += [f"… and {len(groups) - SHOWN_FAILURES} more"] if len(groups) > SHOWN_FAILURES else []
+            lines += [f"target: {target_line(report)}"] if report["control"] else []
         lines += self.error_lines()
         if self._is_empty():
             lines.append("nothing could be examined")
-        return [*lines, *(f"report: {path}" for path in self._options.reports)] if lines else []
+        lines += [f"no report: {problem}" for problem in self.unwritten]
+        written = () if self.unwritten else self._options.reports
+        return [*lines, *(f"report: {path}" for path in written)] if lines else []
 
     def error_lines(self) -> list[str]:
         """Return one line for the errors of the examiner, and their traceback if that is asked for."""
@@ -203,6 +243,35 @@ class ContractSession:
 
     def _provider(self, slug: str) -> Provider:
         return next(provider for provider in self.providers if provider.slug == slug)
+
+
+def _baselines(options: Options, providers: list[Provider]) -> Mapping[str, Baseline]:
+    """Return the earlier reports of some providers, from the file that the options name.
+
+    Raises:
+        OptionError: It has none.
+
+    """
+    if options.baseline is None:
+        return {}
+    try:
+        found = read_baselines(options.baseline)
+    except BaselineError as error:
+        raise OptionError(f"--contract-baseline: {error}") from error
+    slugs = [provider.slug for provider in providers]
+    if not found.keys() & set(slugs):
+        expected, got = " or ".join(slugs), " and ".join(found)
+        raise OptionError(f"--contract-baseline: expected a report of {expected}, got one of {got}")
+    return found
+
+
+def baseline_lines(report: Report) -> list[str]:
+    """Return what has changed since the earlier report, in lines; none without one."""
+    comparison = report["baseline"]
+    if comparison is None:
+        return []
+    lines = change_lines(comparison, SHOWN_CHANGES)
+    return [f"{report['provider']}: {comparison_line(comparison)}", *(f"  {line}" for line in lines)]
 
 
 def open_live(config: pytest.Config, key: "pytest.StashKey[ContractSession]", options: Options) -> int | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from qwenmock.pytest_plugin.examiner.defaults import PICTURE, key_variable
 
@@ -24,6 +25,8 @@ USAGE_REPORTS = (".md", ".json")
 ALLOWED = ("rate-limit",)
 DEEP_SECONDS = "600"
 SCHEMAS = "QWENMOCK_SCHEMAS"
+ADMIN_TOKEN = "QWENMOCK_ADMIN_TOKEN"
+"""The variable with the token of a control API; `qwenmock serve` reads it too."""
 PURPOSES = ("expired", "empty", "forbidden", "limited", "throttled", "broken", "other")
 
 
@@ -38,13 +41,18 @@ class Options:
     Attributes:
         providers: Slugs; empty for all.
         url: Target; None for the double in this process, "" for each provider's production endpoint.
-        budget: Maximum to spend on a live target, in the provider's currency.
+        budget: Maximum to spend on a live target, in the provider's currency. None if none was given: nothing may be
+            spent, or anything on a target with a control API.
+        control: URL of a live target's control API; None for a target without one.
         ledger: URL of a live target's billing record of a request, with `{request_id}` in it.
+        callback_url: Where a live target can call back; None for a receiver of the examiner's own.
+        callback_poll: Where the list of those callbacks can be read.
         allow: Checks to run although they may disturb an account.
         pace: Seconds between requests.
         image: URL of an image that a live target can fetch.
         timeout: Seconds to wait for an answer.
         reports: Paths of reports, with a suffix of `REPORTS`.
+        baseline: An earlier report in JSON, to compare with.
         required: Percentage of a provider's rules that must be examined.
         traceback: Print where an internal error of the examiner was raised.
         seconds: Maximum duration of the run; None for no limit.
@@ -60,13 +68,17 @@ class Options:
 
     providers: tuple[str, ...] = ()
     url: str | None = None
-    budget: Decimal = Decimal(0)
+    budget: Decimal | None = None
+    control: str | None = None
     ledger: str | None = None
+    callback_url: str | None = None
+    callback_poll: str | None = None
     allow: frozenset[str] = frozenset()
     pace: float = 0.0
     image: str = PICTURE
     timeout: float = 45.0
     reports: tuple[Path, ...] = ()
+    baseline: Path | None = None
     required: Decimal = Decimal(0)
     traceback: bool = False
     seconds: float | None = None
@@ -82,6 +94,11 @@ class Options:
     def live(self) -> bool:
         """Whether the target is outside this process."""
         return self.url is not None
+
+    @property
+    def bodies(self) -> Path | None:
+        """The folder beside the first report for what does not fit into it; None without a report."""
+        return self.reports[0].with_name(f"{self.reports[0].stem}-files") if self.reports else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +137,15 @@ CONTRACT_OPTIONS = (
         "--live-budget",
         "Maximum to spend, in the provider's currency (default 0: no request that could be billed is sent).",
         "AMOUNT",
-        default="0",
+    ),
+    Declaration(
+        "--live-control",
+        "URL of the target's control API, if it has the double's: clock, ledger, pictures. Nothing costs money then.",
+        "URL",
     ),
     Declaration("--live-ledger", "URL of a request's billing record; contains {request_id}.", "URL"),
+    Declaration("--callback-url", "URL of a receiver of callbacks that the provider can reach.", "URL"),
+    Declaration("--callback-poll", "URL where that receiver lists the callbacks that came.", "URL"),
     Declaration(
         "--live-allow",
         "Run a check although it may disturb the account: rate-limit.",
@@ -147,6 +170,7 @@ CONTRACT_OPTIONS = (
         "PATH",
         is_repeatable=True,
     ),
+    Declaration("--contract-baseline", "Say what has changed since an earlier report.", "OLD.json"),
     Declaration("--require-rules", "Fail if fewer of a provider's rules were examined (default 0).", "PERCENT"),
     Declaration("--contract-traceback", "Print where an internal error of the examiner was raised."),
     Declaration("--record", "Keep a live target's exchanges in this folder, scrubbed.", "DIR"),
@@ -189,8 +213,11 @@ class GivenOptions:
     live: bool = False
     live_url: str | None = None
     provider: Sequence[str] | None = None
-    live_budget: str = "0"
+    live_budget: str | None = None
+    live_control: str | None = None
     live_ledger: str | None = None
+    callback_url: str | None = None
+    callback_poll: str | None = None
     live_allow: Sequence[str] | None = None
     live_image: str = PICTURE
     live_timeout: str = "45"
@@ -199,6 +226,7 @@ class GivenOptions:
     contract_seed: str = "0"
     contract_seconds: str | None = None
     contract_report: Sequence[str] | None = None
+    contract_baseline: str | None = None
     require_rules: str | None = None
     contract_traceback: bool = False
     record: str | None = None
@@ -247,10 +275,15 @@ def read_options(given: GivenOptions) -> Options:
         _address("--live-url", given.live_url, "http://127.0.0.1:4010/nebula")
         if len(providers) != 1:
             raise OptionError("--live-url requires exactly one --provider: the contract to examine the endpoint for")
+    if given.live_control is not None:
+        _address("--live-control", given.live_control, "http://127.0.0.1:4010/__mock__")
+        if given.live_url is None:
+            raise OptionError("--live-control needs a URL to examine: a production endpoint has no control API")
     if given.live_ledger is not None and "{request_id}" not in given.live_ledger:
         raise OptionError(
             f"--live-ledger: expected a URL that contains {{request_id}}, got {_quoted(given.live_ledger)}"
         )
+    _check_receiver(given, is_live=url is not None)
     if given.record is not None and url is None:
         raise OptionError("--record needs --live or --live-url: the double's answers are not recorded")
     profile = given.contract_profile or ("smoke" if given.live else "ci")
@@ -259,13 +292,17 @@ def read_options(given: GivenOptions) -> Options:
     return Options(
         providers=providers,
         url=url,
-        budget=number("--live-budget", given.live_budget),
+        budget=None if given.live_budget is None else number("--live-budget", given.live_budget),
+        control=None if given.live_control is None else given.live_control.rstrip("/"),
         ledger=given.live_ledger,
+        callback_url=given.callback_url,
+        callback_poll=given.callback_poll,
         allow=frozenset(given.live_allow or ()),
         pace=float(number("--live-pace", given.live_pace)),
         image=_address("--live-image", given.live_image, PICTURE),
         timeout=float(number("--live-timeout", given.live_timeout)),
         reports=_paths("--contract-report", given.contract_report, REPORTS),
+        baseline=None if given.contract_baseline is None else Path(given.contract_baseline),
         required=_percentage("--require-rules", given.require_rules or "0"),
         traceback=given.contract_traceback,
         seconds=None if seconds is None else float(number("--contract-seconds", seconds)),
@@ -279,8 +316,26 @@ def read_options(given: GivenOptions) -> Options:
     )
 
 
+def _check_receiver(given: GivenOptions, *, is_live: bool) -> None:
+    if (given.callback_url is None) != (given.callback_poll is None):
+        raise OptionError("--callback-url and --callback-poll need each other: a receiver, and the list of what came")
+    if given.callback_url is None or given.callback_poll is None:
+        return
+    if not is_live:
+        raise OptionError("--callback-url needs --live or a URL: the double's callbacks are received in this process")
+    _address("--callback-url", given.callback_url, "https://hooks.example.com/")
+    _address("--callback-poll", given.callback_poll, "http://127.0.0.1:4011/")
+
+
 def _address(option: str, text: str, example: str) -> str:
-    if not text.startswith(("http://", "https://")):
+    try:
+        parts = urlsplit(text)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # brackets or a port that are none
+        raise OptionError(f"{option}: expected a URL such as {example}, got {_quoted(text)}") from None
+    if parts.username is not None or parts.password is not None:
+        raise OptionError(f"{option}: expected a URL without a user and a password")
+    if not is_url:
         raise OptionError(f"{option}: expected a URL such as {example}, got {_quoted(text)}")
     return text
 
@@ -302,6 +357,8 @@ def parse_report(suffixes: tuple[str, ...]) -> Callable[[object], Path]:
             raise ValueError(f"expected a path that ends in {endings}, got {_quoted(value)}")
         if not path.absolute().parent.is_dir():
             raise ValueError(f"no folder {path.absolute().parent}")
+        if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise ValueError(f"{path} cannot be written")
         return path
 
     return parse
@@ -354,6 +411,6 @@ def _quoted(value: object) -> str:
 
 
 def keys_of(slug: str, environment: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
-    """Return the key for a live target and its special keys, from the environment."""
-    special = {purpose: environment.get(key_variable(slug, purpose), "") for purpose in PURPOSES}
-    return environment.get(key_variable(slug)) or None, {purpose: key for purpose, key in special.items() if key}
+    """Return the key for a live target and its special keys, from the environment, without blanks around them."""
+    key, *special = (environment.get(key_variable(slug, purpose), "").strip() for purpose in ("", *PURPOSES))
+    return key or None, {purpose: key for purpose, key in zip(PURPOSES, special, strict=True) if key}

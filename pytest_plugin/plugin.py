@@ -89,7 +89,11 @@ def pytest_cmdline_main(config: pytest.Config) -> "int | pytest.ExitCode | None"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options; an error in them ends the run before it begins."""
-    for marker in ("contract_tasks: for providers and variants with tasks", "contract_costly: run after the others"):
+    for marker in (
+        "contract_tasks: for providers and variants with tasks",
+        "contract_callbacks: for variants with a callback URL",
+        "contract_costly: run after the others",
+    ):
         config.addinivalue_line("markers", marker)
     options = config.stash.get(OPTIONS, None) or config.stash.setdefault(OPTIONS, read_config(config))
     if options.providers:
@@ -243,6 +247,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     stash = session.config.stash
     if CONTRACT in stash:
         stash[CONTRACT].finish()
+        if session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            stash[CONTRACT].interrupt()
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         if OFFLINE in stash:

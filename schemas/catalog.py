@@ -120,6 +120,8 @@ class _Loader:
         variants = {name: self._variant(name, entry, links, picture) for name, entry in table["variants"].items()}
         billing_log = self._billing_log(table["billing_log"]) if "billing_log" in table else None
         http_rules = self.shared.http(errors, authentication)
+        callbacks = _callbacks(table["callbacks"]) if "callbacks" in table else None
+        callback_rules = [] if callbacks is None else self.shared.callbacks(_callback_terms(callbacks))
         provider = Provider(
             slug=self.slug,
             file=self.toml_file,
@@ -143,8 +145,8 @@ class _Loader:
             picture=picture,
             authentication=authentication,
             tasks=self._tasks(table["tasks"]) if "tasks" in table else None,
-            callbacks=_callbacks(table["callbacks"]) if "callbacks" in table else None,
-            rules=(*self.schemas.rules, *http_rules),
+            callbacks=callbacks,
+            rules=(*self.schemas.rules, *http_rules, *callback_rules),
         )
         self._check_models(provider)
         self._check_variants(provider)
@@ -158,7 +160,7 @@ class _Loader:
     def _read(self) -> Table:
         try:
             table = tomllib.loads(self.toml_file.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # not only TOMLDecodeError: numbers of 5000 digits
             raise self._error("", f"expected a TOML file in UTF-8: {error}") from error
         found = mistake(table, "provider.schema.json")
         if found is not None:
@@ -339,3 +341,10 @@ def _callbacks(entry: Table) -> Callbacks:
         pause_source=entry.get("pause_source", entry["source"]),
         pause_certainty=entry.get("pause_certainty", entry["certainty"]),
     )
+
+
+def _callback_terms(callbacks: Callbacks) -> dict[str, Terms]:
+    return {
+        "callbacks": _Stated(callbacks.source, callbacks.certainty),
+        "pauses": _Stated(callbacks.pause_source, callbacks.pause_certainty),
+    }

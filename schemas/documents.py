@@ -1,19 +1,23 @@
 """The schema files of one provider's folder: read, with their references replaced, and turned into documents."""
 
-import json
 import re
 from collections.abc import Set as AbstractSet
 from pathlib import Path as FilePath
 
+import orjson
+
 from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.metaschemas import mistake, pointer, quoted
 from qwenmock.schemas.models import Document, Rule
-from qwenmock.schemas.vocabulary import Constraint, Path, Schema, constraints, walk
+from qwenmock.schemas.vocabulary import JSON, Constraint, Path, Schema, constraints, walk
 
 ANNOTATIONS = frozenset(
     {"$comment", "title", "description", "default", "examples", "x-role", "x-source", "x-certainty"}
 )
 
+
+MAX_DEPTH = 64
+"""Levels of a schema file; validators recurse, and fail on a file with hundreds of them."""
 
 TEMPLATE_PARTS = {
     "images": "(1 image|[0-9]+ images)",
@@ -56,6 +60,8 @@ class SchemaFolder:
                 if keyword not in node:
                     reason = f'missing "{keyword}"; every subschema needs x-source and x-certainty'
                     raise self._error(file, _steps(path), reason)
+            self._check_values(file, path, node)
+            self._check_members(file, path, node)
             self._check_overrides(file, path, node)
         rules = tuple(self._rule(name, constraint, file) for constraint in constraints(schema))
         self.rules.extend(rules)
@@ -78,12 +84,14 @@ class SchemaFolder:
     def _load(self, name: str) -> Schema:
         if name not in self._files:
             try:
-                content: Schema = json.loads((self.folder / name).read_text("utf-8"))
+                content: Schema = orjson.loads((self.folder / name).read_bytes())
             except FileNotFoundError as error:
                 found = {file.name for file in self.folder.glob("*.schema.json")}
                 raise self._error(name, (), f"file not found; this folder has {quoted(found)}") from error
             except (OSError, ValueError) as error:
                 raise self._error(name, (), f"expected a JSON file in UTF-8: {error}") from error
+            if _depth(content) > MAX_DEPTH:
+                raise self._error(name, (), f"expected at most {MAX_DEPTH} objects and arrays inside each other")
             found = mistake(content, "vocabulary.schema.json")
             if found is not None:
                 raise CatalogError(self.folder / name, *found, self.folder.name)
@@ -125,6 +133,25 @@ class SchemaFolder:
             raise self._error(file, (), reason)
         return {**target, **beside}
 
+    def _check_values(self, file: str, path: Path, node: Schema) -> None:
+        """Check that it is known what values a subschema accepts, so that examples can be made."""
+        if not node.keys() & {"type", "enum", "const", "not"}:
+            raise self._error(file, _steps(path), 'missing "type"; expected it where there is no "enum" or "const"')
+
+    def _check_members(self, file: str, path: Path, node: Schema) -> None:
+        """Check that the members which a subschema requires or counts are described."""
+        choices = [name for branch in node.get("oneOf", ()) for name in branch["required"]]
+        described = node.get("properties", {})
+        for keyword, names, known in (
+            ("required", node.get("required", ()), described),
+            ("oneOf", choices, described),
+            ("x-parts", node.get("x-parts", ()), node.get("items", {}).get("properties", {})),
+        ):
+            unknown = set(names) - known.keys()
+            if unknown:
+                reason = f"{quoted(unknown)} has no subschema; expected {quoted(known)}"
+                raise self._error(file, (*_steps(path), keyword), reason)
+
     def _check_overrides(self, file: str, path: Path, node: Schema) -> None:
         own = {c.keyword for c in constraints({k: v for k, v in node.items() if k not in {"properties", "items"}})}
         own |= {"default"} & node.keys()
@@ -152,6 +179,16 @@ class SchemaFolder:
             reject_certainty=own.get("reject_certainty", certainty),
             error=error,
         )
+
+
+def _depth(value: JSON) -> int:
+    """Return how many objects and arrays are inside each other, counted up to the first that is too many."""
+    level, depth = [value], 0
+    while level and depth <= MAX_DEPTH:
+        inner = [each for each in level if isinstance(each, dict | list)]
+        level = [item for each in inner for item in (each.values() if isinstance(each, dict) else each)]
+        depth += bool(inner)
+    return depth
 
 
 def _steps(path: Path) -> Path:

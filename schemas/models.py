@@ -362,7 +362,7 @@ class Provider:
         error: What the body of an error must be.
         errors: The kinds of error by name.
         billing_log: None for a provider that documents none; so are `tasks` and `callbacks`.
-        rules: The rules of all documents, and those of HTTP.
+        rules: The rules of all documents, those of HTTP, and those of callbacks.
 
     """
 
@@ -470,6 +470,10 @@ class Provider:
     def http_rule(self, name: str) -> Rule:
         """Return a rule of HTTP by place and keyword, such as `body/syntax`."""
         return self.rule(f"{self.slug}/http/{name}")
+
+    def callback_rule(self, name: str) -> Rule:
+        """Return a rule of callbacks by name, such as `after-billing`."""
+        return self.rule(f"{self.slug}/callback/{name}")
 
     def price_of(self, model: str) -> Price:
         """Return what one image of the model costs."""

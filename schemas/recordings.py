@@ -176,7 +176,7 @@ def load_recordings(folder: Path, provider: str | None = None) -> list[Recording
 
 def _load(path: Path, schema: Mapping[str, JSON]) -> Recording:
     try:
-        content: RecordingFile = json.loads(path.read_text("utf-8"))
+        content: RecordingFile = orjson.loads(path.read_bytes())  # strict: all of it can be written again
         jsonschema.validate(content, schema)
     except (OSError, ValueError) as error:
         raise RecordingError(f"{path}: {error}") from error

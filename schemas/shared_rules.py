@@ -101,6 +101,25 @@ class SharedRules:
             if entry["terms"] in terms and all(role in answer.roles for role in entry.get("roles", ()))
         }
 
+    def callbacks(self, terms: Mapping[str, Terms]) -> list[Rule]:
+        """Return the rules of callbacks.
+
+        Args:
+            terms: By `callbacks` and `pauses`.
+
+        """
+        return [
+            self._rule(
+                variant="callback",
+                path=(),
+                name=f"callbacks/{name}",
+                value=entry["statement"],
+                entry=entry,
+                terms=terms[entry["terms"]],
+            )
+            for name, entry in _shared()["callbacks"].items()
+        ]
+
     def _value(self, entry: Entry) -> JSON:
         value = entry.get("value", True)
         return self._table.get(value, value)

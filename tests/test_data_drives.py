@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -86,4 +87,7 @@ def test_contract_tests_hold_a_server_to_the_changed_data(changed: Path) -> None
         )
     assert done.returncode == 1, done.stdout
     assert "nebula/contents/parameters/n/maximum" in done.stdout
-    assert json.dumps({"n": 6})[1:-1].replace(" ", "") in done.stdout
+    assert re.search("^sent: +6$", done.stdout, re.MULTILINE)
+    file = re.search("^file: +(.*[.]body)$", done.stdout, re.MULTILINE)
+    assert file is not None
+    assert json.loads(Path(file[1]).read_bytes())["parameters"]["n"] == 6

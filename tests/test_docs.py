@@ -164,7 +164,7 @@ def run(block: Block, origin: str, folder: Path, environment: dict[str, str]) ->
 def test_commands_run(block: Block, shell: dict[str, str], folder: Path, request: pytest.FixtureRequest) -> None:
     if "redis://" in block.text:
         shell["REDIS_URL"] = request.getfixturevalue("redis_server").url
-    with serving("--port", "0", "--allow-local-callbacks") as (_, origin):
+    with serving("--port", "0", "--quiet", "--allow-local-callbacks") as (_, origin):
         run(block, origin, folder, shell)
 
 

@@ -34,6 +34,7 @@ class Effects:
         fail_task: The error code that its task fails with.
         drop: Where the connection is cut: before the answer or in the middle of its body.
         callback: What goes wrong with its callback.
+        callback_origin: Scheme, host and port that its callback is sent to, in place of those of its URL.
         applied: The preferences that are honoured, for `Preference-Applied`.
 
     """
@@ -44,6 +45,7 @@ class Effects:
     fail_task: str | None = None
     drop: Literal["before", "mid-body"] | None = None
     callback: str | None = None
+    callback_origin: str | None = None
     applied: tuple[str, ...] = ()
 
 

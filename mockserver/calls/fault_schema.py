@@ -10,6 +10,7 @@ from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 CALLBACK_FAULTS = ("duplicate", "late", "out-of-order", "lost")
+ORIGIN = r"^https?://[A-Za-z0-9.:\[\]-]+$"
 DROPS = ("before", "mid-body")
 MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON parser keeps exactly."""
@@ -46,6 +47,12 @@ def fault_schema(providers: Mapping[str, Provider]) -> dict[str, JSON]:
             "fail_images": count | {"description": "How many images of the request fail.", "default": 0},
             "fail_task": _text("The error code that the task fails with."),
             "callback": _text("What goes wrong with the task's callback.", enum=list(CALLBACK_FAULTS)),
+            "callback_origin": _text(
+                "Where the task's callback is sent: scheme, host and port that replace those of its URL, also on this "
+                "machine.",
+                pattern=ORIGIN,
+                examples=["http://127.0.0.1:4011"],
+            ),
         },
         "anyOf": [
             {"required": ["status"]},
@@ -54,6 +61,7 @@ def fault_schema(providers: Mapping[str, Provider]) -> dict[str, JSON]:
             {"required": ["fail_images"], "properties": {"fail_images": {"exclusiveMinimum": 0}}},
             {"required": ["fail_task"]},
             {"required": ["callback"]},
+            {"required": ["callback_origin"]},
         ],
     }
 

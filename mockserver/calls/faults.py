@@ -33,6 +33,7 @@ class Fault:
     fail_images: int = 0
     fail_task: str | None = None
     callback: str | None = None
+    callback_origin: str | None = None
 
     def matches(self, job: Job, key: str) -> bool:
         """Return whether a request is one that the fault is set for."""
@@ -90,5 +91,6 @@ class Plan:
                 drop=fault.drop,
                 fail_task=effects.fail_task or fault.fail_task,
                 callback=fault.callback,
+                callback_origin=fault.callback_origin,
             )
         return effects

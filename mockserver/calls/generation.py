@@ -21,6 +21,9 @@ MAX_RATIO = 1024.0
 HOLD_GRACE = 5.0
 """Seconds that a hold outlives the expected time of its request; after that, its process must have died."""
 
+CREATION_SECONDS = 30.0
+"""Within these a task is stored after its hold; usually it takes milliseconds."""
+
 
 async def generate(double: Double, call: Call, request: AcceptedRequest, trace: Trace) -> tuple[Result, Charge]:
     """Make the images at once; return them and the charge for those that succeeded."""
@@ -55,7 +58,8 @@ async def create_task(double: Double, call: Call, request: AcceptedRequest, trac
     """Create a task; it is charged when it has succeeded."""
     if request.failure is not None:
         raise request.failure
-    await hold(double, request, trace, None)
+    # Until the task is stored with it, the hold has a term: the process may die between the two.
+    await hold(double, request, trace, time.time() + CREATION_SECONDS)
     trace.enter("generate")
     job, effects, failure = request.job, request.effects, request.failure_code
     now = double.clock.now()
@@ -82,6 +86,7 @@ async def create_task(double: Double, call: Call, request: AcceptedRequest, trac
         failure=failure,
         callback_url=job.callback_url,
         callback_fault=effects.callback,
+        callback_origin=effects.callback_origin,
         reserved=request.cost,
     )
     trace.task_id = task.id
@@ -91,14 +96,14 @@ async def create_task(double: Double, call: Call, request: AcceptedRequest, trac
     return task
 
 
-async def hold(double: Double, request: AcceptedRequest, trace: Trace, until: float | None) -> None:
+async def hold(double: Double, request: AcceptedRequest, trace: Trace, until: float) -> None:
     """Reserve the cost of a request until it is charged.
 
     Args:
         double: The server.
         request: Who pays, and how much.
         trace: Notes that there is a hold.
-        until: Unix seconds after which the hold ends by itself; None for never.
+        until: Unix seconds after which the hold ends by itself.
 
     """
     await double.store.reserve(request.caller.defaults, trace.request_id, request.cost, until)

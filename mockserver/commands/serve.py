@@ -18,7 +18,13 @@ def serve(settings: Settings) -> int:
     from qwenmock.mockserver.calls.double import catalog_of, create_double
     from qwenmock.mockserver.http.app import create_app
     from qwenmock.mockserver.http.request_log import RequestLog
-    from qwenmock.mockserver.http.server import listen, run_until_stopped, settle_memory, uvicorn_server
+    from qwenmock.mockserver.http.server import (
+        listen,
+        run_until_stopped,
+        settle_memory,
+        silence_image_library,
+        uvicorn_server,
+    )
     from qwenmock.mockserver.http.workers import run_workers
 
     if settings.workers > 1:
@@ -32,6 +38,7 @@ def serve(settings: Settings) -> int:
     if not settings.quiet:
         double.log = RequestLog(settings.log_format, sys.stderr)
     settle_memory()
+    silence_image_library()
     print(start_text(settings, double.catalog, listener.getsockname()[1]), flush=True)
     run_until_stopped(server, listener)
     return 0

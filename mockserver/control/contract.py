@@ -114,7 +114,7 @@ def contract(provider: Provider) -> Contract:
         "endpoints": [_endpoint(endpoint) for endpoint in provider.endpoints.values()],
         "variants": [_variant(provider, variant) for variant in provider.variants.values()],
         "errors": [_error(kind) for kind in sorted(provider.errors.values(), key=lambda kind: kind.status)],
-        "http": [_rule(rule) for rule in provider.rules if rule.variant == "http"],
+        "http": [_rule(rule) for rule in provider.rules if rule.variant in {"http", "callback"}],
         "link_lifetime": provider.link_lifetime,
     }
 

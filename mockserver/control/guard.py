@@ -1,7 +1,7 @@
 """Who may use the control API.
 
 On loopback every program on the machine; with `--admin-token`, only who sends the token. Web pages of other origins are
-refused either way: their requests have a foreign Host (DNS rebinding) or no JSON content type.
+refused either way: their requests have a foreign Host (DNS rebinding), or a browser says where they come from.
 """
 
 import hmac
@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.control.session import COOKIE, session_of
 from qwenmock.mockserver.net.host_names import is_own_host
+from qwenmock.mockserver.net.own_site import is_cross_site
 from qwenmock.mockserver.settings import LOOPBACK, Settings
 
-SAFE = ("GET", "HEAD")
 OPEN = re.compile(r"/__mock__/(health|session|docs(/[^/]*)?|static/.*)?")
 """Paths that need no token: the pages' shell and its files, health, and where the token is sent."""
 
@@ -30,8 +30,11 @@ class Guard:
         self.app = app
         self.settings = settings
         self.hosts = {*LOOPBACK, settings.host.lower()}
+        self.origins: set[str] = set()
         if settings.public_url is not None:
-            self.hosts.add(urlsplit(settings.public_url).hostname or "")
+            public = urlsplit(settings.public_url)
+            self.hosts.add(public.hostname or "")
+            self.origins = {f"{public.scheme}://{public.netloc}".lower()}
 
     @staticmethod
     def middleware(settings: Settings) -> Middleware:
@@ -60,8 +63,6 @@ class Guard:
                 return 401, "send the admin token: Authorization: Bearer TOKEN"
         elif not is_own_host(host := request.headers.get("host", ""), self.hosts):
             return 403, f"the control API does not answer requests for host {host[:100]!r}"
-        if request.method not in SAFE:
-            content_type = request.headers.get("content-type", "").partition(";")[0].strip()
-            if content_type != "application/json" and not content_type.startswith("image/"):
-                return 415, "send Content-Type: application/json, also without a body"
+        if is_cross_site(request.method, request.headers, self.origins):
+            return 403, "requests of other web sites are not answered"
         return None

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from urllib.parse import parse_qsl
+from functools import lru_cache
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 from starlette.applications import Starlette
@@ -28,6 +29,8 @@ from qwenmock.mockserver.images.files import BadLink
 from qwenmock.mockserver.images.links import PREFIX, access_denied
 from qwenmock.mockserver.images.uploads import UPLOAD_PATH
 from qwenmock.mockserver.models import Refused
+from qwenmock.mockserver.net.guarded_client import Poster
+from qwenmock.mockserver.net.host_names import host_of
 from qwenmock.mockserver.store.protocols import Fetch
 from qwenmock.mockserver.tasks.callbacks import CallbackWorker
 
@@ -46,7 +49,8 @@ class Application(Starlette):
 
     Args:
         double: The server's services.
-        calls_out: Whether callbacks are sent.
+        calls_out: Whether callbacks are sent by themselves.
+        poster: Sends them; None for the one that sends them over HTTP.
 
     Attributes:
         compiled: The endpoints whose usual requests take the compiled path, by provider slug and name; without them
@@ -54,9 +58,11 @@ class Application(Starlette):
 
     """
 
-    def __init__(self, double: Double, *, calls_out: bool = True) -> None:
+    def __init__(self, double: Double, *, calls_out: bool = True, poster: Poster | None = None) -> None:
         self.double = double
-        self.callback_worker = CallbackWorker(double, double.dialects, double.refresh, calls_out=calls_out)
+        self.callback_worker = CallbackWorker(
+            double, double.dialects, double.refresh, calls_out=calls_out, poster=poster
+        )
         double.wake = self.callback_worker.start
         self.compiled = compile_endpoints(double)
         self._find = Routes(double.catalog, double.settings.provider).find
@@ -283,13 +289,25 @@ async def cut(answer: Answer, send: Send) -> None:
 
 def base_url(scope: Scope, headers: dict[bytes, bytes]) -> str:
     """Return the scheme and host that the client sent the request to."""
-    proto = headers.get(b"x-forwarded-proto")
-    scheme: str = scope["scheme"] if proto is None else proto.decode("latin-1")
-    named = headers.get(b"x-forwarded-host") or headers.get(b"host")
-    if named:
-        return f"{scheme}://{named.decode('latin-1')}"
+    proto = headers.get(b"x-forwarded-proto", b"").decode("latin-1")
+    scheme: str = proto if proto in {"http", "https"} else scope["scheme"]
+    for name in (b"x-forwarded-host", b"host"):
+        origin = _origin(scheme, headers[name].decode("latin-1")) if headers.get(name) else None
+        if origin is not None:
+            return origin
     address, port = scope.get("server") or ("127.0.0.1", 80)
-    return f"{scheme}://{address}:{port}"
+    return f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}"
+
+
+@lru_cache(maxsize=256)
+def _origin(scheme: str, host: str) -> str | None:
+    """Return the start of a URL; None if the host is malformed, for then no client could open the URL."""
+    try:
+        parts = urlsplit(f"{scheme}://{host}")
+        is_valid = host_of(host) is not None and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return None
+    return f"{scheme}://{host}" if is_valid else None
 
 
 def _problem(status: int, text: str, headers: dict[str, str] | None = None) -> Response:

@@ -3,11 +3,13 @@
 import contextlib
 import ctypes
 import gc
+import logging
 import math
 import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -65,6 +67,12 @@ def settle_memory() -> None:
         # Other C libraries (musl) have no `mallopt`.
         with contextlib.suppress(AttributeError):
             ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+
+
+def silence_image_library() -> None:
+    """Let Pillow report nothing of the images that clients send: what is wrong with one is in the answer."""
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def stop_seconds(settings: Settings) -> int:

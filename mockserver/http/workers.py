@@ -29,6 +29,7 @@ from qwenmock.mockserver.http.server import (
     STOP_SIGNALS,
     listen,
     settle_memory,
+    silence_image_library,
     stop_on_signals,
     stop_seconds,
     uvicorn_server,
@@ -87,12 +88,13 @@ class Supervisor:
             if not pipe.poll(START_SECONDS) or not _has_listened(pipe):
                 raise SettingsError("a worker ended before it listened")
 
-    def _start_one(self) -> None:
+    def _start_one(self) -> BaseProcess:
         receiver, sender = self._context.Pipe(duplex=False)
         worker = self._context.Process(target=run_worker, args=(self._settings, sender))
         worker.start()
         sender.close()
         self._workers[worker] = receiver
+        return worker
 
     def stop(self) -> None:
         """Make the workers finish their requests and stop."""
@@ -125,13 +127,15 @@ class Supervisor:
     def _replace_dead(self) -> None:
         for worker in [each for each in self._workers if not each.is_alive()]:
             pipe = self._workers.pop(worker)
+            is_restarted = worker in self._restarted
+            self._restarted.discard(worker)
             if self._is_stopping:
                 continue
             print(f"qwenmock: worker {worker.pid} died with {worker.exitcode}", file=sys.stderr, flush=True)
-            if worker in self._restarted and not _has_listened(pipe):
+            if is_restarted and not _has_listened(pipe):
                 raise SettingsError("a worker ended before it listened")  # and so would the next
-            self._start_one()
-            self._restarted.update(self._workers)
+            # Only of this one the pipe is still unread: the first workers' were read when they started.
+            self._restarted.add(self._start_one())
 
 
 def run_worker(settings: Settings, sender: Connection) -> None:
@@ -149,6 +153,7 @@ def run_worker(settings: Settings, sender: Connection) -> None:
     server = uvicorn_server(create_app(double), settings)
     stop_on_signals(server)
     settle_memory()
+    silence_image_library()
     server.run(sockets=[listener])
 
 

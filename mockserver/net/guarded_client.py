@@ -7,7 +7,7 @@ the second time, leads nowhere.
 import asyncio
 import socket
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import urljoin, urlsplit
 
 import httpcore
@@ -19,6 +19,14 @@ REDIRECTS = 3
 
 class OutboundError(Exception):
     """A request failed, was not answered in time, or leads to an internal address."""
+
+
+class Poster(Protocol):
+    """What sends callbacks: `Outbound`, or a receiver in this process."""
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes, seconds: float) -> int:
+        """Send a body and return the HTTP status, or raise OutboundError; see `Outbound.post`."""
+        ...
 
 
 class _GuardedBackend(httpcore.AsyncNetworkBackend):

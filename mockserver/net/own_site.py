@@ -17,19 +17,20 @@ from qwenmock.mockserver.net.host_names import is_own_host
 SAFE_METHODS = ("GET", "HEAD")
 
 
-def is_cross_site(method: str, headers: Headers) -> bool:
+def is_cross_site(method: str, headers: Headers, origins: Collection[str] = ()) -> bool:
     """Return whether a request could change something and comes from a web page of another origin.
 
     Args:
         method: HTTP method.
         headers: Of the request.
+        origins: Of this server besides those that the request's `Host` names, in lower case.
 
     """
     if method in SAFE_METHODS:
         return False
     if any(relation not in {"same-origin", "none"} for relation in headers.getlist("sec-fetch-site")):
         return True
-    own = {f"{scheme}://{host}" for host in headers.getlist("host") for scheme in ("http", "https")}
+    own = {*origins} | {f"{scheme}://{host}" for host in headers.getlist("host") for scheme in ("http", "https")}
     return any(origin.lower() not in own for origin in headers.getlist("origin"))
 
 

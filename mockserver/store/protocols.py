@@ -203,7 +203,7 @@ class TaskStore(Protocol):
     """Tasks and their callbacks."""
 
     async def add_task(self, task: Task) -> None:
-        """Add a new task."""
+        """Add a new task. What is reserved for its request no longer ends by itself."""
         ...
 
     async def task(self, task_id: str) -> Task | None:

@@ -107,6 +107,7 @@ class FaultValues(TypedDict, total=False):
     fail_images: int
     fail_task: str
     callback: str
+    callback_origin: str
 
 
 class ChargeRow(NamedTuple):

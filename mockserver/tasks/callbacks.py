@@ -5,6 +5,7 @@ Every attempt is recorded in the journal.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from qwenmock.mockserver.dialects import Dialect
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import CallbackAttempt, Delivery
 from qwenmock.mockserver.net import webhook_signatures
-from qwenmock.mockserver.net.guarded_client import Outbound, OutboundError
+from qwenmock.mockserver.net.guarded_client import Outbound, OutboundError, Poster
 from qwenmock.mockserver.services import Services
 from qwenmock.mockserver.store.records import NewEntry
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
@@ -39,7 +40,8 @@ class CallbackWorker:
         services: What it works with.
         dialects: By provider slug; they write the callback bodies.
         refresh: Loads what other processes have changed.
-        calls_out: Whether callbacks are sent; tasks are settled either way.
+        calls_out: Whether callbacks are sent by themselves; tasks are settled either way.
+        poster: Sends them; by default to public addresses, and to this machine if the settings allow it.
 
     """
 
@@ -50,12 +52,15 @@ class CallbackWorker:
         refresh: Callable[[], Awaitable[None]],
         *,
         calls_out: bool,
+        poster: Poster | None = None,
     ) -> None:
         self._services = services
         self._dialects = dialects
         self._refresh = refresh
         self._calls_out = calls_out
-        self._outbound = Outbound(allow_loopback=services.settings.allow_local_callbacks)
+        self._poster = poster or Outbound(allow_loopback=services.settings.allow_local_callbacks)
+        # Only the control API sets another origin, and who may use that may use this machine.
+        self._redirected = poster or Outbound(allow_loopback=True)
         self._running: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -73,6 +78,14 @@ class CallbackWorker:
                 each.cancel()
         await asyncio.gather(*filter(None, (self._running, *self._deliveries)), return_exceptions=True)
 
+    async def deliver_due(self) -> None:
+        """Settle the tasks that have ended, and attempt every callback whose time has come, once."""
+        await self._refresh()
+        await settle_finished(self._services)
+        while await self._claim():
+            pass
+        await asyncio.gather(*self._deliveries)
+
     async def _run(self) -> None:
         while True:
             try:
@@ -84,10 +97,10 @@ class CallbackWorker:
             except StoreError:
                 is_busy = True  # the store may be back in the next round
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), BUSY_SECONDS if is_busy else IDLE_SECONDS)
-            except TimeoutError:
-                continue
+            # Not wait_for: before Python 3.12 it drops a cancellation that comes together with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BUSY_SECONDS if is_busy else IDLE_SECONDS):
+                    await self._wake.wait()
 
     async def _claim(self) -> bool:
         """Claim a delivery and start it. Return whether there was one."""
@@ -112,7 +125,8 @@ class CallbackWorker:
         now = services.clock.now()
         status = task.status_at(now)
         content = self._dialects[provider.slug].task(provider, task, status, task.request_id)
-        attempt = await self._attempt(delivery, orjson.dumps(content), now, terms.timeout_seconds)
+        poster = self._poster if task.callback_origin is None else self._redirected
+        attempt = await self._attempt(poster, delivery, orjson.dumps(content), now, terms.timeout_seconds)
         attempted = _after(delivery, attempt, terms.retry_seconds, services.clock.now())
         await services.store.set_delivery(attempted)
         if attempted.state == "delivered":
@@ -120,12 +134,14 @@ class CallbackWorker:
         services.metrics.called_back(delivery.provider, attempted.state)
         await self._record(attempted, attempt, content)
 
-    async def _attempt(self, delivery: Delivery, body: bytes, now: float, timeout: float) -> CallbackAttempt:
+    async def _attempt(
+        self, poster: Poster, delivery: Delivery, body: bytes, now: float, timeout: float
+    ) -> CallbackAttempt:
         """Send a callback; return the attempt as it is kept with the delivery."""
         started = time.perf_counter()
         status, failure = 0, None
         try:
-            status = await self._outbound.post(delivery.url, self._headers(delivery, body), body, timeout)
+            status = await poster.post(delivery.url, self._headers(delivery, body), body, timeout)
         except OutboundError as error:
             failure = str(error)
         return {

@@ -7,6 +7,7 @@ settled (billed, callbacks planned) exactly once, by the next request that looks
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
+from urllib.parse import urlsplit
 
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.models import Charge, Delivery, Task
@@ -103,7 +104,7 @@ def planned_deliveries(services: Services, task: Task) -> Sequence[Delivery]:
         task_id=task.id,
         provider=task.provider,
         key=task.key,
-        url=task.callback_url,
+        url=_callback_address(task.callback_url, task.callback_origin),
         due=now,
         state="waiting",
     )
@@ -114,6 +115,14 @@ def planned_deliveries(services: Services, task: Task) -> Sequence[Delivery]:
         "duplicate": [first, replace(first, id=services.new_id())],
     }
     return faulty.get(task.callback_fault or "", [first])
+
+
+def _callback_address(url: str, origin: str | None) -> str:
+    """Return the address that a callback is sent to: its URL, or the same path and query elsewhere."""
+    if origin is None:
+        return url
+    scheme, _, host = origin.partition("://")
+    return urlsplit(url)._replace(scheme=scheme, netloc=host).geturl()
 
 
 def describe(task: Task, now: float, callbacks: Sequence[Delivery]) -> Mapping[str, JSON]:

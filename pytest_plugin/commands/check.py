@@ -1,5 +1,8 @@
 """`qwenmock check`: examine a server without pytest."""
 
+import sys
+import traceback
+
 import click
 
 from qwenmock.mockserver.commands import parameters as types
@@ -11,12 +14,23 @@ from qwenmock.pytest_plugin.options import CONTRACT_OPTIONS, Declaration, GivenO
 def check(given: GivenOptions) -> int:
     """Examine what the options name."""
     from qwenmock.pytest_plugin.commands.examination import examine
+    from qwenmock.pytest_plugin.examiner.report.content import INTERNAL_ERROR
     from qwenmock.pytest_plugin.examiner.results import CouldNotRun
+    from qwenmock.schemas.errors import CatalogError
 
     try:
         return examine(given)
     except (OptionError, CouldNotRun) as error:
         raise SettingsError(str(error)) from error
+    except (SettingsError, CatalogError):
+        raise
+    except Exception as error:
+        # An error of the examiner proves nothing about the target, and must not look like a violation (exit code 1).
+        if given.contract_traceback:
+            traceback.print_exc()
+        hint = "" if given.contract_traceback else "; --contract-traceback prints where"
+        print(f"qwenmock: internal error of the examiner: {type(error).__name__}: {error}{hint}", file=sys.stderr)
+        return INTERNAL_ERROR
 
 
 def to_option(declaration: Declaration) -> click.Option:
@@ -38,7 +52,7 @@ def _type_of(declaration: Declaration) -> types.Parsed:
         return types.Parsed("choice", types.one_of(*declaration.choices), declaration.choices)
     if declaration.metavar == "SLUG":
         return types.SLUG
-    files = {"PATH": "file", "DIR": "dir"}.get(declaration.metavar or "")
+    files = {"PATH": "file", "OLD.json": "file", "DIR": "dir"}.get(declaration.metavar or "")
     return types.Parsed("text", types.parse_text, files=files)
 
 

@@ -1,14 +1,20 @@
 """What `qwenmock check` does: examine providers, and print and write the results."""
 
+import os
+from dataclasses import replace
+
 import pytest
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from qwenmock.pytest_plugin.contract_session import ContractSession, is_contract_test
+from qwenmock.pytest_plugin.contract_session import ContractSession, baseline_lines, is_contract_test
+from qwenmock.pytest_plugin.examiner.connection.discovery import find_control
 from qwenmock.pytest_plugin.examiner.report.content import (
     CONFORMS,
+    COULD_NOT_RUN,
     INTERNAL_ERROR,
     VIOLATED,
     Report,
@@ -16,16 +22,17 @@ from qwenmock.pytest_plugin.examiner.report.content import (
     exit_code,
     headline,
     shortfall,
+    target_line,
 )
-from qwenmock.pytest_plugin.examiner.report.files import write
-from qwenmock.pytest_plugin.examiner.results import CouldNotRun
+from qwenmock.pytest_plugin.examiner.report.failures import alike, found_by, short, title
+from qwenmock.pytest_plugin.examiner.results import CouldNotRun, NotExaminable
 from qwenmock.pytest_plugin.examiner.runner import run_alone
-from qwenmock.pytest_plugin.options import GivenOptions, Options, read_options
+from qwenmock.pytest_plugin.options import ADMIN_TOKEN, GivenOptions, Options, read_options
 from qwenmock.pytest_plugin.plugin import CONTRACT, OPTIONS
 
 SHOWN_FAILURES = 5
-INTERRUPTED = 2
-"""pytest's exit code, also where a module of contract tests cannot be imported."""
+SHORT_FAILURES = 10
+"""Failures that are printed in one line, after those that are printed whole."""
 
 
 def examine(given: GivenOptions) -> int:
@@ -36,27 +43,47 @@ def examine(given: GivenOptions) -> int:
         CouldNotRun: Nothing can be examined.
 
     """
-    options = read_options(given)
+    options = _with_control(read_options(given))
     contract = ContractSession(options)
     watcher = _Watcher(contract, options)
     try:
         contract.preflight()
         contract.open()
-        code = run_alone([], [watcher])
+        run_alone([], [watcher])
     finally:
         contract.finish()
-    if code == INTERRUPTED and not watcher.broken:
+    code = _conclude(contract, options, watcher)
+    if contract.is_interrupted and not watcher.broken:
         raise KeyboardInterrupt
-    return _conclude(contract, options, watcher)
+    if code == CONFORMS and not any(each["summary"]["pass"] for each in contract.reports()):
+        raise CouldNotRun("nothing could be examined")
+    return code
+
+
+def _with_control(options: Options) -> Options:
+    """Return the options with the control API of a double that they name.
+
+    Who gives a budget, a ledger or a folder for exchanges means to try what a target gets that costs money.
+    """
+    if not options.url or options.control or options.ledger or options.record or options.budget is not None:
+        return options
+    try:
+        control = find_control(options.url, os.environ.get(ADMIN_TOKEN))
+    except NotExaminable as reason:
+        errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        errors.print(f"qwenmock: {reason}; set {ADMIN_TOKEN} to have it used", markup=False)
+        return options
+    return options if control is None else replace(options, control=control)
 
 
 def _conclude(contract: ContractSession, options: Options, watcher: "_Watcher") -> int:
     console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
     reports = contract.reports()
     _summary(console, reports, options)
-    for path in options.reports:
-        write(path, reports)
+    for path in options.reports if not contract.unwritten else ():
         console.print(f"report: {path}", markup=False)
+    for problem in contract.unwritten:
+        errors.print(f"qwenmock: no report: {problem}", markup=False)
     for line in contract.error_lines():
         errors.print(line if line.startswith(" ") else f"qwenmock: {line}", markup=False)
     for name, text in (*watcher.broken, *watcher.failed):
@@ -64,8 +91,8 @@ def _conclude(contract: ContractSession, options: Options, watcher: "_Watcher") 
     if watcher.broken:
         return INTERNAL_ERROR
     code = exit_code(reports, options.required)
-    if code == CONFORMS and not any(each["summary"]["pass"] for each in reports):
-        raise CouldNotRun("nothing could be examined")
+    if contract.unwritten:
+        code = max(code, COULD_NOT_RUN)
     return max(code, VIOLATED) if watcher.failed else code
 
 
@@ -119,10 +146,14 @@ class _Watcher:
 
 def _summary(console: Console, reports: list[Report], options: Options) -> None:
     for each in reports:
-        for failure in each["failures"][:SHOWN_FAILURES]:
-            console.rule(failure["check"], align="left")
-            console.print(failure["text"], markup=False)
-        more = len(each["failures"]) - SHOWN_FAILURES
+        groups = alike(each["failures"])
+        for group in groups[:SHOWN_FAILURES]:
+            console.rule(Text(f"{group[0]['severity']}: {title(group[0])}"), align="left")
+            console.print(group[0]["text"], markup=False)
+            console.print(f"({found_by(group)})", markup=False)
+        for group in groups[SHOWN_FAILURES:][:SHORT_FAILURES]:
+            console.print(short(group), markup=False)
+        more = len(groups) - SHOWN_FAILURES - SHORT_FAILURES
         if more > 0:
             console.print(f"… and {more} more", markup=False)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
@@ -130,7 +161,7 @@ def _summary(console: Console, reports: list[Report], options: Options) -> None:
     # What is not a terminal counts as 80 columns wide: every heading must stay whole there.
     for heading in ("holds", "violated", "observed", "not examined", "requests", "seconds"):
         table.add_column(heading, justify="right", min_width=max(len(word) for word in heading.split()))
-    console.print(f"target: {reports[0]['target']}", markup=False)
+    console.print(f"target: {target_line(reports[0])}", markup=False)
     for each in reports:
         summary = each["summary"]
         numbers = (summary["pass"], summary["fail"], summary["observed"], summary["skipped"])
@@ -143,6 +174,8 @@ def _summary(console: Console, reports: list[Report], options: Options) -> None:
             console.print(f"{each['provider']}: not examined, {count} x: {reason}", markup=False)
         if each["budget"]:
             console.print(budget_line(each), markup=False)
+    for line in (line for each in reports for line in baseline_lines(each)):
+        console.print(line, markup=False)
     for each in reports:
         console.print(headline(each), style="green" if each["summary"]["conforms"] else "red", markup=False)
         too_few = shortfall(each, options.required)

@@ -59,6 +59,6 @@ command = Command(
             help="Answer the first N callbacks with a 500.",
         ),
     ],
-    help="Receive callbacks, verify their Standard Webhooks signatures and print them.",
+    help="Receive callbacks, verify their Standard Webhooks signatures, print them, and list them for a GET.",
     example="qwenmock listen --secret whsec_c2VjcmV0 --fail 2",
 )

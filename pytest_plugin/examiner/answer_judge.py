@@ -1,6 +1,9 @@
 """Judgement of an answer: its schema, relations between its values, its images, and the bill."""
 
+import json
+
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of, log_mistakes
+from qwenmock.pytest_plugin.examiner.findings import Mistake, Subject, about, shortened
 from qwenmock.pytest_plugin.examiner.invariants import (
     Success,
     broken_invariants,
@@ -10,18 +13,20 @@ from qwenmock.pytest_plugin.examiner.invariants import (
 )
 from qwenmock.pytest_plugin.examiner.payments import Charge
 from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
-from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
+from qwenmock.pytest_plugin.examiner.schema_judge import breaches, broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
 from qwenmock.schemas.models import Document, ErrorKind, Rule
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.schemas.vocabulary import JSON, select, subschema
 
 MEMBERS = ("amount", "currency", "images")
 """Members that each charge in the double's ledger has."""
+SHOWN_VALUE = 120
+"""Characters of a wrong value that a failure shows."""
 
 
 def success_mistakes(examiner: Examiner, success: Success, max_pictures: int | None) -> list[str]:
-    """Return what is wrong with a success: a sentence for each mistake, the rule first.
+    """Return what is wrong with a success: a sentence for each mistake.
 
     Args:
         max_pictures: How many of its images are fetched; None for all.
@@ -29,9 +34,8 @@ def success_mistakes(examiner: Examiner, success: Success, max_pictures: int | N
     """
     broken = checked(examiner, success.variant.answer, success.body)
     if broken:
-        return [f"{rule.id} is broken: {success.reply.excerpt}" for rule in broken] + billing_mistakes(
-            examiner, success
-        )
+        broken_ones = [broken_by(success.variant.answer, rule, success.body, "answer") for rule in broken]
+        return broken_ones + billing_mistakes(examiner, success)
     known = success.variant.invariants
     found = dict(broken_invariants(success)) | _repeated(examiner, success.variant.answer, success.body)
     looked = max_pictures != 0
@@ -44,8 +48,8 @@ def success_mistakes(examiner: Examiner, success: Success, max_pictures: int | N
     for name, invariant in known.items():
         if looked or not invariant.needs_images:
             examiner.results.tally(invariant.rule, "accept", held=name not in found, detail=found.get(name, ""))
-    violations = [
-        f"{known[name].rule.id} ({known[name].rule.value}): {got}"
+    violations: list[str] = [
+        Mistake(got, "picture" if known[name].needs_images else "answer", known[name].rule)
         for name, got in found.items()
         if name in known and examiner.results.asserted(known[name].rule, "accept")
     ]
@@ -58,6 +62,17 @@ def checked(examiner: Examiner, document: Document, body: JSON) -> list[Rule]:
     for rule in document.rules:
         examiner.results.tally(rule, "accept", held=rule not in broken, detail="broken by an answer")
     return sorted((rule for rule in broken if examiner.results.asserted(rule, "accept")), key=lambda rule: rule.id)
+
+
+def broken_by(document: Document, rule: Rule, body: JSON, subject: Subject) -> str:
+    """Return what a body has where it breaks a rule."""
+    place = "".join(f".{part}" for part in rule.path).removeprefix(".") or "the body"
+    if rule.keyword == "required":
+        return Mistake(f"no {place}", subject, rule)
+    member = subschema(document.schema, rule.path)
+    values = [value for value in select(body, rule.path) if ((), rule.keyword) in breaches(member, value, ())]
+    got = shortened(json.dumps(values[0], ensure_ascii=False), SHOWN_VALUE) if values else "another value"
+    return Mistake(f"{place}: {got}, which breaks {rule.keyword}", subject, rule)
 
 
 def _repeated(examiner: Examiner, document: Document, body: JSON) -> dict[str, str]:
@@ -79,7 +94,7 @@ def refusal_mistakes(examiner: Examiner, error: ErrorKind, reply: Reply) -> list
         # No document says how this is refused, only that it is.
         return unbilled_mistakes(examiner, error.document, reply)
     if reply.status != error.status:
-        return [f"status {reply.status}: {reply.excerpt}", *unbilled_mistakes(examiner, error.document, reply)]
+        return [f"status {reply.status}, expected {error.status}", *unbilled_mistakes(examiner, error.document, reply)]
     mistakes = error_mistakes(examiner, error.document, reply)
     message = next(iter(values_in(error.document, "message", reply)), None)
     begin, placeholder, _ = error.message.partition("{detail}")
@@ -99,13 +114,16 @@ def error_mistakes(examiner: Examiner, document: Document, reply: Reply) -> list
     try:
         body = reply.json()
     except UnreadableAnswer:
-        return [f"the body is not JSON: {reply.excerpt}"]
-    mistakes = [f"{rule.id} is broken: {reply.excerpt}" for rule in checked(examiner, document, body)]
+        text = f"the body is not JSON: {shortened(reply.excerpt, SHOWN_VALUE)}"
+        rules = [*checked(examiner, document, None)] or [None]
+        return [Mistake(text, "refusal", rule) for rule in rules]
+    mistakes = [broken_by(document, rule, body, "refusal") for rule in checked(examiner, document, body)]
     stated = role_values(document, "http_status", body)
     mistakes += [f"{status} in the body of a {reply.status}" for status in stated if status != reply.status]
     mistakes += [f"the request id {got}" for got in _repeated(examiner, document, body).values()]
     content_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return mistakes + ([f"Content-Type: {content_type}"] if content_type != "application/json" else [])
+    mistakes += [f"Content-Type: {content_type}"] if content_type != "application/json" else []
+    return about("refusal", mistakes)
 
 
 def json_of(reply: Reply) -> JSON:
@@ -130,7 +148,7 @@ def billing_mistakes(examiner: Examiner, success: Success) -> list[str]:
     if found is None:
         return []
     if len(found) != 1:
-        return [f"{len(found)} charges for one success"]
+        return about("bill", [f"{len(found)} charges for one success"])
     charge = found[0]
     counts = image_counts(success)
     images = counts[0] if counts else 0
@@ -149,7 +167,7 @@ def billing_mistakes(examiner: Examiner, success: Success) -> list[str]:
         mistakes.append(f"billed in {charge.get('currency')}, expected {provider.currency}")
     if charge.get("model", model) != model:
         mistakes.append(f"billed as {charge.get('model')}, expected {model}")
-    return mistakes + _log_mistakes(examiner, success, charge, images)
+    return about("bill", mistakes) + _log_mistakes(examiner, success, charge, images)
 
 
 def _log_mistakes(examiner: Examiner, success: Success, charge: Charge, images: int) -> list[str]:
@@ -160,12 +178,13 @@ def _log_mistakes(examiner: Examiner, success: Success, charge: Charge, images: 
     if "log" not in charge:
         for rule in terms.document.rules:
             examiner.results.note(rule, "the ledger's charges have no log")
-        return [] if examiner.live else ["no log in the ledger's charge"]
-    broken = [f"{rule.id} is broken" for rule in checked(examiner, terms.document, charge["log"])]
+        return [] if examiner.live else about("bill", ["no log in the ledger's charge"])
+    log = charge["log"]
+    broken = [broken_by(terms.document, rule, log, "bill") for rule in checked(examiner, terms.document, log)]
     # The documents show one image and two. They do not say how a sum is rounded from three on.
     with_dollars = images < 3 or not examiner.live
     model = success.model
-    return broken + log_mistakes(examiner.provider, model, images, charge["log"], with_dollars=with_dollars)
+    return broken + about("bill", log_mistakes(examiner.provider, model, images, log, with_dollars=with_dollars))
 
 
 def unbilled_mistakes(examiner: Examiner, document: Document, reply: Reply) -> list[str]:
@@ -174,4 +193,5 @@ def unbilled_mistakes(examiner: Examiner, document: Document, reply: Reply) -> l
     found = examiner.payments.charges(stated) if isinstance(stated, str) else None
     if not found:
         return []
-    return [f"billed although refused: {found[0].get('amount', 'an unknown amount')} {found[0].get('currency', '')}"]
+    billed = f"{found[0].get('amount', 'an unknown amount')} {found[0].get('currency', '')}"
+    return about("bill", [f"billed although refused: {billed}"])

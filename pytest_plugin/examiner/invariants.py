@@ -50,8 +50,10 @@ class Success:
 
     @property
     def model(self) -> str:
-        """The model that the request names."""
-        return as_text(as_object(self.asked)["model"])
+        """The model that the request names, or the default one."""
+        named = as_object(self.asked).get("model")
+        path = self.variant.request.roles["model"][0]
+        return as_text(subschema(self.variant.request.schema, path)["default"] if named is None else named)
 
     def values(self, role: str) -> list[JSON]:
         """Return the answer's values of a role, in order."""
@@ -85,7 +87,7 @@ def role_values(document: Document, role: str, body: JSON) -> list[JSON]:
 
 def broken_invariants(success: Success) -> Iterator[tuple[str, str]]:
     """Yield the name of each invariant that an answer breaks, and what it has instead; pictures are another matter."""
-    content_type = success.reply.headers.get("content-type", "").partition(";")[0].strip()
+    content_type = success.reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         yield "content-type", f"Content-Type: {content_type}"
     statuses = success.values("http_status")
@@ -199,7 +201,7 @@ def broken_pictures(success: Success, pictures: list[Reply]) -> Iterator[tuple[s
         if reply.status != 200:
             yield "picture-format", f"status {reply.status}"
             continue
-        content_type = reply.headers.get("content-type", "").partition(";")[0]
+        content_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "image/png":
             yield "picture-type", f"Content-Type: {content_type}"
         try:

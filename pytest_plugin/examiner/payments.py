@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict, cast
 from urllib.parse import quote
 
 from qwenmock.pytest_plugin.examiner.budget import Budget
-from qwenmock.pytest_plugin.examiner.expected_cost import worst_case
+from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, worst_case
 from qwenmock.pytest_plugin.examiner.json_values import read_array, read_member, read_object
 from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.target import Reply, Target, TargetError
@@ -78,6 +78,12 @@ class Payments:
         finally:
             self.budget.settle(worst, spent)
 
+    def bill_url(self, request_id: str | None) -> str | None:
+        """Return where the billing record of a request is; None if the target has no ledger."""
+        if self._ledger is None or request_id is None:
+            return None
+        return self._ledger.replace("{request_id}", quote(request_id, safe=""))
+
     def charges(self, request_id: str | None) -> list[Charge] | None:
         """Return the ledger's charges for a request; None if the target has no ledger.
 
@@ -85,15 +91,47 @@ class Payments:
             NotExaminable: The ledger does not answer.
 
         """
-        if self._ledger is None or request_id is None:
+        url = self.bill_url(request_id)
+        if url is None:
             return None
-        url = self._ledger.replace("{request_id}", quote(request_id, safe=""))
+        try:
+            return self.read_charges(self._target.send("GET", url, {}), request_id)
+        except TargetError as error:
+            raise NotExaminable(f"the ledger cannot be read: {error}") from error
+
+    def balances(self, key: str) -> list[Decimal]:
+        """Return the balance of a key's account in the ledger; nothing if there is no ledger, or it states none.
+
+        Raises:
+            NotExaminable: The ledger does not answer.
+
+        """
+        url = self.bill_url("none")
+        if url is None:
+            return []
         try:
             reply = self._target.send("GET", url, {})
-            if reply.status != 200:
-                raise NotExaminable(f"the ledger cannot be read: status {reply.status}")
-            charges = charges_of(reply.json())
+            stated = read_object(reply.json(), "the ledger").get("accounts", [])
+            accounts = [read_object(account, "an account") for account in read_array(stated, "accounts")]
         except (TargetError, UnreadableAnswer) as error:
+            raise NotExaminable(f"the ledger cannot be read: {error}") from error
+        own = [account for account in accounts if account.get("provider", self._provider.slug) == self._provider.slug]
+        named = [account for account in own if account.get("key") == key]
+        found = named or (own if len(own) == 1 and "key" not in own[0] else [])
+        return [amount_of(account["balance"]) for account in found if "balance" in account]
+
+    def read_charges(self, reply: Reply, request_id: str | None) -> list[Charge]:
+        """Return the charges for a request in the ledger's answer.
+
+        Raises:
+            NotExaminable: It is not a ledger.
+
+        """
+        if reply.status != 200:
+            raise NotExaminable(f"the ledger cannot be read: status {reply.status}")
+        try:
+            charges = charges_of(reply.json())
+        except UnreadableAnswer as error:
             raise NotExaminable(f"the ledger cannot be read: {error}") from error
         # A ledger that does not support the filter answers with all its charges.
         return [charge for charge in charges if charge.get("request_id", request_id) == request_id]

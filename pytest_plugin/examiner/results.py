@@ -6,6 +6,8 @@ A rule holds, is violated, or there is no verdict: a wrong key, a rate limit or 
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypedDict
 
+from qwenmock.pytest_plugin.examiner.findings import Finding, Request, printed
+
 Side: TypeAlias = Literal["accept", "reject"]
 SIDES: tuple[Side, Side] = ("accept", "reject")
 RuleStatus: TypeAlias = Literal["pass", "fail", "observed", "skipped"]
@@ -18,7 +20,21 @@ class NotExaminable(Exception):  # noqa: N818, a reason to skip, not a failure
 
 
 class ContractViolation(AssertionError):  # noqa: N818, named for what was found
-    """A server breaks a promise; the text states the promise, the request and the answer."""
+    """A server breaks a promise.
+
+    Args:
+        found: What was found, or a sentence about it.
+        request: The request, for the command that sends it again; None if there is no single one.
+
+    Attributes:
+        findings: What was found, by rule.
+
+    """
+
+    def __init__(self, found: tuple[Finding, ...] | str, request: Request | None = None) -> None:
+        self.findings = (Finding(got=(found,)),) if isinstance(found, str) else found
+        self.request = request
+        super().__init__(printed(self.findings))
 
 
 class CouldNotRun(Exception):  # noqa: N818, ends the run with its own exit code

@@ -82,7 +82,9 @@ class RetryingSender:
         """Return the violation of a target that does not answer a request; a live target gets no more requests."""
         if self._live:
             self._sender.stopped_because = "no more requests are sent: the target did not answer one of them"
-        return self._results.violation([f"no answer: {failure}"], content, "an answer that arrives whole")
+        return self._results.violation(
+            [f"no answer: {failure}"], content, "an answer that arrives whole", subject="answer"
+        )
 
 
 def _is_doubtful(status: int) -> bool:

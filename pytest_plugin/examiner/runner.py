@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import pytest
 
+from qwenmock.pytest_plugin.examiner.findings import Finding
 from qwenmock.pytest_plugin.examiner.results import CheckResult
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.verdicts import CAUGHT, Verdict, verdict_of
@@ -24,6 +25,7 @@ from qwenmock.schemas.models import Provider, Rule, Variant
 CONTRACT_TESTS = "qwenmock.contract_tests"
 """Loaded by name: they import the examiner."""
 TASKS = "contract_tasks"
+CALLBACKS = "contract_callbacks"
 COSTLY = "contract_costly"
 FIRST = ("examples",)
 COSTLY_ORDER = ("billing", "pictures", "boundaries", "generated", "models")
@@ -66,12 +68,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a check, and why it failed or was skipped."""
+    """The outcome of a check, why it failed or was skipped, and what it found."""
 
     check: Check
     result: CheckResult
     text: str
     trace: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 def arguments(provider: Provider, names: Iterable[str], marks: Iterable[str]) -> list[Arguments]:
@@ -83,13 +86,14 @@ def arguments(provider: Provider, names: Iterable[str], marks: Iterable[str]) ->
         marks: The names of its marks.
 
     """
-    tasks_only, costly = TASKS in marks, COSTLY in marks
+    tasks_only, callbacks_only, costly = TASKS in marks, CALLBACKS in marks, COSTLY in marks
     if tasks_only and provider.tasks is None:
         return []
     variants = [
         variant
         for variant in provider.variants.values()
-        if not tasks_only or provider.endpoint_of(variant).created_response is not None
+        if (not tasks_only or provider.endpoint_of(variant).created_response is not None)
+        and (not callbacks_only or "callback_url" in variant.request.roles)
     ]
     if "contract_rule" in names:
         return [
@@ -207,7 +211,7 @@ def run_checks(examiner: Examiner, checks: Iterable[Check]) -> Iterator[Outcome]
     """Run checks one after another and yield the outcome of each."""
     for check in checks:
         verdict = _run(check, examiner)
-        yield Outcome(check, verdict.result, verdict.text, verdict.trace)
+        yield Outcome(check, verdict.result, verdict.text, verdict.trace, verdict.findings)
 
 
 def _run(check: Check, examiner: Examiner) -> Verdict:

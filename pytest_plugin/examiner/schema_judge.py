@@ -5,7 +5,6 @@ are ignored: a string for an integer breaks `type`, and nothing else.
 """
 
 import base64
-import binascii
 import io
 import ipaddress
 import re
@@ -150,7 +149,7 @@ def _bytes(spec: _Frozen, value: str) -> tuple[str, ...]:
         return ("encoding",)
     try:
         data = base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one; characters outside ASCII raise another
         return ("encoding",)
     if len(data) > spec["maxBytes"]:
         return ("maxBytes",)
@@ -161,7 +160,7 @@ def _bytes(spec: _Frozen, value: str) -> tuple[str, ...]:
     except Image.UnidentifiedImageError:
         # A GIF that is cut off within its header is unidentified too, but the examiner sends none.
         return ("mediaTypes",)
-    except (OSError, SyntaxError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return ("integrity",)
     if next(kind for kind, known in FORMATS.items() if known == name) not in spec["mediaTypes"]:
         return ("mediaTypes",)

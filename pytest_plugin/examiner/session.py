@@ -1,20 +1,23 @@
 """One provider's examination against one target."""
 
-import time
+import contextlib
 from collections.abc import Callable
 
 from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.connection.callbacks import CallbackInbox
 from qwenmock.pytest_plugin.examiner.connection.control import TargetControl
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.hosting import PictureHost
 from qwenmock.pytest_plugin.examiner.connection.preflight import Preflight
+from qwenmock.pytest_plugin.examiner.connection.reproduction import Reproductions
 from qwenmock.pytest_plugin.examiner.connection.sending import Sender
 from qwenmock.pytest_plugin.examiner.invariants import Success
 from qwenmock.pytest_plugin.examiner.payments import Payments
 from qwenmock.pytest_plugin.examiner.result_log import ResultLog
+from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.retries import RetryingSender
 from qwenmock.pytest_plugin.examiner.settings import DEFAULTS, PROFILES, SessionSettings
-from qwenmock.pytest_plugin.examiner.target import Target
+from qwenmock.pytest_plugin.examiner.target import Target, TargetError
 from qwenmock.schemas.models import Provider
 
 
@@ -23,7 +26,8 @@ class Examiner:
 
     Args:
         budget: What may be spent.
-        now: The target's clock, in Unix seconds.
+        now: The target's clock, in Unix seconds; by default what its control API states, or else the time here.
+        inbox: Receives the target's callbacks; None if it cannot reach a receiver.
 
     Attributes:
         credentials: Keys, and masking of keys.
@@ -32,6 +36,7 @@ class Examiner:
         retries: Sends a request until its answer is certain.
         control: The target's clock, balances and faults.
         results: Tallies and failure texts.
+        reproductions: Commands that send a request again.
         successes: Successes by request, so that a paid request is sent once.
 
     """
@@ -43,22 +48,25 @@ class Examiner:
         credentials: Credentials,
         budget: Budget,
         settings: SessionSettings = DEFAULTS,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
+        inbox: CallbackInbox | None = None,
     ) -> None:
         self.provider = provider
         self.target = target
         self.credentials = credentials
         self.settings = settings
-        self.now = now
+        self.inbox = inbox
         self.profile = PROFILES[settings.profile]
         self.live = settings.live
         self.successes: dict[bytes, Success] = {}
         pictures = PictureHost(target, settings)
         self.payments = Payments(provider, target, budget, settings.ledger)
         self.sender = Sender(provider, target, credentials, self.payments, pictures, settings)
+        self.reproductions = Reproductions(credentials, settings.bodies)
         self.results = ResultLog(self.sender, credentials, live=self.live)
         self.retries = RetryingSender(provider, self.sender, self.payments, self.results, live=self.live)
         self.control = TargetControl(settings.control, self.sender, pictures, credentials)
+        self.now = now or self.control.now
 
     def preflight(self) -> None:
         """Find out whether the target can be examined.
@@ -68,7 +76,12 @@ class Examiner:
 
         """
         Preflight(self.provider, self.sender, self.payments, self.credentials).run()
+        self.control.require()
 
     def close(self) -> None:
-        """Close the connection to the target."""
+        """Leave the target's clock as it was, close the connection, and stop receiving callbacks."""
+        with contextlib.suppress(TargetError, NotExaminable, UnreadableAnswer):
+            self.control.restore()
+        if self.inbox is not None:
+            self.inbox.close()
         self.target.close()

@@ -2,28 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from qwenmock.pytest_plugin.examiner.defaults import PICTURE
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How much is tried.
+    """How much is tried. The bodies for each rule are listed, and all are sent: what they find is found every time.
 
     Attributes:
-        witnesses: Bodies for each rule on each side.
         examples: Random examples for each generated test.
 
     """
 
-    witnesses: int
     examples: int
 
 
 PROFILES: Mapping[str, Profile] = {
-    "smoke": Profile(witnesses=3, examples=10),
-    "ci": Profile(witnesses=1000, examples=50),
-    "deep": Profile(witnesses=1000, examples=1000),
+    "smoke": Profile(examples=10),
+    "ci": Profile(examples=50),
+    "deep": Profile(examples=1000),
 }
 
 
@@ -40,6 +39,7 @@ class SessionSettings:
         profile: Name of the profile.
         seed: Of the random requests.
         deadline: When to stop, on the monotonic clock; None for no limit.
+        bodies: Folder for the bodies of requests that failed and are long; None for a temporary folder.
 
     """
 
@@ -51,6 +51,7 @@ class SessionSettings:
     profile: str = "ci"
     seed: int = 0
     deadline: float | None = None
+    bodies: Path | None = None
 
 
 DEFAULTS = SessionSettings()

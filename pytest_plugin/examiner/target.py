@@ -2,18 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import httpx
 import orjson
 from starlette.types import ASGIApp, Message
 
+from qwenmock.pytest_plugin.examiner.findings import Request
 from qwenmock.pytest_plugin.examiner.results import UnreadableAnswer
 from qwenmock.schemas.vocabulary import JSON
 
+Result = TypeVar("Result")
 TIMEOUT_SECONDS = 45.0
 WHOLE_SECONDS = 10.0
 """The most that an answer may take after it has begun, unless the timeout is shorter."""
@@ -32,6 +34,7 @@ class Reply:
     Attributes:
         headers: By lower-case name.
         seconds: From the request's first byte to the answer's last.
+        request: What it answers, if that was kept.
 
     """
 
@@ -39,6 +42,7 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
     seconds: float
+    request: Request | None = None
 
     def json(self) -> JSON:
         """Return the body as JSON.
@@ -99,9 +103,14 @@ class EmbeddedTarget:
 
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
         """Call the application."""
-        return self._loop.run_until_complete(self._call(method, url, headers, content))
+        return self.run(self.call(method, url, headers, content))
 
-    async def _call(self, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Reply:
+    def run(self, work: Awaitable[Result]) -> Result:
+        """Run something on the application's event loop, and return its result."""
+        return self._loop.run_until_complete(work)
+
+    async def call(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
+        """Call the application from its own event loop."""
         try:
             parts = urlsplit(url)
         except ValueError as error:
@@ -144,7 +153,8 @@ class EmbeddedTarget:
             await self._app(scope, receive, send)
         except ConnectionError as error:
             raise TargetError(str(error)) from error
-        return Reply(status, received, b"".join(chunks), time.perf_counter() - started)
+        request = Request(method, url, headers, content)
+        return Reply(status, received, b"".join(chunks), time.perf_counter() - started, request)
 
     def close(self) -> None:
         """Cancel the tasks that the application left, and close the event loop."""
@@ -154,6 +164,32 @@ class EmbeddedTarget:
         if left:
             self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
+
+
+class ControlledTarget:
+    """A target that is sent a token with each call of its control API, and with nothing else.
+
+    Args:
+        control: URL of the control API.
+
+    """
+
+    def __init__(self, target: Target, control: str, token: str) -> None:
+        self.name = target.name
+        self.base_url = target.base_url
+        self._target = target
+        self._control = control
+        self._token = token
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes = b"") -> Reply:
+        """Send one request."""
+        if url.startswith(f"{self._control}/"):
+            headers = {**headers, "Authorization": f"Bearer {self._token}"}
+        return self._target.send(method, url, headers, content)
+
+    def close(self) -> None:
+        """Close the target."""
+        self._target.close()
 
 
 class HttpTarget:
@@ -181,7 +217,8 @@ class HttpTarget:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
             raise TargetError(f"{where}: {type(error).__name__}: {error}") from error
         seconds = time.perf_counter() - started
-        return Reply(response.status_code, dict(response.headers), b"".join(chunks), seconds)
+        request = Request(method, url, headers, content)
+        return Reply(response.status_code, dict(response.headers), b"".join(chunks), seconds, request)
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,13 +2,14 @@
 
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType
 
 import pytest
 from hypothesis.errors import Flaky
 
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
+from qwenmock.pytest_plugin.examiner.findings import Finding, Subject, printed
 from qwenmock.pytest_plugin.examiner.results import CheckResult, ContractViolation, NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import TargetError
@@ -25,12 +26,14 @@ class Verdict:
 
     Attributes:
         trace: The traceback of an error of the examiner; "" for all else.
+        findings: What a check that failed has found, by rule.
 
     """
 
     result: CheckResult
     text: str = ""
     trace: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 def verdict_of(error: BaseException, examiner: Examiner | None, test: CodeType) -> Verdict:
@@ -46,9 +49,11 @@ def verdict_of(error: BaseException, examiner: Examiner | None, test: CodeType) 
 
     """
     if isinstance(error, Flaky) and all(isinstance(leaf, UNSTEADY) for leaf in _leaves(error)):
-        return Verdict("failed", _masked(f"the same requests do not get the same answers: {error}", examiner))
-    if isinstance(error, ContractViolation | pytest.fail.Exception) or _is_own_assertion(error, test):
-        return Verdict("failed", _masked(str(error), examiner))
+        return _failed(f"the same requests do not get the same answers: {error}", examiner)
+    if isinstance(error, ContractViolation):
+        return _violated(error, examiner)
+    if isinstance(error, pytest.fail.Exception) or _is_own_assertion(error, test):
+        return _failed(str(error), examiner)
     if isinstance(error, NotExaminable | OverBudget | pytest.skip.Exception):
         return Verdict("skipped", _masked(str(error), examiner))
     if isinstance(error, TargetError):
@@ -63,7 +68,21 @@ def _unreadable(error: UnreadableAnswer, examiner: Examiner | None) -> Verdict:
     """On a live target an answer may lack what is only assumed; the double's answers must have everything."""
     if examiner is not None and examiner.live:
         return Verdict("skipped", _masked(f"an answer lacks what this check needs: {error}", examiner))
-    return Verdict("failed", _masked(f"an answer cannot be read: {error}", examiner))
+    return _failed(f"an answer cannot be read: {error}", examiner, "answer")
+
+
+def _failed(text: str, examiner: Examiner | None, subject: Subject = "promise") -> Verdict:
+    masked = _masked(text, examiner)
+    return Verdict("failed", masked, findings=(Finding(subject, got=(masked,)),))
+
+
+def _violated(violation: ContractViolation, examiner: Examiner | None) -> Verdict:
+    """Return the verdict with the command that sends the request again, and write the files that it needs."""
+    findings = violation.findings
+    if examiner is not None and violation.request is not None:
+        again = examiner.reproductions.of(violation.request)
+        findings = tuple(replace(each, curl=again.curl, files=again.files) for each in findings)
+    return Verdict("failed", _masked(printed(findings), examiner), findings=findings)
 
 
 def _is_own_assertion(error: BaseException, test: CodeType) -> bool:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -160,8 +161,8 @@ def from_har(path: Path, catalog: Catalog) -> tuple[list[Recording], list[str]]:
     """
     try:
         document: HarDocument = json.loads(path.read_text("utf-8-sig"))
-        entries = document["log"]["entries"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        entries = list(document["log"]["entries"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RecordingError(f"{path}: not a HAR file: {type(error).__name__}: {error}") from error
     recordings: list[Recording] = []
     secrets: list[str] = []
@@ -189,7 +190,7 @@ def _from_entry(entry: HarEntry, catalog: Catalog) -> Recording | None:
         status=int(response["status"]),
         headers={header["name"].lower(): header["value"] for header in response["headers"]},
         body=_body(response["content"]),
-        seconds=round(max(0.0, float(entry.get("time", 0))) / 1000, 3),
+        seconds=round(max(0.0, _finite(entry.get("time", 0))) / 1000, 3),
     )
     recording = recording_of(provider, endpoint, url.path, _body(request.get("postData", {})), reply)
     return replace(recording, at=_ended_at(entry.get("startedDateTime", ""), reply.seconds))
@@ -198,6 +199,13 @@ def _from_entry(entry: HarEntry, catalog: Catalog) -> Recording | None:
 def _keys(request: HarRequest) -> list[str]:
     credentials = [h["value"] for h in request["headers"] if h["name"].lower() == "authorization"]
     return [value.partition(" ")[2] or value for value in credentials]
+
+
+def _finite(value: float) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"expected a number, got {number}")  # Python's JSON reader takes NaN and Infinity
+    return number
 
 
 def _ended_at(started: str, seconds: float) -> float:

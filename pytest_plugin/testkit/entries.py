@@ -182,3 +182,4 @@ class Fault(TypedDict, total=False):
     fail_images: int
     fail_task: str
     callback: str
+    callback_origin: str

@@ -137,6 +137,12 @@ def test_server_does_not_import_the_plugin() -> None:
         ("check --live-allow x", '--live-allow: expected rate-limit, got "x"'),
         ("check --live-budget x", '--live-budget: expected a number of at least 0, got "x"'),
         ("check --contract-report r.txt", "--contract-report: expected a path that ends in .json, .html, .md or .xml"),
+        ("check --callback-url https://x/", "--callback-url and --callback-poll need each other"),
+        ("check --callback-url https://x/ --callback-poll http://y/", "--callback-url needs --live or a URL"),
+        (
+            "check http://x/ --provider evolink --callback-url x --callback-poll http://y/",
+            "--callback-url: expected a URL",
+        ),
         ("check --live-ledger http://x/", "--live-ledger: expected a URL that contains {request_id}"),
         ("drift", "missing --provider SLUG; see `qwenmock drift --help`"),
         ("drift --provider acme", "unknown provider 'acme': expected one of"),

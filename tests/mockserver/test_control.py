@@ -1,5 +1,7 @@
 """The control API."""
 
+import subprocess
+
 import httpx
 import pytest
 
@@ -125,9 +127,40 @@ def test_whole_numbers_may_be_written_with_a_point(control: httpx.Client) -> Non
     assert (fault["status"], fault["times"]) == (429, 2)
 
 
-def test_mutation_without_a_json_content_type_is_refused(server: RunningServer) -> None:
-    answer = httpx.post(f"{server.origin}/__mock__/reset", headers={"Content-Type": "text/plain"}, content=b"{}")
-    assert answer.status_code == 415
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_mutation_by_a_page_of_another_site_is_refused(server: RunningServer, headers: dict[str, str]) -> None:
+    for content_type in ("application/json", "text/plain"):
+        sent = {**headers, "Content-Type": content_type}
+        for method, path in (("POST", "reset"), ("PATCH", "accounts/sk-mock"), ("PUT", "faults")):
+            answer = httpx.request(method, f"{server.origin}/__mock__/{path}", headers=sent, content=b"{}")
+            assert answer.status_code == 403, path
+    assert httpx.get(f"{server.origin}/__mock__/ledger", headers=headers).status_code == 200
+
+
+def test_mutation_needs_neither_a_body_nor_a_content_type(server: RunningServer) -> None:
+    reset = f"{server.origin}/__mock__/reset"
+    own = {"Origin": server.origin, "Sec-Fetch-Site": "same-origin"}
+    assert httpx.post(reset).status_code == 200
+    assert httpx.post(reset, headers=own).status_code == 200
+    assert subprocess.run(["curl", "-sSf", "-X", "POST", reset], capture_output=True, check=False).returncode == 0
+    form = {"Content-Type": "application/x-www-form-urlencoded"}  # what curl -d sends
+    change = httpx.patch(f"{server.origin}/__mock__/accounts/sk-mock", content=b'{"balance": "1"}', headers=form)
+    assert change.status_code == 200
+
+
+def test_page_behind_a_proxy_may_change_things() -> None:
+    with running(Settings(port=0, public_url="https://mock.example", admin_token="secret")) as server:
+        headers = {"Authorization": "Bearer secret", "Origin": "https://mock.example", "Sec-Fetch-Site": "same-origin"}
+        assert httpx.post(f"{server.origin}/__mock__/reset", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def fail(caller: Caller) -> None:
     caller.call("PATCH", "/accounts/sk-mock", "/accounts/{key}", json={}, status=400)
     caller.call("POST", "/reset/x", "/reset/{part}", status=404)
     caller.call("POST", "/session", json={"token": 1}, status=403)
-    caller.call("POST", "/reset", status=415, content=b"", headers={"Content-Type": "text/plain"})
+    caller.call("POST", "/reset", status=403, headers={"Origin": "https://evil.example"})
     caller.call("GET", "/faults", status=401, headers={"Authorization": "Bearer wrong"})
     caller.call("GET", "/contract/acme", "/contract/{provider}", status=404)
     caller.call("GET", "/tasks/x", "/tasks/{task_id}", status=404)

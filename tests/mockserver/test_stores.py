@@ -277,6 +277,20 @@ def test_a_task_is_settled_once_with_its_charge_and_callbacks(state: str | None)
     on(state, steps)
 
 
+def test_reservation_of_a_task_that_was_never_stored_expires(state: str | None) -> None:
+    async def steps(store: Store) -> None:
+        for request in ("r-t1", "r-never"):
+            await store.reserve(DEFAULTS, request, Decimal("0.2"), 1.0)
+        await store.add_task(task("t1"))
+        await store.release_expired()
+        assert (await store.account(DEFAULTS)).reserved == Decimal("0.2")
+        assert await store.finish_task(task("t1"), charge("r-t1"), [])
+        account = await store.account(DEFAULTS)
+        assert (account.reserved, account.spent) == (0, Decimal("0.2"))
+
+    on(state, steps)
+
+
 def test_a_task_whose_ledger_was_reset_ends_without_a_charge(state: str | None) -> None:
     async def steps(store: Store) -> None:
         await store.reserve(DEFAULTS, "r-t1", Decimal("0.2"), None)

@@ -314,6 +314,16 @@ def test_faults_of_delivery(local: httpx.Client, receiver: Receiver) -> None:
     assert local.get(f"/__mock__/tasks/{lost}").json()["callbacks"][0]["state"] == "lost"
 
 
+def test_callback_goes_to_another_origin_if_a_fault_says_so(client: httpx.Client, receiver: Receiver) -> None:
+    """Also to this machine, and also where the settings do not allow callbacks to it."""
+    origin = receiver.url.removesuffix("/hook")
+    client.put("/__mock__/faults", json=[{"callback_origin": origin, "times": 1}]).raise_for_status()
+    create(client, callback_url="https://example.com:8443/hook?x=1")
+    advance(client, 2)
+    until(lambda: receiver.received)
+    assert receiver.received[0][0]["host"] == origin.removeprefix("http://")
+
+
 def test_name_that_leads_inside_is_refused_at_delivery(server: RunningServer, client: httpx.Client) -> None:
     """A host name is taken at creation; where it resolves to an internal address, nothing is sent."""
     name = socket.gethostname()

@@ -1,8 +1,11 @@
 """`qwenmock check` and live runs: against real servers, right, wrong, and none at all."""
 
 import contextlib
+import errno
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +22,8 @@ from wrong_servers.faults import NEBULA, Fault, status
 
 from qwenmock.mockserver.http.server import RunningServer, listen, serving
 from qwenmock.mockserver.net.guarded_client import Outbound
+from qwenmock.pytest_plugin.commands import examination
+from qwenmock.pytest_plugin.commands.check import check as check_command
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.defaults import key_variable
 from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
@@ -26,7 +31,7 @@ from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import HttpTarget
 from qwenmock.pytest_plugin.examiner_factory import EMBEDDED_KEY, create_examiner, embedded_credentials
-from qwenmock.pytest_plugin.options import Options
+from qwenmock.pytest_plugin.options import GivenOptions, Options
 from qwenmock.schemas.catalog import load
 from qwenmock.schemas.models import Provider
 
@@ -106,7 +111,7 @@ def test_live_double_conforms_within_its_budget(server: RunningServer, control: 
 
 def test_at_budget_zero_not_one_billable_request_is_sent(server: RunningServer, control: httpx.Client) -> None:
     """Every request that leaves is one that a right server refuses, and none could be billed by its worst case."""
-    done = check(server.url("nebula"), "--provider", "nebula", "--live-allow", "rate-limit")
+    done = check(server.url("nebula"), "--provider", "nebula", "--live-budget", "0", "--live-allow", "rate-limit")
     assert done.returncode == 0, done.stdout
     journal = control.get("/journal?limit=1000").json()
     assert journal
@@ -162,8 +167,33 @@ def test_curl_printed_on_the_terminal_reproduces() -> None:
     fault = next(fault for fault in NEBULA if fault.name == "refuses with 422")
     app, _ = fault.server(load()["nebula"])
     with serving(app) as port:
-        done = check(f"http://127.0.0.1:{port}/nebula", "--provider", "nebula", "--contract-profile", "smoke")
+        live = ("--provider", "nebula", "--contract-profile", "smoke", "--live-budget", "0")
+        done = check(f"http://127.0.0.1:{port}/nebula", *live)
         assert run_curl(next(line for line in done.stdout.splitlines() if line.startswith("curl ")), KEYS) == "422"
+    # No part of a name is read as markup, and what is alike is told once.
+    assert re.search(r"^contract: nebula/simplified/type ─", done.stdout, re.MULTILINE)
+    found_by = r"found by test_\w+\[nebula\S*\] and \d+ other checks; the same for \d+ other rules: nebula/full/type"
+    assert re.search(found_by, done.stdout)
+    assert done.stdout.count("got:      status 422, expected 400") == 1
+
+
+def test_curl_with_a_picture_names_a_file_and_reproduces(tmp_path: Path) -> None:
+    """A picture of a megabyte is in a file beside the report; the command is as short as the others."""
+    fault = next(fault for fault in NEBULA if fault.name == "answers 201")
+    app, _ = fault.server(load()["nebula"])
+    path = tmp_path / "r.json"
+    common = ("--provider", "nebula", "--contract-profile", "smoke", "--live-budget", "1000")
+    with serving(app) as port:
+        check(f"http://127.0.0.1:{port}/nebula", *common, "--contract-report", str(path))
+        failures = json.loads(path.read_text("utf-8"))["failures"]
+        assert max(len(failure["curl"]) for failure in failures) < 800
+        failure = next(each for each in failures if each["files"])
+        body, picture = map(Path, failure["files"])
+        assert {body.parent, picture.parent} == {tmp_path / "r-files"}
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert failure["curl"] in failure["text"]
+        assert f"@{body}" in failure["curl"]
+        assert run_curl(failure["curl"], KEYS) == "201"
 
 
 def run_curl(command: str, keys: Mapping[str, str]) -> str:
@@ -341,6 +371,87 @@ def test_target_that_speaks_something_else_is_one_line_and_exit_2(
     assert named in done.stderr
 
 
+def always(status: int, body: bytes) -> Callable[[socket.socket], None]:
+    """Return what answers every request alike."""
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+
+    def answer(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(f"{head}Connection: close\r\n\r\n".encode() + body)
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 429, 503])
+def test_target_that_answers_everything_alike_is_one_line_and_exit_2(status: int) -> None:
+    with raw_server(always(status, b'{"error": "slow"}')) as origin:
+        done = check(origin, "--provider", "nebula")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stdout + done.stderr
+    assert f"answers every request with a {status}" in done.stderr
+
+
+def test_running_double_needs_no_key(server: RunningServer) -> None:
+    common = ("--provider", "nebula", "--contract-seconds", "3")
+    assert check(server.url("nebula"), *common, keys={}).returncode == 0
+    hint = check(server.origin, *common, keys={})
+    assert (hint.returncode, f"did you mean {server.url('nebula')}?" in hint.stderr) == (2, True), hint.stderr
+
+
+@pytest.mark.parametrize("key", ["sk-mock.a\nb", "sk-mock.schlüssel", "sk mine"])
+def test_key_that_no_header_can_have_is_named_and_not_printed(server: RunningServer, key: str) -> None:
+    keys = {"QWENMOCK_NEBULA_KEY": key}
+    done = check(server.url("nebula"), "--provider", "nebula", keys=keys)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stdout + done.stderr
+    assert "QWENMOCK_NEBULA_KEY: expected printable ASCII" in done.stderr
+    assert key[-3:] not in done.stderr
+
+
+def test_blanks_around_a_key_are_left_out(server: RunningServer) -> None:
+    keys = {"QWENMOCK_NEBULA_KEY": "  sk-mock\n"}
+    options = ("--provider", "nebula", "--live-budget", "0", "--contract-profile", "smoke")
+    done = check(server.url("nebula"), *options, keys=keys)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_interrupted_run_leaves_no_green_report(server: RunningServer, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    command = [*COMMAND, server.url("nebula"), "--provider", "nebula", "--contract-report", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while len(httpx.get(f"{server.origin}/__mock__/journal").json()) < 20:
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    summary = json.loads(path.read_text("utf-8"))["summary"]
+    assert (summary["conforms"], summary["interrupted"]) == (False, True)
+    assert "interrupted; examined:" in printed
+
+
+def test_report_that_cannot_be_written_loses_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "r.md").mkdir()
+    refused = check("--provider", "aigc", "--contract-report", str(tmp_path / "r.md"), keys={})
+    assert (refused.returncode, "cannot be written" in refused.stderr) == (2, True), refused.stderr
+
+    def full(_self: Path, *_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    given = GivenOptions(provider=["aigc"], contract_seconds="2", contract_report=[str(tmp_path / "r.json")])
+    assert examination.examine(given) == 2
+
+
+def _broken(*_: object) -> int:
+    raise KeyError("broken on purpose")
+
+
+def test_error_outside_of_a_check_is_exit_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(examination, "exit_code", _broken)
+    assert check_command(GivenOptions(provider=["aigc"], contract_seconds="0")) == 3
+    assert "internal error of the examiner: KeyError: 'broken on purpose'" in capsys.readouterr().err
+
+
 def test_target_that_is_not_there_or_has_no_certificate_is_exit_2(server: RunningServer) -> None:
     closed = check("http://127.0.0.1:9", "--provider", "nebula")
     no_tls = check(server.origin.replace("http:", "https:"), "--provider", "nebula")
@@ -366,6 +477,8 @@ def test_wrong_key_is_never_a_green_run(server: RunningServer, budget: str) -> N
         (["--contract-report", "r.txt"], ".html"),
         (["--live-image", "cat.png"], "--live-image"),
         (["--contract-report", "/nowhere/at/all/r.md"], "no folder"),
+        (["http://[", "--provider", "nebula"], "expected a URL"),
+        (["http://user:secret@127.0.0.1:9", "--provider", "nebula"], "without a user and a password"),
     ],
 )
 def test_what_cannot_be_run_is_one_line_and_exit_2(options: list[str], named: str) -> None:

@@ -211,7 +211,8 @@ def test_too_few_rules_fail_a_run_that_requires_more(
 ) -> None:
     paths = {suffix: tmp_path / f"r.{suffix}" for suffix in ("json", "xml", "md", "html")}
     reports = [part for path in paths.values() for part in ("--contract-report", str(path))]
-    common = (server.url("nebula"), "--provider", "nebula", "--contract-profile", "smoke", *reports)
+    budget = ("--live-budget", "0")
+    common = (server.url("nebula"), "--provider", "nebula", *budget, "--contract-profile", "smoke", *reports)
     done = run(*command, *common, "--require-rules", "90", **KEY)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "--require-rules asks for 90 %" in done.stdout
@@ -223,3 +224,20 @@ def test_too_few_rules_fail_a_run_that_requires_more(
     counts = {name: int(suite.get(name, "")) for name in ("tests", "failures", "skipped")}
     assert counts == {"tests": summary["rules"], "failures": summary["fail"], "skipped": summary["skipped"]}
     assert run(*command, *common, "--require-rules", "1", **KEY).returncode == 0
+
+
+@pytest.mark.parametrize("command", [(*CHECK,), (*CONTRACT_TESTS,)])
+def test_baseline_is_told_and_a_wrong_one_ends_the_run(tmp_path: Path, command: tuple[str, ...]) -> None:
+    common = ("--provider", "nebula", "--contract-profile", "smoke", "--contract-baseline")
+    refused = run(*command, *common, "old.json", folder=tmp_path)
+    assert refused.returncode == (2 if command == CHECK else 4)
+    assert "--contract-baseline: cannot read old.json" in refused.stdout + refused.stderr
+    old = {"provider": "nebula", "profile": "ci", "started": 0, "failures": []}
+    mended = "nebula/contents/parameters/n/maximum"
+    (tmp_path / "old.json").write_text(json.dumps({**old, "rules": [{"id": mended, "status": "fail"}]}))
+    done = run(*command, *common, "old.json", "--contract-report", "new.json", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nebula: since old.json (1970-01-01 00:00 UTC, profile ci): 0 newly violated, 1 mended" in done.stdout
+    assert f"mended: {mended} (was: VIOLATED, now: holds)" in done.stdout
+    comparison = json.loads((tmp_path / "new.json").read_text("utf-8"))["baseline"]
+    assert [change["id"] for change in comparison["mended"]] == [mended]

@@ -36,7 +36,7 @@ class Style:
     Attributes:
         extra_members: Whether answers have members that no document names.
         lower_case_headers: Whether header names are sent in lower case.
-        charset: Whether the content type has `charset=utf-8`.
+        charset: Whether content types have a parameter, and capital letters.
         own_words: Whether undocumented error texts differ from the usual ones.
         chunked: Whether answers are sent in chunks.
         http_1_0: Whether the server speaks HTTP/1.0.
@@ -213,7 +213,8 @@ class RightServer:
             return Answer(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"})
         size, digest, mark = name.removesuffix(".png").split("-")
         width, height = (int(side) for side in size.split("x"))
-        return Answer(200, drawn(width, height, digest, watermark=mark == "w"), {"Content-Type": "image/png"})
+        kind = "image/PNG ; x=1" if self.style.charset else "image/png"
+        return Answer(200, drawn(width, height, digest, watermark=mark == "w"), {"Content-Type": kind})
 
 
 def drawn(width: int, height: int, digest: str, *, watermark: bool) -> bytes:
@@ -349,7 +350,7 @@ def _handler(server: RightServer) -> type[BaseHTTPRequestHandler]:
 
         def send(self, answer: Answer) -> None:
             content = answer.content
-            kind = "application/json; charset=utf-8" if style.charset else "application/json"
+            kind = "Application/JSON ; Charset=UTF-8" if style.charset else "application/json"
             data = content if isinstance(content, bytes) else json.dumps(content, ensure_ascii=False).encode()
             headers = {"Content-Type": kind, **answer.headers}
             chunked = style.chunked and not style.http_1_0

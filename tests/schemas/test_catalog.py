@@ -344,6 +344,34 @@ PROBLEMS = {
         ("nebula", "billing-log.schema.json", "{unit_price}", "{price}"),
         "/properties/content/x-template: expected a string that matches ",
     ),
+    "number that is too long": (
+        ("nebula", "provider.toml", "max_body_bytes = 44040192", f"max_body_bytes = {'1' * 5000}"),
+        ": expected a TOML file in UTF-8: ",
+    ),
+    "arrays in arrays": (
+        ("nebula", "provider.toml", "max_body_bytes = 44040192", f"max_body_bytes = {'[' * 5000}"),
+        ": expected a TOML file in UTF-8: ",
+    ),
+    "half a character": (
+        ("nebula", "billing-log.schema.json", '"title": "', '"title": "\\ud800'),
+        ": expected a JSON file in UTF-8: ",
+    ),
+    "depth": (
+        ("nebula", "billing-log.schema.json", "{", f'{{"default": {"[" * 64}{"]" * 64},'),
+        ": expected at most 64 objects and arrays inside each other",
+    ),
+    "required member without subschema": (
+        ("nebula", "billing-log.schema.json", '"quotaDollar"],', '"quotaDollar", "quotas"],'),
+        '/required: "quotas" has no subschema; expected "content", "modelName", "quota", "quotaDollar"',
+    ),
+    "counted member without subschema": (
+        ("dashscope", "edit.schema.json", '"x-parts": {', '"x-parts": {"audio": {"minItems": 1},'),
+        '/properties/input/properties/messages/items/properties/content/x-parts: "audio" has no subschema; expected ',
+    ),
+    "subschema without type": (
+        ("nebula", "billing-log.schema.json", '      "type": "string",\n', ""),
+        '/properties/content: missing "type"; expected it where there is no "enum" or "const"',
+    ),
     "price of an unknown model": (
         ("nebula", "provider.toml", "[price_sources]", '[price_sources]\ndall-e = "published: x"'),
         '/price_sources/dall-e: unknown model; expected "qwen-image-',

@@ -1,5 +1,6 @@
 """Servers with another default than the documented one."""
 
+import json
 from collections.abc import Iterator
 
 from wrong_servers.faults import Fault, edited
@@ -8,9 +9,11 @@ from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON, walk
 
 CHECKS = {
+    "model": "test_default_model",
     "watermark": "test_default_watermark",
     "size": "test_default_size_and_count",
     "n": "test_default_size_and_count",
+    "prompt_extend": "test_default_prompt_extend",
 }
 
 
@@ -21,6 +24,8 @@ def faults(provider: Provider) -> Iterator[Fault]:
             role = owner.get("x-role")
             if role not in CHECKS or "default" not in owner:
                 continue
+            if role == "prompt_extend" and "actual_prompt" not in json.dumps(variant.answer.schema):
+                continue  # no answer shows it
             for value in _others(owner):
                 yield Fault(
                     f"{variant.name}/{'/'.join(path)}: default {value}",

@@ -16,8 +16,12 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qwenmock.mockserver.calls.double import Double, create_double
-from qwenmock.mockserver.http.app import create_app
+from qwenmock.mockserver.http.app import Application, create_app
+from qwenmock.mockserver.net.guarded_client import Outbound, Poster
 from qwenmock.mockserver.settings import Settings
+from qwenmock.pytest_plugin.examiner.connection.callbacks import EmbeddedInbox
+from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
+from qwenmock.pytest_plugin.examiner_factory import connect
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.models import Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, subschema, walk
@@ -71,6 +75,7 @@ class Fault:
         change: Changes the catalogue that the server enforces.
         double: Changes the double.
         route: Changes a request's method, path and headers before it is routed.
+        between: Changes what is called back: returns what sends callbacks, from the right one.
         check: Name of the contract test that is to find it; it is tried first.
 
     """
@@ -82,20 +87,37 @@ class Fault:
     change: Callable[[Provider], Provider] | None = None
     double: Callable[[Double], None] | None = None
     route: Callable[[Scope], None] | None = None
+    between: Callable[[Poster], Poster] = lambda poster: poster
     check: str = ""
 
     def server(self, provider: Provider, seed: int = 0) -> tuple[ASGIApp, Double]:
         """Return the wrong server, and the double in it."""
+        double = self._double(provider, seed)
+        return self._around(create_app(double, calls_out=False)), double
+
+    def embedded(self, provider: Provider, seed: int = 0) -> tuple[EmbeddedTarget, EmbeddedInbox, Double]:
+        """Return the wrong server as a target, what receives its callbacks, and the double in it."""
+        double = self._double(provider, seed)
+        return *connect(double, provider.slug, self._around, self.between), double
+
+    def calling_out(self, provider: Provider) -> ASGIApp:
+        """Return the wrong server, which sends callbacks over HTTP, also to this machine."""
+        double = self._double(provider, 0)
+        return self._around(Application(double, poster=self.between(Outbound(allow_loopback=True))))
+
+    def _double(self, provider: Provider, seed: int) -> Double:
         enforced = self.change(provider) if self.change else provider
         double = create_double(Settings(seed=seed), Catalog({provider.slug: enforced}))
         if self.double:
             self.double(double)
-        app: ASGIApp = create_app(double, calls_out=False)
+        return double
+
+    def _around(self, app: ASGIApp) -> ASGIApp:
         if self.rewrite is not None:
             app = Rewriting(app, self.rewrite)
         if self.route is not None:
             app = Rerouting(app, self.route)
-        return (app if self.tamper is None else Tampering(app, self.tamper)), double
+        return app if self.tamper is None else Tampering(app, self.tamper)
 
 
 class Rerouting:

@@ -6,7 +6,15 @@ from functools import cache
 
 import orjson
 import pytest
-from wrong_servers import billing_faults, default_faults, endpoint_faults, model_faults, relation_faults
+from wrong_servers import (
+    account_faults,
+    billing_faults,
+    callback_faults,
+    default_faults,
+    endpoint_faults,
+    model_faults,
+    relation_faults,
+)
 from wrong_servers.faults import AI302, DASHSCOPE, EVOLINK, NEBULA, REWRITING, Fault, changed_checks, tampered_answers
 
 from qwenmock.mockserver.calls.double import create_double
@@ -40,7 +48,15 @@ def answer_of(provider: Provider, key: str) -> object:
 def every_fault() -> Iterator[Fault]:
     yield from (*NEBULA, *REWRITING, *EVOLINK, *DASHSCOPE, *AI302)
     for provider in CATALOG:
-        for module in (endpoint_faults, billing_faults, default_faults, model_faults, relation_faults):
+        for module in (
+            account_faults,
+            endpoint_faults,
+            billing_faults,
+            callback_faults,
+            default_faults,
+            model_faults,
+            relation_faults,
+        ):
             yield from module.faults(provider)
         yield from changed_checks(provider)
         yield from tampered_answers(provider, answer_of(provider, "sk-mock"), answer_of(provider, "nobody"))  # type: ignore[arg-type]
@@ -57,8 +73,7 @@ def checks(slug: str) -> list[Check]:
 def examiner_of(fault: Fault | None, slug: str, seed: int = 0, profile: str = "ci") -> Examiner:
     provider = CATALOG[slug]
     right = Fault("right", slug)
-    app, double = (fault or right).server(provider, seed)
-    target = EmbeddedTarget(app, slug)
+    target, inbox, double = (fault or right).embedded(provider, seed)
     return Examiner(
         provider=provider,
         target=target,
@@ -66,6 +81,7 @@ def examiner_of(fault: Fault | None, slug: str, seed: int = 0, profile: str = "c
         budget=Budget(None, provider.currency),
         settings=SessionSettings(ledger=LEDGER, control=CONTROL, profile=profile),
         now=double.clock.now,
+        inbox=inbox,
     )
 
 

@@ -64,7 +64,6 @@ class _Writer:
         success = {"description": "Success.", "content": {call.media_type: {"schema": schema}}}
         statuses = {500, *call.errors}
         statuses |= set() if call.is_open else {401, 403}
-        statuses |= set() if call.method in SAFE_METHODS else {415}
         errors = {str(status): _error(status) for status in sorted(statuses)}
         return {"200": success, **errors}
 

@@ -127,6 +127,7 @@ return 'ok'
 call('ZADD', made, 'NX', call('HLEN', tasks), ARGV[1])
 call('HSET', tasks, ARGV[1], ARGV[2])
 call('ZADD', due, ARGV[3], ARGV[1])
+call('HDEL', terms, ARGV[4])
 """,
     "finished_tasks": """
 local found = {}

@@ -29,10 +29,10 @@ class RedisTasks(Connection):
     """The tasks and callbacks, with an index of the accounts that have work."""
 
     async def add_task(self, task: Task) -> None:
-        """Add a new task."""
+        """Add a new task. What is reserved for its request no longer ends by itself."""
         tag = tag_of(task.provider, task.key)
         await self._call("HSET", TASKS, task.id, tag)
-        await self._run_with_work("add_task", tag, task.id, dump(task), task.ends)
+        await self._run_with_work("add_task", tag, task.id, dump(task), task.ends, task.request_id)
 
     async def _run_with_work(self, script: str, tag: str, *arguments: Argument) -> Answer:
         """Run a script that creates work, and add its account to the index before and after.

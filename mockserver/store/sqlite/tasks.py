@@ -16,9 +16,14 @@ class SqliteTasks(Database):
     """The tasks and callbacks."""
 
     async def add_task(self, task: Task) -> None:
-        """Add a new task."""
+        """Add a new task. What is reserved for its request no longer ends by itself."""
         values = (task.id, task.provider, task.key, task.ends, 0, dump(task))
-        await self._write(lambda db: db.execute("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?)", values))
+
+        def step(db: sqlite3.Connection) -> None:
+            db.execute("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?)", values)
+            db.execute("UPDATE holds SET until = NULL WHERE request_id = ?", (task.request_id,))
+
+        await self._write(step)
 
     async def task(self, task_id: str) -> Task | None:
         """Return a task, or None if it does not exist."""

@@ -3,6 +3,7 @@
 from qwenmock.pytest_plugin.examiner.answer_judge import refusal_mistakes
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
 from qwenmock.pytest_plugin.examiner.checks.single_request import control_request, http_edit, refuse
+from qwenmock.pytest_plugin.examiner.findings import OF_KEYS
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
@@ -46,7 +47,9 @@ def refuse_key(examiner: Examiner, purpose: str, error_name: str, content: bytes
     if error_name == "rate_limited" and not mistakes:
         require_retry_after(examiner, reply, content or control)
     if not examiner.live or error.certainty != "assumed":
-        examiner.results.require(mistakes, content or control, f"a {error.status} for a key that is {purpose}")
+        subject = "key" if error_name in OF_KEYS else "refusal"
+        promise = f"a {error.status} for a key that is {purpose}"
+        examiner.results.require(mistakes, content or control, promise, reply, subject)
 
 
 def require_retry_after(examiner: Examiner, reply: Reply, content: bytes) -> None:
@@ -60,4 +63,4 @@ def require_retry_after(examiner: Examiner, reply: Reply, content: bytes) -> Non
     stated = reply.headers.get("retry-after", "")
     mistakes = [] if stated else [f"a {reply.status} without the header Retry-After"]
     edit = Edit(rule, "accept", "too many requests", lambda body: body)
-    examiner.results.conclude(edit, mistakes, content, "a Retry-After with the seconds to wait")
+    examiner.results.conclude(edit, mistakes, content, "a Retry-After with the seconds to wait", reply)

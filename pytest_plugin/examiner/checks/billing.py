@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import islice
 
 import orjson
 
-from qwenmock.pytest_plugin.examiner.answer_judge import checked
+from qwenmock.pytest_plugin.examiner.answer_judge import broken_by, checked
 from qwenmock.pytest_plugin.examiner.bodies import example, put
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
-from qwenmock.pytest_plugin.examiner.checks.boundaries import found_edits
 from qwenmock.pytest_plugin.examiner.checks.generated import refuse_content
-from qwenmock.pytest_plugin.examiner.checks.single_request import accept, control_request
+from qwenmock.pytest_plugin.examiner.checks.single_request import accept
 from qwenmock.pytest_plugin.examiner.checks.task_progress import create, follow
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
 from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts, images_made, requested_count, role_values
@@ -50,12 +48,12 @@ def bill_every_count(examiner: Examiner, variant: Variant) -> None:
         expected = charge_of(examiner.provider, as_text(body["model"]), made)
         if spent not in {None, expected}:
             mistake = f"{spent} billed for {made} images, expected {expected}"
-            raise examiner.results.violation([mistake], orjson.dumps(body), "an exact bill")
+            raise examiner.results.violation([mistake], orjson.dumps(body), "an exact bill", subject="bill")
         if requested_count(success) > 1:
             fell_short.append(made < requested_count(success))
     if len(fell_short) > 1 and all(fell_short):
         promise = "as many images as were requested"
-        raise examiner.results.violation(["fewer, each time"], orjson.dumps(body), promise)
+        raise examiner.results.violation(["fewer, each time"], orjson.dumps(body), promise, subject="answer")
     if unaffordable is not None:
         raise unaffordable
 
@@ -80,49 +78,8 @@ def bill_nothing_for_refusals(examiner: Examiner, variant: Variant) -> None:
     after = examiner.control.balance()
     if (between, before - after) != (before, price):
         got = f"a balance of {before}, {between} after a refusal, {after} after a success"
-        raise examiner.results.violation([got], orjson.dumps(body), f"{price} less after the success only")
-
-
-def bill_no_refusal(examiner: Examiner, variant: Variant) -> None:
-    """Break each rule of a request once, and look at the balance after each refusal: none may change it.
-
-    Raises:
-        NotExaminable: The target states no balance.
-
-    """
-    before = _stated_balance(examiner)
-    for rule in variant.request.rules:
-        for edit, body in islice(found_edits(examiner, variant, rule, "reject"), 1):
-            error = examiner.provider.errors[rule.error]
-            reply = examiner.retries.send_with_retry(body, variant, error.status)
-            after = _stated_balance(examiner)
-            if reply.status >= 400 and after != before:
-                got = f"a balance of {before} before a {reply.status} and {after} after it"
-                raise examiner.results.violation([got], orjson.dumps(body), "no charge for a refusal", edit)
-            before = after
-
-
-def bill_no_refused_key(examiner: Examiner, purpose: str) -> None:
-    """Send a valid body with a key that is refused: the balance of its account must stay as it is."""
-    key = examiner.credentials.key_for(purpose)
-    content, worst = control_request(examiner)
-    examiner.sender.call(b"{", Decimal(0), key)  # opens the account
-    before = examiner.control.balances(key)
-    reply = examiner.sender.call(content, worst, key)
-    after = examiner.control.balances(key)
-    if reply.status >= 400 and after != before:
-        got = f"balances of {before} before a {reply.status} and {after} after it"
-        raise examiner.results.violation([got], content, f"no charge for a key that is {purpose}")
-
-
-def _stated_balance(examiner: Examiner) -> Decimal:
-    """Return what is left, by the control API or else by the provider's own statement."""
-    if examiner.control.is_available:
-        return examiner.control.balance()
-    endpoint = examiner.provider.endpoint_for("credits")
-    if endpoint is None or endpoint.answer is None:
-        raise NotExaminable("the target states no balance")
-    return _remaining_credits(examiner, endpoint, endpoint.answer)
+        promise = f"{price} less after the success only"
+        raise examiner.results.violation([got], orjson.dumps(body), promise, subject="bill")
 
 
 def credits_follow(examiner: Examiner, variant: Variant) -> None:
@@ -153,7 +110,8 @@ def credits_follow(examiner: Examiner, variant: Variant) -> None:
     after = _remaining_credits(examiner, endpoint, endpoint.answer)
     if refused != before or before - after != price:
         got = f"{before} before, {refused} after a refusal, {after} after a task that made its image"
-        raise examiner.results.violation([got], orjson.dumps(body), f"{price} less, after the task only")
+        promise = f"{price} less, after the task only"
+        raise examiner.results.violation([got], orjson.dumps(body), promise, reply=reply, subject="bill")
 
 
 def _remaining_credits(examiner: Examiner, endpoint: Endpoint, document: Document) -> Decimal:
@@ -163,6 +121,7 @@ def _remaining_credits(examiner: Examiner, endpoint: Endpoint, document: Documen
         body = reply.json()
     except UnreadableAnswer:
         body = None
-    if reply.status != 200 or checked(examiner, document, body):
-        raise examiner.results.violation([reply.excerpt], b"", "the remaining credits, as documented")
+    broken = [broken_by(document, rule, body, "answer") for rule in checked(examiner, document, body)]
+    mistakes = [f"status {reply.status}"] if reply.status != 200 else broken
+    examiner.results.require(mistakes, b"", "the remaining credits, as documented", reply, "answer")
     return amount_of(read_first(role_values(document, "remaining", body), "remaining credits"))

@@ -9,7 +9,7 @@ from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept, reject
 from qwenmock.pytest_plugin.examiner.json_values import as_object
-from qwenmock.pytest_plugin.examiner.results import NotExaminable, Side
+from qwenmock.pytest_plugin.examiner.results import SIDES, NotExaminable, Side
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Rule, Variant
@@ -105,11 +105,8 @@ def witnesses(
     examiner: Examiner, variant: Variant, rule: Rule
 ) -> tuple[list[tuple[Edit, JSON]], list[tuple[Edit, JSON]]]:
     """Return the bodies that keep a rule, and those that break it and no other."""
-    most = examiner.profile.witnesses
-    accepted = found_edits(examiner, variant, rule, "accept")
-    # A list is tried whole, whatever the profile.
-    kept = list(accepted if rule.keyword == "enum" else islice(accepted, most))
-    return kept, list(islice(found_edits(examiner, variant, rule, "reject"), most))
+    accepted, refused = (list(found_edits(examiner, variant, rule, side)) for side in SIDES)
+    return accepted, refused
 
 
 def _is_as_meant(edit: Edit, broken: set[Rule]) -> bool:

@@ -9,11 +9,12 @@ from qwenmock.pytest_plugin.examiner.answer_judge import pictures
 from qwenmock.pytest_plugin.examiner.bodies import example, put, take
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept
 from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts
+from qwenmock.pytest_plugin.examiner.json_values import is_array, is_object
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.sample_images import read_png
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Variant
-from qwenmock.schemas.vocabulary import JSON, select, subschema
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, select, subschema, walk
 
 CORNER = (-66, -26, -8, -8)
 """Left, top, right and bottom of a part of the watermark, from the bottom right of an image."""
@@ -45,7 +46,9 @@ def examine_size_and_count(examiner: Examiner, variant: Variant, model: str) -> 
     for picture in pictures(examiner, success, 1) if "size" in found else ():
         size = "{}*{}".format(*read_png(picture.body))
         mistakes += [f"a picture of {size}, the default is {found['size']}"] if size != found["size"] else []
-    examiner.results.require(mistakes, orjson.dumps(body), "the documented default for what is left out")
+    examiner.results.require(
+        mistakes, orjson.dumps(body), "the documented default for what is left out", success.reply, "answer"
+    )
 
 
 def examine_watermark(examiner: Examiner, variant: Variant, model: str) -> None:
@@ -71,7 +74,72 @@ def examine_watermark(examiner: Examiner, variant: Variant, model: str) -> None:
     mistakes += ["a mark where none is asked for"] if plain == marked else []
     if (left_out == marked) != default:
         mistakes.append(f"a picture {'with' if left_out == marked else 'without'} a mark, the default is {default}")
-    examiner.results.require(mistakes, orjson.dumps(base), "the documented watermark")
+    examiner.results.require(mistakes, orjson.dumps(base), "the documented watermark", subject="picture")
+
+
+def examine_prompt_extend(examiner: Examiner, variant: Variant, model: str) -> None:
+    """Ask for a longer prompt, for none, and for neither: the answer to the last must have the default's members.
+
+    Raises:
+        NotExaminable: There is no such default, or no answer shows it.
+
+    """
+    path, default = _default_of(examiner, variant, "prompt_extend")
+    if not _has_optional_members(variant.answer.schema):
+        raise NotExaminable("no answer shows whether the prompt was extended")
+    schema, base = variant.request.schema, example(variant, model)
+    shown = {
+        value: _members(accept(examiner, variant, put(schema, base, path, value), max_pictures=0).body)
+        for value in (True, False)
+    }
+    if shown[True] == shown[False]:
+        raise NotExaminable("no answer shows whether the prompt was extended")
+    success = accept(examiner, variant, base, max_pictures=0)
+    left_out = _members(success.body)
+    other = ", ".join("/".join(place) for place in sorted(left_out ^ shown[bool(default)]))
+    mistakes = [f"an answer that differs from the one with the default {default} in {other}"] if other else []
+    examiner.results.require(
+        mistakes, orjson.dumps(base), "the documented default of prompt_extend", success.reply, "answer"
+    )
+
+
+def examine_model(examiner: Examiner, variant: Variant) -> None:
+    """Leave the model out: the answer and the bill must name the default one.
+
+    Raises:
+        NotExaminable: There is no such default.
+
+    """
+    path, default = _default_of(examiner, variant, "model")
+    body = take(variant.request.schema, example(variant), path)
+    success = accept(examiner, variant, body, max_pictures=0)
+    stated = [model for model in success.values("model") if model != default]
+    mistakes = [f"the model {model}, the default is {default}" for model in stated]
+    examiner.results.require(mistakes, orjson.dumps(body), "the documented default model", success.reply, "answer")
+
+
+def _default_of(examiner: Examiner, variant: Variant, role: str) -> tuple[Path, bool | str]:
+    """Return where a role's value stands in requests, and its default.
+
+    Raises:
+        NotExaminable: No default is documented, or it is assumed and the target live.
+
+    """
+    for path in variant.request.roles.get(role, ()):
+        place = subschema(variant.request.schema, path)
+        if "default" in place and not (examiner.live and variant.request.default_terms(path)[1] == "assumed"):
+            return path, place["default"]
+    raise NotExaminable(f"no default of {role} is documented")
+
+
+def _has_optional_members(schema: Schema) -> bool:
+    return any(owner.get("properties", {}).keys() - set(owner.get("required", ())) for _, owner in walk(schema))
+
+
+def _members(value: JSON, path: Path = ()) -> frozenset[Path]:
+    """Return the places of all members in a document; those of all items of an array are one."""
+    items = value.items() if is_object(value) else [("*", item) for item in value] if is_array(value) else ()
+    return frozenset[Path]().union([path], *(_members(item, (*path, name)) for name, item in items))
 
 
 def _corner(examiner: Examiner, success: Success) -> bytes:

@@ -7,6 +7,7 @@ import orjson
 from qwenmock.pytest_plugin.examiner.answer_judge import json_of, refusal_mistakes
 from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.checks.task_progress import create, follow, query, tasks_of
+from qwenmock.pytest_plugin.examiner.findings import OF_KEYS
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
@@ -101,7 +102,8 @@ def _require(examiner: Examiner, error: ErrorKind, reply: Reply, endpoint: Endpo
     mistakes = refusal_mistakes(examiner, error, reply)
     if mistakes and (not examiner.live or error.certainty != "assumed"):
         promise = f"a {error.status} from {endpoint.method} {endpoint.path} for {sent}"
-        raise examiner.results.violation(mistakes, b"", promise)
+        subject = "key" if error.name in OF_KEYS else "refusal"
+        raise examiner.results.violation(mistakes, b"", promise, reply=reply, subject=subject)
 
 
 def refuse_other_methods(examiner: Examiner) -> None:
@@ -126,7 +128,8 @@ def refuse_other_methods(examiner: Examiner) -> None:
             reply = examiner.target.send(method, url, headers, content)
             if not 400 <= reply.status < 500:
                 promise = f"a refusal of {method} {endpoint.path}, which only has {', '.join(sorted(known))}"
-                raise examiner.results.violation([f"status {reply.status}: {reply.excerpt}"], b"", promise)
+                got = [f"status {reply.status}"]
+                raise examiner.results.violation(got, b"", promise, reply=reply, subject="refusal")
 
 
 def refuse_wrong_headers(examiner: Examiner) -> None:
@@ -175,7 +178,7 @@ def _nearly_known(examiner: Examiner) -> Iterator[str]:
         yield from (task_id + "0", task_id[:-1])
 
 
-def require_hidden(examiner: Examiner, endpoint: Endpoint, reply: Reply, error_name: str, content: bytes = b"") -> None:
+def require_hidden(examiner: Examiner, endpoint: Endpoint, reply: Reply, error_name: str) -> None:
     """Check that an answer shows nothing of a task, and is the documented error if there is one.
 
     Args:
@@ -190,9 +193,9 @@ def require_hidden(examiner: Examiner, endpoint: Endpoint, reply: Reply, error_n
         mistakes = [] if examiner.live and error.certainty == "assumed" else mistakes
     else:
         shown = [examiner.provider.task_state(json_of(reply))] if reply.status == 200 else [reply.status]
-        mistakes = [f"status {reply.status}: {reply.excerpt}"] if shown != [None] else []
+        mistakes = [f"status {reply.status}, and a task"] if shown != [None] else []
     promise = f"{error_name} from {endpoint.method} {endpoint.path} for a task that this key must not see"
-    examiner.results.require(mistakes, content, promise)
+    examiner.results.require(mistakes, b"", promise, reply, "key" if error_name in OF_KEYS else "refusal")
 
 
 def hide_from_other_keys(examiner: Examiner, variant: Variant) -> None:
@@ -201,24 +204,26 @@ def hide_from_other_keys(examiner: Examiner, variant: Variant) -> None:
     body = example(variant)
     content = orjson.dumps(body)
     task_id = create(examiner, variant, body)
-    _require_hidden_everywhere(examiner, task_id, other, content)
+    _require_hidden_everywhere(examiner, task_id, other)
     state = examiner.provider.task_state(json_of(query(examiner, task_id)))
     if state == "cancelled":
-        raise examiner.results.violation(["another key has cancelled it"], content, "a task of its own key only")
+        promise = "a task of its own key only"
+        raise examiner.results.violation(["another key has cancelled it"], content, promise, subject="key")
     follow(examiner, task_id, variant)
-    _require_hidden_everywhere(examiner, task_id, other, content)
+    _require_hidden_everywhere(examiner, task_id, other)
 
 
-def _require_hidden_everywhere(examiner: Examiner, task_id: str, key: str, content: bytes) -> None:
+def _require_hidden_everywhere(examiner: Examiner, task_id: str, key: str) -> None:
     for endpoint in examiner.provider.endpoints.values():
         if endpoint.kind in {"task", "cancel"}:
             reply = call(examiner, endpoint, examiner.credentials.headers(key), task_id=task_id)
-            require_hidden(examiner, endpoint, reply, "task_forbidden", content)
+            require_hidden(examiner, endpoint, reply, "task_forbidden")
         elif endpoint.kind == "list":
             reply = call(examiner, endpoint, examiner.credentials.headers(key))
             if task_id.encode() in reply.body:
                 promise = "a list of the key's own tasks"
-                raise examiner.results.violation([f"{task_id} is listed for another key"], content, promise)
+                got = [f"{task_id} is listed for another key"]
+                raise examiner.results.violation(got, b"", promise, reply=reply, subject="key")
 
 
 def list_own_tasks(examiner: Examiner, variant: Variant) -> None:
@@ -237,5 +242,6 @@ def list_own_tasks(examiner: Examiner, variant: Variant) -> None:
     follow(examiner, task_id, variant)
     listed.append(call(examiner, endpoint, examiner.credentials.headers()))
     missing = [reply for reply in listed if reply.status != 200 or task_id.encode() not in reply.body]
-    mistakes = [f"status {reply.status}, without {task_id}: {reply.excerpt}" for reply in missing]
-    examiner.results.require(mistakes, orjson.dumps(body), "a list with the key's newest task")
+    mistakes = [f"status {reply.status}, without {task_id}" for reply in missing]
+    last = (missing or listed)[-1]
+    examiner.results.require(mistakes, b"", "a list with the key's newest task", last, "task")

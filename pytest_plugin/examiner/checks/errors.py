@@ -22,7 +22,7 @@ def exhaust_limit(examiner: Examiner, purpose: str) -> None:
     mistakes = refusal_mistakes(examiner, error, replies[-1]) if is_refused else [f"{LIMIT_MAX} successes"]
     mistakes += ["the very first request was refused"] if len(replies) == 1 else []
     if not examiner.live or error.certainty != "assumed":
-        examiner.results.require(mistakes, content, f"a {error.status} after some requests")
+        examiner.results.require(mistakes, content, f"a {error.status} after some requests", replies[-1], "refusal")
 
 
 def refuse_in_order(examiner: Examiner, purpose: str, error_name: str, content: bytes) -> None:

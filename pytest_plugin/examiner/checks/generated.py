@@ -20,7 +20,11 @@ Drawn = TypeVar("Drawn")
 
 
 def hypothesis_settings(examiner: Examiner) -> settings:
-    """Return the settings of random tests: where requests cost money, without shrinking."""
+    """Return the settings of random tests: where requests cost money, without shrinking.
+
+    Different requests would leave different amounts of a budget to the checks that follow. The smallest profile is the
+    same in every run too.
+    """
     phases = (Phase.explicit, Phase.generate) if examiner.live else tuple(Phase)
     return settings(
         max_examples=examiner.profile.examples,

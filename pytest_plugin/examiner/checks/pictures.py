@@ -50,13 +50,15 @@ def refuse_changed_links(examiner: Examiner, variant: Variant) -> None:
         again = examiner.target.send("GET", url, {}).status
         if again != 200:
             promise = f"a link that works for {examiner.provider.link_lifetime} s"
-            raise examiner.results.violation([f"a {again} when it is opened again"], content, promise)
+            got = [f"a {again} when it is opened again"]
+            raise examiner.results.violation(got, content, promise, reply=success.reply, subject="picture")
         for name, changed in _changed_links(read_url(url, "image_url")):
             if examiner.target.send("GET", changed, {}).status != 200:
                 continue
             if examiner.live:
                 raise NotExaminable(f"a 200 with {name} changed; no document promises a signature")
-            raise examiner.results.violation([f"a 200 with {name} changed"], content, "a refusal of a changed link")
+            got, promise = [f"a 200 with {name} changed"], "a refusal of a changed link"
+            raise examiner.results.violation(got, content, promise, reply=success.reply, subject="picture")
 
 
 def _changed_links(link: SplitResult) -> Iterator[tuple[str, str]]:
@@ -83,4 +85,5 @@ def outlive_link(examiner: Examiner, variant: Variant) -> None:
     if statuses[0] != 200 or statuses[1] == 200:
         got = f"{statuses[0]} 10 s before its end, {statuses[1]} 10 s after"
         promise = f"a link that works for {lifetime} s"
-        raise examiner.results.violation([got], orjson.dumps(success.asked), promise)
+        content = orjson.dumps(success.asked)
+        raise examiner.results.violation([got], content, promise, reply=success.reply, subject="picture")

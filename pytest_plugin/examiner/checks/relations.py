@@ -32,7 +32,8 @@ def relate_answers(examiner: Examiner, variant: Variant) -> None:
     answer = json_of(reply) if reply.status == 200 else None
     ids = texts(role_values(created, "task_id", answer))
     if not ids:
-        raise examiner.results.violation([reply.excerpt], content, "a task")
+        got = [f"status {reply.status}" if reply.status != 200 else "no id of a task"]
+        raise examiner.results.violation(got, content, "a task", reply=reply, subject="task")
     answers: list[tuple[Document, JSON]] = [(created, answer)]
     replies = [*(seen for seen, _ in follow(examiner, ids[0], variant)), query(examiner, ids[0])]
     answers += [
@@ -41,7 +42,7 @@ def relate_answers(examiner: Examiner, variant: Variant) -> None:
     mistakes = [*_differences(answers), *_disorder(answers), *_excess(answers, examiner.now() - began)]
     models = {model for document, seen in answers for model in texts(role_values(document, "model", seen))}
     mistakes += [f"the model {model}, asked for {body['model']}" for model in models if model != body["model"]]
-    examiner.results.require(mistakes, content, "answers about one task that agree")
+    examiner.results.require(mistakes, content, "answers about one task that agree", replies[-1], "task")
 
 
 def _document(examiner: Examiner, variant: Variant, body: JSON) -> Document:

@@ -37,30 +37,30 @@ def accept(
         require_fetchable(texts(role_values(variant.request, "image", body)))
     known = examiner.successes.get(content) if examiner.live else None
     if known is not None:
-        _conclude_success(examiner, edit, [], content)
+        _conclude_success(examiner, edit, [], content, known.reply)
         return known
     reply = examiner.retries.send_with_retry(body, variant)
     if reply.status != 200:
-        _conclude_success(examiner, edit, [f"status {reply.status}: {reply.excerpt}"], content)
+        _conclude_success(examiner, edit, [f"status {reply.status}, expected 200"], content, reply)
         raise NotExaminable(f"status {reply.status}, expected 200 by a rule that is only assumed")
     success = _success(examiner, variant, body, reply)
     mistakes: list[str] = []
     if examiner.provider.endpoint_of(variant).created_response is not None:
         success, mistakes = completed(examiner, success)
     mistakes += success_mistakes(examiner, success, max_pictures)
-    _conclude_success(examiner, edit, mistakes, content)
+    _conclude_success(examiner, edit, mistakes, content, success.reply)
     if mistakes:
         raise NotExaminable("the answer breaks a rule that is only assumed")
     examiner.successes[content] = success
     return success
 
 
-def _conclude_success(examiner: Examiner, edit: Edit | None, mistakes: list[str], content: bytes) -> None:
+def _conclude_success(examiner: Examiner, edit: Edit | None, mistakes: list[str], content: bytes, reply: Reply) -> None:
     promise = "a 200 as documented, billed once"
     if edit is None:
-        examiner.results.require(mistakes, content, promise)
+        examiner.results.require(mistakes, content, promise, reply, "request")
     else:
-        examiner.results.conclude(edit, mistakes, content, promise)
+        examiner.results.conclude(edit, mistakes, content, promise, reply)
 
 
 def require_fetchable(addresses: list[str]) -> None:
@@ -87,11 +87,11 @@ def _success(examiner: Examiner, variant: Variant, asked: JSON, reply: Reply) ->
         reply=reply,
         body=body,
         now=examiner.now(),
-        request_id=_request_id(examiner.provider, variant, reply),
+        request_id=request_id_of(examiner.provider, variant, reply),
     )
 
 
-def _request_id(provider: Provider, variant: Variant, reply: Reply) -> str | None:
+def request_id_of(provider: Provider, variant: Variant, reply: Reply) -> str | None:
     """Return the id of a request in the ledger, from the answer's body or its header."""
     document: Document = provider.endpoint_of(variant).created_response or variant.answer
     stated = values_in(document, "request_id", reply)
@@ -108,7 +108,7 @@ def reject(examiner: Examiner, variant: Variant, body: JSON, edit: Edit) -> Repl
     error = examiner.provider.errors[edit.rule.error]
     reply = examiner.retries.send_with_retry(body, variant, error.status)
     mistakes = refusal_mistakes(examiner, error, reply)
-    examiner.results.conclude(edit, mistakes, orjson.dumps(body), f"a {error.status}: {error.message}")
+    examiner.results.conclude(edit, mistakes, orjson.dumps(body), f"a {error.status}: {error.message}", reply)
     return reply
 
 
@@ -138,7 +138,7 @@ def refuse(
         if not examiner.sender.is_answering(with_key=False):
             raise NotExaminable(f"no verdict: {failure}") from failure
         raise examiner.retries.no_answer(str(failure), content) from failure
-    examiner.results.conclude(edit, mistakes, content, f"a {error.status}: {error.message}")
+    examiner.results.conclude(edit, mistakes, content, f"a {error.status}: {error.message}", reply)
 
 
 def http_edit(rule: Rule, note: str, *, assumed: bool = False) -> Edit:

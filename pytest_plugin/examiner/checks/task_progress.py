@@ -4,8 +4,9 @@ import time
 
 import orjson
 
-from qwenmock.pytest_plugin.examiner.answer_judge import checked, values_in
+from qwenmock.pytest_plugin.examiner.answer_judge import broken_by, checked, values_in
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
+from qwenmock.pytest_plugin.examiner.findings import about
 from qwenmock.pytest_plugin.examiner.invariants import Success, role_values
 from qwenmock.pytest_plugin.examiner.json_values import read_number, read_string
 from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
@@ -44,7 +45,8 @@ def create(examiner: Examiner, variant: Variant, body: JSON) -> str:
     reply = examiner.retries.send_with_retry(body, variant)
     ids = values_in(created_document(examiner.provider, variant), "task_id", reply)
     if reply.status != 200 or not ids:
-        raise examiner.results.violation([reply.excerpt], orjson.dumps(body), "a task")
+        got = [f"status {reply.status}" if reply.status != 200 else "no id of a task"]
+        raise examiner.results.violation(got, orjson.dumps(body), "a task", reply=reply, subject="task")
     return read_string(ids[0], "task_id")
 
 
@@ -102,25 +104,28 @@ def progress_mistakes(examiner: Examiner, variant: Variant, answers: list[JSON])
     for body, state in zip(answers, states, strict=False):
         document = tasks.states[state].document if state is not None else None
         mistakes += broken(examiner, document, body)
-    return mistakes
+    return about("task", mistakes)
 
 
 def broken(examiner: Examiner, document: Document | None, body: JSON) -> list[str]:
     """Return a sentence for each rule of a document that a body breaks; none if there is no document."""
-    return [] if document is None else [f"{rule.id} is broken" for rule in checked(examiner, document, body)]
+    if document is None:
+        return []
+    return [broken_by(document, rule, body, "task") for rule in checked(examiner, document, body)]
 
 
 def completed(examiner: Examiner, created: Success) -> tuple[Success, list[str]]:
     """Wait for a task and return its last answer as a success, and what was wrong before it."""
     variant, provider = created.variant, examiner.provider
     document = created_document(provider, variant)
-    mistakes = [f"{rule.id} is broken: {created.reply.excerpt}" for rule in checked(examiner, document, created.body)]
+    mistakes = broken(examiner, document, created.body)
     ids = role_values(document, "task_id", created.body)
     if mistakes or not ids:
         return created, mistakes
     price = charge_of(provider, created.model, 1)
     reserved = role_values(document, "reserved", created.body)
-    mistakes += [f"{value} reserved, expected {price}" for value in reserved if amount_of(value) != price]
+    wrong = [f"{value} reserved, expected {price}" for value in reserved if amount_of(value) != price]
+    mistakes += about("bill", wrong)
     seen = follow(examiner, read_string(ids[0], "task_id"), variant)
     mistakes += progress_mistakes(examiner, variant, [body for _, body in seen])
     reply, body = seen[-1]
@@ -135,4 +140,4 @@ def completed(examiner: Examiner, created: Success) -> tuple[Success, list[str]]
     )
     answered = values_in(variant.answer, "task_id", reply)
     mistakes += [f"the task {answered[0]} in an answer about {ids[0]}"] if answered and answered[0] != ids[0] else []
-    return success, mistakes
+    return success, about("task", mistakes)

@@ -14,6 +14,7 @@ from qwenmock.pytest_plugin.examiner.checks.task_progress import (
     query,
     tasks_of,
 )
+from qwenmock.pytest_plugin.examiner.findings import about
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
@@ -31,7 +32,9 @@ def examine_progress(examiner: Examiner, variant: Variant) -> None:
     ended, unchanged = (_without_request_id(variant.answer, reply) for reply in (seen[-1][0], later))
     if ended != unchanged:
         mistakes.append(f"an ended task that changes: {later.excerpt}")
-    examiner.results.require(mistakes, orjson.dumps(body), "a task that goes forward, and stays ended")
+    examiner.results.require(
+        mistakes, orjson.dumps(body), "a task that goes forward, and stays ended", seen[-1][0], "task"
+    )
 
 
 def _without_request_id(document: Document, reply: Reply) -> JSON:
@@ -69,7 +72,7 @@ def bill_nothing_for_cancellation(examiner: Examiner, variant: Variant) -> None:
     before = examiner.control.balance()
     body = example(variant)
     task_id = create(examiner, variant, body)
-    answered = _cancel(examiner, task_id)
+    answered = cancel(examiner, task_id)
     reply = query(examiner, task_id)
     cancelled = tasks_of(examiner.provider).states["cancelled"]
     state = next(iter(values_in(variant.answer, "task_status", reply)), None)
@@ -82,20 +85,20 @@ def bill_nothing_for_cancellation(examiner: Examiner, variant: Variant) -> None:
     _require(examiner, mistakes, reply, body, "a cancelled task, unbilled")
 
 
-def _cancel(examiner: Examiner, task_id: str) -> Reply:
+def cancel(examiner: Examiner, task_id: str) -> Reply:
+    """Cancel a task, by the provider's own call if it has one."""
     endpoint = examiner.provider.endpoint_for("cancel")
     if endpoint is None:
-        address = f"{examiner.control.url}/tasks/{task_id}/cancel"
-    else:
-        address = examiner.target.base_url + endpoint.path.replace("{task_id}", task_id)
+        return examiner.control.send("POST", f"/tasks/{task_id}/cancel")
+    address = examiner.target.base_url + endpoint.path.replace("{task_id}", task_id)
     return examiner.target.send("POST", address, examiner.credentials.headers(), b"{}")
 
 
 def _balance_mistakes(examiner: Examiner, before: Decimal) -> list[str]:
     after = examiner.control.balance()
-    return [f"a balance of {after} after {before}"] if after != before else []
+    return about("bill", [f"a balance of {after} after {before}"]) if after != before else []
 
 
 def _require(examiner: Examiner, mistakes: list[str], reply: Reply, body: JSON, promise: str) -> None:
     if mistakes:
-        raise examiner.results.violation([*mistakes, reply.excerpt], orjson.dumps(body), promise)
+        raise examiner.results.violation(mistakes, orjson.dumps(body), promise, reply=reply, subject="task")

@@ -1,5 +1,8 @@
 """The target's own control API: its clock and balances. Only the double has one."""
 
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,13 +12,17 @@ from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.hosting import PictureHost
 from qwenmock.pytest_plugin.examiner.connection.sending import Sender
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of
-from qwenmock.pytest_plugin.examiner.json_values import read_array, read_member, read_string
-from qwenmock.pytest_plugin.examiner.results import NotExaminable
-from qwenmock.pytest_plugin.examiner.target import Reply
+from qwenmock.pytest_plugin.examiner.json_values import read_array, read_member, read_number, read_string
+from qwenmock.pytest_plugin.examiner.results import CouldNotRun, NotExaminable, UnreadableAnswer
+from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
 from qwenmock.schemas.vocabulary import JSON
 
+CONTROL_PATH = "/__mock__"
+"""Where the double has its control API."""
 HOSTED_SECONDS = 3600
-"""A step of the clock after which images are hosted again: their links may have expired."""
+"""How far the clock may be moved before images are hosted again: their links may have expired."""
+TASK_SECONDS = 600
+"""More than a task takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,14 @@ def accounts_of(ledger: JSON) -> list[Account]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """A target's clock: how far it is ahead of its machine's time, and of the time here."""
+
+    offset: float
+    ahead: float
+
+
 class TargetControl:
     """Controls a target.
 
@@ -52,6 +67,9 @@ class TargetControl:
         self._sender = sender
         self._pictures = pictures
         self._credentials = credentials
+        self._first: ClockReading | None = None
+        self._last: ClockReading | None = None
+        self._moved_since_hosting = 0.0
 
     @property
     def is_available(self) -> bool:
@@ -63,6 +81,45 @@ class TargetControl:
         content = b"" if body is None else orjson.dumps(body)
         return self._sender.target.send(method, f"{self.url}{path}", {"Content-Type": "application/json"}, content)
 
+    def require(self) -> None:
+        """Check that the control API, if there is one, answers.
+
+        Raises:
+            CouldNotRun: It does not.
+
+        """
+        try:
+            self.now()
+        except (TargetError, NotExaminable, UnreadableAnswer) as error:
+            raise CouldNotRun(f"{self.url} is not a control API that can be used: {error}") from error
+
+    # The clock
+
+    def read_clock(self) -> ClockReading:
+        """Return the target's clock.
+
+        Raises:
+            NotExaminable: The control API refuses to state it.
+            UnreadableAnswer: Its answer does not.
+            TargetError: No answer came.
+
+        """
+        if self._last is None:
+            self._first = self._last = self._move(0)
+        return self._last
+
+    def _move(self, seconds: float) -> ClockReading:
+        reply = self.send("POST", "/clock", {"advance_seconds": seconds})
+        if reply.status != 200:
+            raise NotExaminable(f"POST {self.url}/clock: status {reply.status}, {reply.excerpt}")
+        answer = reply.json()
+        ahead = read_number(read_member(answer, "now"), "now") - time.time()
+        return ClockReading(offset=read_number(read_member(answer, "offset"), "offset"), ahead=ahead)
+
+    def now(self) -> float:
+        """Return the target's time, in Unix seconds; the time here if the target cannot be controlled."""
+        return time.time() + (0 if self.url is None else self.read_clock().ahead)
+
     def advance(self, seconds: float) -> None:
         """Move the target's clock.
 
@@ -72,14 +129,43 @@ class TargetControl:
         """
         if self.url is None:
             raise NotExaminable("the target's clock cannot be moved")
-        self.send("POST", "/clock", {"advance_seconds": seconds})
-        if seconds > HOSTED_SECONDS:
+        self.read_clock()
+        self._last = self._move(seconds)
+        self._moved_since_hosting += seconds
+        if self._moved_since_hosting > HOSTED_SECONDS:
             self._pictures.forget()
+            self._moved_since_hosting = 0.0
 
-    def reset(self) -> None:
-        """Return the target to its first state: clock, faults, accounts, images."""
-        self.send("POST", "/reset", {})
-        self._pictures.forget()
+    def restore(self) -> None:
+        """Set the target's clock back to where it was found, after the end of every task of the examination.
+
+        Request limits begin anew: they would count requests of a time that has not come yet.
+        """
+        if self._first is None or self._last is None or self._first.offset == self._last.offset:
+            return
+        self._move(TASK_SECONDS)
+        for part in ("clock", "limits"):
+            self.send("POST", f"/reset/{part}")
+        self._move(self._first.offset)
+
+    # Money
+
+    @contextmanager
+    def callbacks_sent_to(self, origin: str) -> Generator[bool]:
+        """Have the callback of the next task sent to another origin; yield whether it will. The fault plan is kept."""
+        plan = read_array(self.send("GET", "/faults").json(), "the fault plan")
+        fault: JSON = {
+            "provider": self._credentials.slug,
+            "key": self._credentials.paying_key(),
+            "callback_origin": origin,
+            "times": 1,
+        }
+        is_set = self.send("PUT", "/faults", [fault, *plan]).status == 200
+        try:
+            yield is_set
+        finally:
+            if is_set:
+                self.send("PUT", "/faults", plan)
 
     def balance(self) -> Decimal:
         """Return the balance of the key that pays.
@@ -98,6 +184,20 @@ class TargetControl:
         if not balances:
             raise NotExaminable("the target does not state a balance for the key that pays")
         return balances[0]
+
+    def account(self) -> Account:
+        """Return the account of the key that pays.
+
+        Raises:
+            NotExaminable: The target does not state it.
+
+        """
+        self.balance()  # opens it
+        ledger = self.send("GET", f"/ledger?key={self._credentials.paying_key()}&limit=0").json()
+        found = [account for account in accounts_of(ledger) if account.provider == self._credentials.slug]
+        if not found:
+            raise NotExaminable("the target does not state the account of the key that pays")
+        return found[0]
 
     def balances(self, key: str) -> list[Decimal]:
         """Return the balance of a key's account; nothing if it has none yet.

@@ -57,6 +57,10 @@ class Credentials:
         """Return the headers of a JSON request, with the key that pays unless another is given."""
         return {"Authorization": f"Bearer {key or self.paying_key()}", "Content-Type": "application/json"}
 
+    def mask_bytes(self, content: bytes) -> bytes:
+        """Replace keys in a body of any encoding."""
+        return self.mask(content.decode("latin-1")).encode("latin-1")
+
     def mask(self, text: str) -> str:
         """Replace keys by the names of their environment variables, as a shell reads them."""
         names = {key: key_variable(self.slug, purpose) for purpose, key in self.special.items()}

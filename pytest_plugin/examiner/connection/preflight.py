@@ -15,8 +15,8 @@ from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
 from qwenmock.schemas.models import Provider
 
 NO_KEY = {"Content-Type": "application/json"}
-ELSEWHERE = frozenset({403, 404, 405, 410, 421})
-"""Statuses of a server that has something else under a URL, or nothing."""
+ELSEWHERE = frozenset({403, 404, 405, 410, 421, 429})
+"""Statuses of a server that has something else under a URL, or nothing, or answers nobody for now."""
 
 
 class Preflight:
@@ -52,13 +52,14 @@ class Preflight:
         if not _is_json_object(reply) and not self._answers_in_json():
             got = f"status {reply.status}, {reply.excerpt[:100]!r}"
             raise CouldNotRun(f"{name} does not have this API: {got}; {self._hint()}")
-        if reply.status >= 400 and self._answers_always(reply.status):
+        if reply.status >= 400 and self._answers_always(reply):
             raise CouldNotRun(f"{name} answers every request with a {reply.status}; {self._hint()}")
 
-    def _answers_always(self, status: int) -> bool:
-        """Return whether requests that must get different errors all get one, which no document has for them."""
-        if status == self._provider.errors["malformed"].status or (status < 500 and status not in ELSEWHERE):
-            return False
+    def _answers_always(self, reply: Reply) -> bool:
+        """Return whether requests that must get different errors all get this one.
+
+        A server that examines nobody's key may refuse all of them for their bodies: then its words differ.
+        """
         try:
             others = [
                 self._sender.call(b"{}", Decimal(0), headers=NO_KEY),
@@ -67,7 +68,9 @@ class Preflight:
             ]
         except TargetError:
             return False
-        return all(other.status == status for other in others)
+        if reply.status < 500 and reply.status not in ELSEWHERE:
+            return all(other.status == reply.status and other.body == reply.body for other in others)
+        return all(other.status == reply.status for other in others)
 
     def _hint(self) -> str:
         """Return what may be wrong with the URL: the double has its providers under their slugs."""

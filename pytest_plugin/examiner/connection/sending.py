@@ -1,6 +1,5 @@
 """Sending requests to a target: paid for, paced, within the time limit, and remembered for failure reports."""
 
-import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +7,12 @@ from decimal import Decimal
 
 from qwenmock.pytest_plugin.examiner.connection.credentials import Credentials
 from qwenmock.pytest_plugin.examiner.connection.hosting import PictureHost
+from qwenmock.pytest_plugin.examiner.findings import Request
 from qwenmock.pytest_plugin.examiner.payments import Payments
 from qwenmock.pytest_plugin.examiner.results import NotExaminable
 from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import Reply, Target, TargetError
 from qwenmock.schemas.models import Endpoint, Provider
-
-CURL_MAX = 100_000
-"""Bytes of a body that are printed as a command: a shell does not accept many more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +30,7 @@ class Sender:
         create: The endpoint that is called unless another is given.
         sent: Number of requests.
         statuses: Number of answers by status.
+        last: The last body and its answer.
         stopped_because: Why no more requests are sent; "" while they are.
 
     """
@@ -51,6 +49,7 @@ class Sender:
         self.sent = 0
         self.statuses: dict[str, int] = {}
         self.stopped_because = ""
+        self.last: tuple[bytes, Reply] | None = None
         self._credentials = credentials
         self._payments = payments
         self._pictures = pictures
@@ -92,8 +91,10 @@ class Sender:
             headers = {**headers, endpoint.required_header[0]: endpoint.required_header[1]}
         sent_to = SentTo(endpoint, headers)
         self._sent_to[hash(content)] = sent_to
-        content = self._pictures.with_real_addresses(content)
-        reply = self._payments.pay(worst, lambda: self._transmit(sent_to, content))
+        self.last = None
+        sent = self._pictures.with_real_addresses(content)
+        reply = self._payments.pay(worst, lambda: self._transmit(sent_to, sent))
+        self.last = content, reply
         status = str(reply.status)
         self.statuses[status] = self.statuses.get(status, 0) + 1
         return reply
@@ -122,20 +123,9 @@ class Sender:
             return False
         return reply.status < 500 and reply.status not in {429, 401 if with_key else 0}
 
-    def curl(self, content: bytes) -> str:
-        """Return the curl command that sends a body again, with masked keys."""
+    def request_of(self, content: bytes) -> Request:
+        """Return the last request with a body, to send it again."""
         usual = {"Authorization": f"Bearer {self._credentials.key or ''}", "Content-Type": "application/json"}
         sent_to = self._sent_to.get(hash(content), SentTo(self.create, usual))
-        content = self._pictures.with_real_addresses(content)
-        text = content[:CURL_MAX].decode("utf-8", "replace")
-        if len(content) > CURL_MAX:
-            return f"(the body has {len(content)} bytes, too many for a command line; it begins {text[:300]!r})"
-        headers = sorted(sent_to.headers.items(), key=lambda header: header[0] != "Content-Type")
-        options = " ".join(f"-H {self._quoted(f'{name}: {value}')}" for name, value in headers)
-        url = shlex.quote(self.target.base_url + sent_to.endpoint.path)
-        return f"curl -sS -X {sent_to.endpoint.method} {url} {options} --data-binary {shlex.quote(text)}"
-
-    def _quoted(self, header: str) -> str:
-        """Quote a header for a shell: in double quotes if the shell must put a key there."""
-        masked = self._credentials.mask(header)
-        return shlex.quote(header) if masked == header else f'"{masked}"'
+        url = self.target.base_url + sent_to.endpoint.path
+        return Request(sent_to.endpoint.method, url, sent_to.headers, self._pictures.with_real_addresses(content))

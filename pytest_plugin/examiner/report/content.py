@@ -1,9 +1,12 @@
 """The content of a report: the value that the JSON format writes, and what other formats show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypedDict
 
+from qwenmock.pytest_plugin.examiner.report.areas import Area, area_of, areas_of
+from qwenmock.pytest_plugin.examiner.report.baseline import Baseline, Comparison, compared
+from qwenmock.pytest_plugin.examiner.report.failures import Failure, Violation, merged
 from qwenmock.pytest_plugin.examiner.report.run import BudgetRow, NoBudget, Run
 from qwenmock.pytest_plugin.examiner.results import SIDES, RuleStatus, SideCounts, Tally
 from qwenmock.schemas.models import Certainty, Provider, Rule
@@ -13,19 +16,13 @@ CONFORMS, VIOLATED, COULD_NOT_RUN, INTERNAL_ERROR = 0, 1, 2, 3
 """Exit codes: holds as far as examined; violated or too little examined; nothing examined; the examiner's own error."""
 UNTOUCHED = "no request of this run touched it"
 ORDER: tuple[RuleStatus, ...] = ("fail", "observed", "pass", "skipped")
-SIGNS: Mapping[RuleStatus, str] = {
-    "pass": "holds",
-    "fail": "VIOLATED",
-    "observed": "observed",
-    "skipped": "not examined",
-}
-"""How a rule's status is shown to people."""
 
 
 class RuleRow(TypedDict):
     """What was found of one rule."""
 
     id: str
+    area: Area
     source: str
     certainty: Certainty
     accept: SideCounts
@@ -34,17 +31,11 @@ class RuleRow(TypedDict):
     detail: str
 
 
-class Failure(TypedDict):
-    """A check that failed."""
-
-    check: str
-    text: str
-
-
 Summary = TypedDict(
     "Summary",
     {
         "conforms": bool,
+        "interrupted": bool,
         "violations": int,
         "errors": int,
         "rules": int,
@@ -63,16 +54,20 @@ class Report(TypedDict):
     """The report of one provider.
 
     Attributes:
+        control: URL of the target's control API, if that was given or found; "" for none.
         seed: Of the random requests.
         started: In Unix seconds.
         statuses: Number of answers by status.
         spent: A decimal string.
+        failures: What was found, the most serious first; equal failures are one.
+        baseline: What has changed since an earlier report.
         errors: Checks that ended with an error of the examiner itself, and prove nothing.
         skipped: Number of skipped checks by reason.
 
     """
 
     target: str
+    control: str
     provider: str
     profile: str
     seed: int
@@ -83,7 +78,8 @@ class Report(TypedDict):
     requests: int
     spent: str
     budget: BudgetRow | NoBudget
-    failures: list[Failure]
+    failures: list[Violation]
+    baseline: Comparison | None
     errors: list[Failure]
     skipped: dict[str, int]
     summary: Summary
@@ -95,11 +91,22 @@ def rules_of(provider: Provider) -> list[Rule]:
     return [*provider.rules, *found]
 
 
-def report_of(run: Run, provider: Provider) -> Report:
-    """Return the report of a run."""
-    rows = [_row(rule, run.tallies.get(rule.id, Tally())) for rule in rules_of(provider)]
+def report_of(run: Run, provider: Provider, baseline: Baseline | None = None) -> Report:
+    """Return the report of a run.
+
+    Args:
+        run: What was found.
+        provider: The provider that was examined.
+        baseline: An earlier report, to compare with.
+
+    """
+    areas = areas_of(provider)
+    rows = [_row(rule, area_of(rule, areas), run.tallies.get(rule.id, Tally())) for rule in rules_of(provider)]
+    failures = merged(run.found)
+    statuses: dict[str, RuleStatus] = {row["id"]: row["status"] for row in rows}
     return Report(
         target=run.target,
+        control=run.control,
         provider=run.provider,
         profile=run.profile,
         seed=run.seed,
@@ -110,17 +117,19 @@ def report_of(run: Run, provider: Provider) -> Report:
         requests=run.requests,
         spent=str(run.budget.get("spent", "0")),
         budget=run.budget,
-        failures=[Failure(check=name, text=text) for name, text in run.failures],
+        failures=failures,
+        baseline=None if baseline is None else compared(baseline, statuses, failures, set(run.passed)),
         errors=[Failure(check=name, text=text) for name, text, _ in run.errors],
         skipped=run.reasons,
         summary=_summary(run, rows),
     )
 
 
-def _row(rule: Rule, tally: Tally) -> RuleRow:
+def _row(rule: Rule, area: Area, tally: Tally) -> RuleRow:
     accept, reject = (SideCounts(tried=tally.tried[side], passed=tally.passed[side]) for side in SIDES)
     return RuleRow(
         id=rule.id,
+        area=area,
         source=rule.source,
         certainty=rule.certainty,
         accept=accept,
@@ -135,8 +144,9 @@ def _summary(run: Run, rows: list[RuleRow]) -> Summary:
         return sum(row["status"] == status for row in rows)
 
     return {
-        "conforms": not run.failures and not run.errors,
-        "violations": len(run.failures),
+        "conforms": not run.failed and not run.errors and not run.interrupted,
+        "interrupted": run.interrupted,
+        "violations": run.failed,
         "errors": len(run.errors),
         "rules": len(rows),
         "examined": len(rows) - number("skipped"),
@@ -166,7 +176,14 @@ def _verdict(report: Report) -> str:
         return f"conforms as far as examined: {extent}"
     failed = f"{counted(summary['violations'], 'check')} failed" if summary["violations"] else "no verdict"
     errors = f", {counted(summary['errors'], 'internal error')} of the examiner" if summary["errors"] else ""
-    return f"{failed}{errors}; examined: {extent}"
+    stopped = ", interrupted" if summary["interrupted"] else ""
+    return f"{failed}{errors}{stopped}; examined: {extent}"
+
+
+def target_line(report: Report) -> str:
+    """Return what was examined, and what helped with that."""
+    control = report["control"]
+    return report["target"] + (f", which costs nothing: it has a control API at {control}" if control else "")
 
 
 def shortfall(report: Report, required: Decimal) -> str:

@@ -1,6 +1,7 @@
 """Reports in files, in the format of the file's ending."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,20 @@ FORMATS: Mapping[str, Callable[[Sequence[Report]], str]] = {
     ".xml": as_junit,
 }
 """For each ending of a file, what writes the format."""
+
+
+BODY_FILE = re.compile(r"[0-9a-f]{12}(-[0-9])?\.[a-z]+")
+"""The names that `Reproductions` gives."""
+
+
+def prune(folder: Path | None, reports: Sequence[Report]) -> None:
+    """Remove the files of failures that no report names: they were merged with others, or are of an earlier run."""
+    if folder is None or not folder.is_dir():
+        return
+    named = {Path(name).name for report in reports for failure in report["failures"] for name in failure["files"]}
+    for each in folder.iterdir():
+        if BODY_FILE.fullmatch(each.name) and each.name not in named:
+            each.unlink()
 
 
 def write(path: Path, reports: Sequence[Report]) -> None:

@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from qwenmock.pytest_plugin.examiner.report.content import Failure, Report, RuleRow, headline
+from qwenmock.pytest_plugin.examiner.report.baseline import changes, comparison_line
+from qwenmock.pytest_plugin.examiner.report.content import Report, RuleRow, headline, target_line
+from qwenmock.pytest_plugin.examiner.report.failures import found_by, short
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot have."""
@@ -34,12 +36,16 @@ def _add_rules(root: ET.Element, report: Report) -> None:
     )
     properties = ET.SubElement(suite, "properties")
     values = {
-        "target": report["target"],
+        "target": target_line(report),
         "profile": report["profile"],
         "seed": str(report["seed"]),
         "headline": headline(report),
         **{name: str(value).lower() for name, value in summary.items()},
     }
+    if report["baseline"] is not None:
+        for heading, found in changes(report["baseline"]).items():
+            values[heading.replace(" ", "_")] = ", ".join(each["id"] for each in found)
+        values["baseline"] = comparison_line(report["baseline"])
     for name, value in values.items():
         ET.SubElement(properties, "property", name=name, value=_clean(value))
     for row in report["rules"]:
@@ -68,15 +74,17 @@ def _add_checks(root: ET.Element, report: Report) -> None:
         skipped="0",
         time="0",
     )
-    for kind, failed in (("failure", failures), ("error", errors)):
-        for each in failed:
-            _add_check(suite, report["provider"], kind, each)
+    for each in failures:
+        text = f"{each['text']}\n\n({found_by([each])})"
+        _add_check(suite, report["provider"], "failure", each["check"], short([each]), text)
+    for error in errors:
+        first = error["text"].partition("\n")[0]
+        _add_check(suite, report["provider"], "error", error["check"], first, error["text"])
 
 
-def _add_check(suite: ET.Element, provider: str, kind: str, failed: Failure) -> None:
-    case = ET.SubElement(suite, "testcase", classname=f"{provider}.checks", name=_clean(failed["check"]), time="0")
-    first = failed["text"].partition("\n")[0]
-    ET.SubElement(case, kind, message=_clean(first)).text = _clean(failed["text"])
+def _add_check(suite: ET.Element, provider: str, kind: str, name: str, message: str, text: str) -> None:
+    case = ET.SubElement(suite, "testcase", classname=f"{provider}.checks", name=_clean(name), time="0")
+    ET.SubElement(case, kind, message=_clean(message)).text = _clean(text)
 
 
 def _clean(text: str) -> str:

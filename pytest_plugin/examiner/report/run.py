@@ -2,12 +2,15 @@
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TypedDict, cast, final
+from typing import Literal, TypedDict, cast, final
 
 from qwenmock.pytest_plugin.examiner.budget import Budget
+from qwenmock.pytest_plugin.examiner.findings import Finding, Subject
 from qwenmock.pytest_plugin.examiner.results import Tally, TallyValues
 from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
 from qwenmock.pytest_plugin.examiner.verdicts import Verdict
+from qwenmock.schemas.models import Certainty
 
 
 @final
@@ -26,10 +29,65 @@ class NoBudget(TypedDict):
     """The budget of a target that costs nothing."""
 
 
+class FindingValues(TypedDict):
+    """A finding as JSON."""
+
+    subject: Subject
+    rule: str
+    value: str
+    source: str
+    certainty: Certainty | Literal[""]
+    sent: str
+    promised: str
+    got: list[str]
+    answer: list[str]
+    steps: list[str]
+    curl: str
+    files: list[str]
+
+
+class FoundValues(TypedDict):
+    """What one check found, as JSON."""
+
+    check: str
+    finding: FindingValues
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one check found about one rule or subject."""
+
+    check: str
+    finding: Finding
+
+    @classmethod
+    def load(cls, values: FoundValues) -> "Found":
+        """Return what was dumped as JSON."""
+        finding = values["finding"]
+        return cls(
+            values["check"],
+            Finding(
+                subject=finding["subject"],
+                rule=finding["rule"],
+                value=finding["value"],
+                source=finding["source"],
+                certainty=finding["certainty"],
+                sent=finding["sent"],
+                promised=finding["promised"],
+                got=tuple(finding["got"]),
+                answer=tuple(finding["answer"]),
+                steps=tuple(finding["steps"]),
+                curl=finding["curl"],
+                files=tuple(finding["files"]),
+            ),
+        )
+
+
 class RunValues(TypedDict):
     """A run as JSON, for another process."""
 
     target: str
+    control: str
     provider: str
     profile: str
     seed: int
@@ -38,8 +96,10 @@ class RunValues(TypedDict):
     tallies: dict[str, TallyValues]
     statuses: dict[str, int]
     requests: int
-    passed: int
-    failures: list[tuple[str, str]]
+    interrupted: bool
+    passed: list[str]
+    failed: int
+    found: list[FoundValues]
     errors: list[tuple[str, str, str]]
     reasons: dict[str, int]
     budget: BudgetRow | NoBudget
@@ -50,14 +110,17 @@ class Run:
     """The collected results of one provider's examination.
 
     Attributes:
+        control: URL of the target's control API, if that was given or found; "" for none.
         seed: Of the random requests.
         started: In Unix seconds.
         seconds: What its checks took.
         tallies: By rule id.
         statuses: Number of answers by status.
         requests: Number of requests.
-        passed: Number of checks that passed.
-        failures: Name and text of each check that failed.
+        interrupted: Whether the run ended before all checks had run.
+        passed: Names of the checks that passed.
+        failed: Number of checks that failed.
+        found: What they found.
         errors: Name, text and traceback of each check that ended with an error of the examiner itself.
         reasons: Number of skipped checks by reason.
 
@@ -72,23 +135,27 @@ class Run:
     tallies: dict[str, Tally] = field(default_factory=dict[str, Tally])
     statuses: dict[str, int] = field(default_factory=dict[str, int])
     requests: int = 0
-    passed: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    passed: list[str] = field(default_factory=list[str])
+    failed: int = 0
+    found: list[Found] = field(default_factory=list[Found])
     errors: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     reasons: dict[str, int] = field(default_factory=dict[str, int])
     budget: BudgetRow | NoBudget = field(default_factory=NoBudget)
+    interrupted: bool = False
+    control: str = ""
 
     def count(self, name: str, verdict: Verdict, seconds: float = 0.0) -> None:
         """Count the verdict on a check, and the time it took."""
         self.seconds += seconds
         if verdict.result == "failed":
-            self.failures.append((name, verdict.text))
+            self.failed += 1
+            self.found += [Found(name, finding) for finding in verdict.findings]
         elif verdict.result == "error":
             self.errors.append((name, verdict.text, verdict.trace))
         elif verdict.result == "skipped":
             self.reasons[verdict.text] = self.reasons.get(verdict.text, 0) + 1
         else:
-            self.passed += 1
+            self.passed.append(name)
 
     def finish(self, examiner: Examiner) -> None:
         """Copy what the examiner has counted."""
@@ -104,7 +171,9 @@ class Run:
         self.seconds = max(self.seconds, other.seconds)
         self.requests += other.requests
         self.passed += other.passed
-        self.failures += other.failures
+        self.interrupted = self.interrupted or other.interrupted
+        self.failed += other.failed
+        self.found += other.found
         self.errors += other.errors
         self.budget = other.budget or self.budget
         for rule, tally in other.tallies.items():
@@ -122,6 +191,7 @@ class Run:
         """Return the run that `dump` returned."""
         return cls(
             target=values["target"],
+            control=values["control"],
             provider=values["provider"],
             profile=values["profile"],
             seed=values["seed"],
@@ -131,7 +201,9 @@ class Run:
             statuses=values["statuses"],
             requests=values["requests"],
             passed=values["passed"],
-            failures=[(name, text) for name, text in values["failures"]],
+            interrupted=values["interrupted"],
+            failed=values["failed"],
+            found=[Found.load(each) for each in values["found"]],
             errors=[(name, text, trace) for name, text, trace in values["errors"]],
             reasons=values["reasons"],
             budget=values["budget"],
@@ -140,8 +212,9 @@ class Run:
 
 def begin(examiner: Examiner) -> Run:
     """Return an empty run."""
-    settings = examiner.settings
-    return Run(examiner.target.name, examiner.provider.slug, settings.profile, settings.seed, time.time())
+    control = "" if isinstance(examiner.target, EmbeddedTarget) else examiner.control.url or ""
+    slug, settings = examiner.provider.slug, examiner.settings
+    return Run(examiner.target.name, slug, settings.profile, settings.seed, time.time(), control=control)
 
 
 def _budget_row(budget: Budget) -> BudgetRow | NoBudget:

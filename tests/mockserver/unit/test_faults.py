@@ -122,7 +122,7 @@ def test_effects_are_added_to_those_that_the_request_asks_for() -> None:
     before = Effects(error="internal", wait=1, fail_images=3, fail_task="asked", applied=("wait=1",))
     fault = Fault(status=429, delay_ms=500, fail_images=2, fail_task="fault", drop="before", callback="lost")
     assert applied(fault, before=before) == [
-        Effects("internal", 1.5, 3, "asked", "before", "lost", ("wait=1",)),
+        Effects("internal", 1.5, 3, "asked", "before", "lost", applied=("wait=1",)),
     ]
     assert applied(fault) == [Effects("rate_limited", 0.5, 2, "fault", "before", "lost")]
 
