@@ -43,6 +43,11 @@ format-js:
 types: .venv/test.stamp
 	$(BIN)/pyright
 
+# Each documented rule with the section that it cites: found there, or explained. The documents are not in the repository.
+.PHONY: contract-sources
+contract-sources: .venv/test.stamp
+	$(BIN)/python tests/proofs.py
+
 # The npm clients for tests/sdks; without them those tests are skipped.
 sdks:
 	cd tests/sdks && npm install --no-audit --no-fund --no-package-lock

@@ -37,6 +37,7 @@ class Rule:
         certainty: How sure it is that what keeps the rule is accepted.
         reject_certainty: How sure it is that what breaks the rule is refused.
         error: The kind of error that breaking it gets (a key of the provider's errors).
+        comment: Why it follows from the source, where that does not say it; else empty.
 
     """
 
@@ -50,6 +51,7 @@ class Rule:
     certainty: Certainty
     reject_certainty: Certainty
     error: str
+    comment: str = ""
 
     def __hash__(self) -> int:
         return hash(self.id)
