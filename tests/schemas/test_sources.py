@@ -1,8 +1,11 @@
 """Whether what the contract calls documented stands in the document and section that it cites."""
 
+import importlib.util
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from types import ModuleType
 
 import proofs
 import pytest
@@ -137,3 +140,31 @@ def test_parameter_ends_where_the_next_begins() -> None:
     text = "Parameters\nsizestringOptionalAt most 5negative_sizestringOptionalAt most 6colourstringRequired"
     assert proofs.narrowed(text, ["Parameters"], "Parameters, size") == "sizestringOptionalAt most 5"
     assert proofs.narrowed(text, ["Parameters"], "Parameters, negative_size, At most") == "At most 6"
+
+
+@pytest.fixture(name="writer", scope="module")
+def writer_() -> ModuleType:
+    file = Path(__file__).parents[2] / "docs" / "sources.py"
+    spec = importlib.util.spec_from_file_location("sources", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_page_of_sources_is_up_to_date(writer: ModuleType) -> None:
+    assert writer.PAGE.read_text("utf-8") == writer.page(), "docs/sources.md is out of date; `make sources` writes it"
+
+
+def test_public_pages_have_address_and_date_and_are_cited(writer: ModuleType) -> None:
+    pages = proofs.SOURCES["pages"]
+    assert {name for provider in CATALOG for name in writer.pages_of(provider)} == pages.keys()
+    for name, entry in pages.items():
+        assert entry["addresses"], name
+        assert all(address.startswith("https://") for address in entry["addresses"]), name
+        assert type(entry["read"]) is date, name
+
+
+def test_documents_are_those_of_the_providers() -> None:
+    assert {file for provider in CATALOG for file in provider.documents} == proofs.SOURCES["documents"].keys()
