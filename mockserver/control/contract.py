@@ -10,6 +10,7 @@ from typing import TypedDict
 from qwenmock.fixtures import exchanges
 from qwenmock.mockserver.calls.json_schema import to_json_schema
 from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Price, Provider, Rule, Variant
+from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import Path
 
 
@@ -123,7 +124,7 @@ def _model(name: str, price: Price) -> ContractModel:
     return {
         "name": name,
         "price": None if price.amount is None else f"{price.amount:f}",
-        "source": price.source,
+        "source": cited(price.source),
     }
 
 
@@ -155,7 +156,7 @@ def _variant(provider: Provider, variant: Variant) -> ContractVariant:
         "images": _input_images(variant.request) if "image" in variant.request.roles else None,
         "rules": [_rule(rule) for rule in variant.request.rules],
         "answers": [_rule(rule) for rule in variant.answer.rules],
-        "examples": [{"source": e.source, "request": e.request} for e in exchanges(provider.slug, variant.name)],
+        "examples": [{"source": cited(e.source), "request": e.request} for e in exchanges(provider.slug, variant.name)],
     }
 
 
@@ -187,7 +188,7 @@ def _error(kind: ErrorKind) -> ContractError:
         "name": kind.name.replace("_", " "),
         "status": kind.status,
         "message": kind.message,
-        "source": kind.source,
+        "source": cited(kind.source),
         "certainty": kind.certainty,
     }
 
@@ -198,7 +199,7 @@ def _rule(rule: Rule) -> ContractRule:
         "place": ".".join(rule.path).replace(".*", "[]"),
         "keyword": rule.keyword,
         "value": rule.value,
-        "source": rule.source,
+        "source": cited(rule.source),
         "certainty": rule.reject_certainty,
         "error": rule.error.replace("_", " "),
     }

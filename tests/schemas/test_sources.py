@@ -13,6 +13,7 @@ from proofs import Claim
 
 from qwenmock.schemas import catalog
 from qwenmock.schemas.models import Provider
+from qwenmock.schemas.sources import cited
 
 CATALOG = catalog.load()
 DOCUMENTS = proofs.folder()
@@ -168,3 +169,17 @@ def test_public_pages_have_address_and_date_and_are_cited(writer: ModuleType) ->
 
 def test_documents_are_those_of_the_providers() -> None:
     assert {file for provider in CATALOG for file in provider.documents} == proofs.SOURCES["documents"].keys()
+
+
+@pytest.mark.parametrize("provider", list(CATALOG), ids=lambda provider: provider.slug)
+def test_people_read_the_names_of_documents(provider: Provider) -> None:
+    for source in {claim.source for claim in proofs.claims(provider)}:
+        file, _, section = source.partition("#")
+        assert cited(source) == f"{proofs.SOURCES['documents'][file]['name']}, {section}"
+
+
+@pytest.mark.parametrize(
+    "source", ["published: Acme, API reference", "observed: production", "007_0123456789abcdef.txt#3"]
+)
+def test_what_is_not_listed_keeps_its_text(source: str) -> None:
+    assert cited(source) == source
