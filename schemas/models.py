@@ -3,6 +3,7 @@
 `catalog.load` makes them from the provider's folder; nothing else does.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -242,6 +243,14 @@ class Invariant:
     needs_images: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ImageNames:
+    """How prompts name input images, as `Image 1`, and where that was read."""
+
+    pattern: re.Pattern[str]
+    source: str
+
+
 @dataclass(frozen=True)
 class Variant:
     """One form of a request, and the answer it gets.
@@ -264,6 +273,17 @@ class Variant:
     request: Document
     answer: Document
     invariants: Mapping[str, Invariant] = field(repr=False)
+
+    @cached_property
+    def image_names(self) -> ImageNames | None:
+        """How prompts name input images; None where no document says."""
+        schemas = (subschema(self.request.schema, path) for path in self.request.roles.get("prompt", ()))
+        found = next((schema["x-image-names"] for schema in schemas if "x-image-names" in schema), None)
+        return None if found is None else ImageNames(re.compile(found["pattern"]), found["source"])
+
+    def must_name_images(self, prompt: str, images: int) -> bool:
+        """Whether a prompt names none of several images, although a document says that it must."""
+        return images > 1 and self.image_names is not None and self.image_names.pattern.search(prompt) is None
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,7 @@ def claims(provider: Provider) -> Iterator[Claim]:
     for variant in provider.variants.values():
         yield from (of_invariant(invariant) for invariant in variant.invariants.values() if is_documented(invariant))
         yield from defaults(provider, variant)
+        yield from image_names(provider, variant)
     yield from facts(provider)
 
 
@@ -196,6 +197,13 @@ def defaults(provider: Provider, variant: Variant) -> Iterator[Claim]:
                 yield Claim(name, "default", owner["default"], source, path, comment=comment)
 
 
+def image_names(provider: Provider, variant: Variant) -> Iterator[Claim]:
+    """Yield how prompts must name input images."""
+    if variant.image_names is not None:
+        name = f"{provider.slug}/{variant.name}/x-image-names"
+        yield Claim(name, "x-image-names", variant.image_names.pattern.pattern, variant.image_names.source)
+
+
 def facts(provider: Provider) -> Iterator[Claim]:
     """Yield what provider.toml calls documented."""
     slug = provider.slug
@@ -245,6 +253,7 @@ STATEMENTS = {
     "timeout": r"Timeout: \d+s",
     "address": r"no internal IPs",
     "publicHost": r"no internal IPs",
+    "x-image-names": r"must use \"Image 1\"",
     "price": r"(?:¥|\$|^|[^\d.])0*{value}0*(?:\D|$)",
     "hours": r"{value} hours",
     "seconds": r"Timeout: {value}s",

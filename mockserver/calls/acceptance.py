@@ -27,6 +27,7 @@ from qwenmock.mockserver.store.brief import brief, is_brief
 from qwenmock.mockserver.store.protocols import TooManyRequests
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.models import Provider, Variant
+from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import JSON
 
 JSON_TYPE = "application/json"
@@ -88,6 +89,7 @@ async def accept(double: Double, call: Call, received: ReceivedRequest, trace: T
     handler = double.handlers[provider.slug, variant.name]
     validate(handler.validator, body, trace, is_strict=double.settings.strict)
     trace.job = job = handler.extract(body)
+    note_unnamed_images(job, trace)
     trace.enter("inspect")
     inputs = await inspect(double, call, job, trace)
     trace.enter("permit")
@@ -203,6 +205,16 @@ def validate(validator: BodyValidator, body: JSON, trace: Trace, *, is_strict: b
     if unknown and is_strict:
         raise ApiError("invalid", f"{unknown[0]} is not a documented field")
     trace.advisories.extend(f"{name} is not a documented field" for name in unknown)
+
+
+def note_unnamed_images(job: Job, trace: Trace) -> None:
+    """Note that a prompt names none of several input images, where a document says that it must."""
+    names = job.variant.image_names
+    if names is not None and job.variant.must_name_images(job.prompt, len(job.images)):
+        trace.advisories.append(
+            f'the prompt names none of {len(job.images)} input images, expected a name such as "image 1": '
+            f"{cited(names.source)}"
+        )
 
 
 def authorize(call: Call, job: Job, caller: Caller) -> None:
