@@ -140,11 +140,17 @@ class ErrorKind:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one image costs in the provider's currency; `amount` is None where no document names a price."""
+    """What one image costs in the provider's currency; `amount` is None where no document names a price.
+
+    Attributes:
+        usd: The same in US dollars; None where the document does not name that.
+
+    """
 
     amount: Decimal | None
     source: str
     certainty: Certainty
+    usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

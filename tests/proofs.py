@@ -212,6 +212,8 @@ def facts(provider: Provider) -> Iterator[Claim]:
     for model, price in provider.models.items():
         if price.certainty == "documented":
             yield Claim(f"{slug}/models/{model}/price", "price", str(price.amount), price.source)
+        if price.certainty == "documented" and price.usd is not None:
+            yield Claim(f"{slug}/models/{model}/usd", "price", str(price.usd), price.source)
     if provider.links.certainty == "documented":
         hours = provider.links.lifetime_seconds // 3600
         yield Claim(f"{slug}/links/lifetime_seconds", "hours", hours, provider.links.source)

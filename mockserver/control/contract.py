@@ -15,10 +15,11 @@ from qwenmock.schemas.vocabulary import Path
 
 
 class ContractModel(TypedDict):
-    """A model, and what one image costs as a decimal; null where no document says so."""
+    """A model, and what one image costs as a decimal, in US dollars too; null where no document says so."""
 
     name: str
     price: str | None
+    usd: str | None
     source: str
 
 
@@ -124,6 +125,7 @@ def _model(name: str, price: Price) -> ContractModel:
     return {
         "name": name,
         "price": None if price.amount is None else f"{price.amount:f}",
+        "usd": None if price.usd is None else f"{price.usd:f}",
         "source": cited(price.source),
     }
 
