@@ -51,6 +51,16 @@ format-js:
 types: .venv/test.stamp
 	$(BIN)/pyright
 
+# Each documented rule with the section that it cites: found there, or explained. The documents are not in the repository.
+.PHONY: contract-sources
+contract-sources: .venv/test.stamp
+	$(BIN)/python tests/proofs.py
+
+# docs/sources.md, from schemas/sources.toml and what the providers' files cite.
+.PHONY: sources
+sources: .venv/test.stamp
+	$(BIN)/python docs/sources.py
+
 # The npm clients for tests/sdks; without them those tests are skipped.
 sdks:
 	cd tests/sdks && npm install --no-audit --no-fund --no-package-lock

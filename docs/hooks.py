@@ -71,7 +71,7 @@ def provider_page(found: dict[str, Any]) -> str:
         "",
     ]
     said += ["| model | one image | source |", "|---|---|---|"]
-    said += [f"| `{m['name']}` | {m['price'] or 'unknown'} | {m['source']} |" for m in found["models"]]
+    said += [f"| `{m['name']}` | {price(m)} | {m['source']} |" for m in found["models"]]
     for variant in found["variants"]:
         models = ", ".join(f"`{name}`" for name in variant["models"])
         said += ["", f"## {variant['title']}", "", f"`{variant['method']} {variant['path']}`, {models}", ""]
@@ -83,6 +83,11 @@ def provider_page(found: dict[str, Any]) -> str:
         for e in found["errors"]
     ]
     return "\n".join([*said, ""])
+
+
+def price(model: dict[str, Any]) -> str:
+    """Return what one image costs, with the dollars that the document names too."""
+    return (model["price"] or "unknown") + (f" ({model['usd']} USD)" if model["usd"] else "")
 
 
 def row(rule: dict[str, Any]) -> str:

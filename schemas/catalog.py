@@ -323,8 +323,8 @@ class _Loader:
 
 
 def _price(entry: Table) -> Price:
-    amount = entry.get("amount")
-    return Price(None if amount is None else Decimal(amount), entry["source"], entry["certainty"])
+    amount, usd = (None if entry.get(name) is None else Decimal(entry[name]) for name in ("amount", "usd"))
+    return Price(amount, entry["source"], entry["certainty"], usd)
 
 
 def _picture(entry: Table) -> Picture:

@@ -9,6 +9,7 @@ import orjson
 from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.metaschemas import mistake, pointer, quoted
 from qwenmock.schemas.models import Document, Rule
+from qwenmock.schemas.shared_rules import invariant_names
 from qwenmock.schemas.vocabulary import JSON, Constraint, Path, Schema, constraints, walk
 
 ANNOTATIONS = frozenset(
@@ -155,13 +156,15 @@ class SchemaFolder:
     def _check_overrides(self, file: str, path: Path, node: Schema) -> None:
         own = {c.keyword for c in constraints({k: v for k, v in node.items() if k not in {"properties", "items"}})}
         own |= {"default"} & node.keys()
+        own |= {f"invariants.{name}" for name in invariant_names()} if not path else set()
+        own |= {f"required.{member}" for member in node.get("required", ())}
         unknown = node.get("x-rules", {}).keys() - own
         if unknown:
             reason = f"{quoted(unknown)} is not a limit of this subschema; expected {quoted(own)}"
             raise self._error(file, (*_steps(path), "x-rules"), reason)
 
     def _rule(self, name: str, constraint: Constraint, file: str) -> Rule:
-        own = constraint.owner.get("x-rules", {}).get(constraint.keyword, {})
+        own = _own_terms(constraint)
         certainty = own.get("certainty", constraint.owner["x-certainty"])
         error = own.get("error", "invalid")
         if error not in self._errors:
@@ -178,6 +181,7 @@ class SchemaFolder:
             certainty=certainty,
             reject_certainty=own.get("reject_certainty", certainty),
             error=error,
+            comment=own.get("$comment", ""),
         )
 
 
@@ -189,6 +193,13 @@ def _depth(value: JSON) -> int:
         level = [item for each in inner for item in (each.values() if isinstance(each, dict) else each)]
         depth += bool(inner)
     return depth
+
+
+def _own_terms(constraint: Constraint) -> Schema:
+    """Return what the schema says of one limit, or of one required member, apart from the rest."""
+    overrides: Schema = constraint.owner.get("x-rules", {})
+    own = overrides.get(constraint.keyword, {})
+    return {**own, **overrides.get(f"required.{constraint.path[-1]}", {})} if constraint.keyword == "required" else own
 
 
 def _steps(path: Path) -> Path:

@@ -3,6 +3,7 @@
 `catalog.load` makes them from the provider's folder; nothing else does.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -37,6 +38,7 @@ class Rule:
         certainty: How sure it is that what keeps the rule is accepted.
         reject_certainty: How sure it is that what breaks the rule is refused.
         error: The kind of error that breaking it gets (a key of the provider's errors).
+        comment: Why it follows from the source, where that does not say it; else empty.
 
     """
 
@@ -50,6 +52,7 @@ class Rule:
     certainty: Certainty
     reject_certainty: Certainty
     error: str
+    comment: str = ""
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -137,11 +140,17 @@ class ErrorKind:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one image costs in the provider's currency; `amount` is None where no document names a price."""
+    """What one image costs in the provider's currency; `amount` is None where no document names a price.
+
+    Attributes:
+        usd: The same in US dollars; None where the document does not name that.
+
+    """
 
     amount: Decimal | None
     source: str
     certainty: Certainty
+    usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +249,14 @@ class Invariant:
     needs_images: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ImageNames:
+    """How prompts name input images, as `Image 1`, and where that was read."""
+
+    pattern: re.Pattern[str]
+    source: str
+
+
 @dataclass(frozen=True)
 class Variant:
     """One form of a request, and the answer it gets.
@@ -262,6 +279,17 @@ class Variant:
     request: Document
     answer: Document
     invariants: Mapping[str, Invariant] = field(repr=False)
+
+    @cached_property
+    def image_names(self) -> ImageNames | None:
+        """How prompts name input images; None where no document says."""
+        schemas = (subschema(self.request.schema, path) for path in self.request.roles.get("prompt", ()))
+        found = next((schema["x-image-names"] for schema in schemas if "x-image-names" in schema), None)
+        return None if found is None else ImageNames(re.compile(found["pattern"]), found["source"])
+
+    def must_name_images(self, prompt: str, images: int) -> bool:
+        """Whether a prompt names none of several images, although a document says that it must."""
+        return images > 1 and self.image_names is not None and self.image_names.pattern.search(prompt) is None
 
 
 @dataclass(frozen=True)
@@ -299,6 +327,12 @@ class Endpoint:
             for model in variant.models:
                 found[model] = (*found.get(model, ()), variant)
         return found
+
+    @cached_property
+    def default_model(self) -> str | None:
+        """The model of a request that names none; None where it must name one."""
+        schemas = (variant.request.schema["properties"]["model"] for variant in self.variants)
+        return next((schema["default"] for schema in schemas if "default" in schema), None)
 
     def variant_of(self, model: str, body: Mapping[str, JSON]) -> Variant | None:
         """Return the variant whose schema applies to a body; None where the endpoint does not serve the model."""

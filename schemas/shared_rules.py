@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path as FilePath
 from typing import Any, Protocol, TypeAlias
@@ -38,6 +39,11 @@ def _shared() -> dict[str, dict[str, Entry]]:
     if found is not None:
         raise CatalogError(FILE, *found)
     return table
+
+
+def invariant_names() -> AbstractSet[str]:
+    """Return the names of all invariants."""
+    return _shared()["invariants"].keys()
 
 
 class SharedRules:
@@ -93,6 +99,7 @@ class SharedRules:
                     value=entry["statement"],
                     entry=entry,
                     terms=terms[entry["terms"]],
+                    own=answer.schema.get("x-rules", {}).get(f"invariants.{name}", {}),
                 ),
                 tolerance=self._overrides.get(f"invariants/{name}", entry).get("tolerance", entry.get("tolerance", 0)),
                 needs_images=entry.get("needs_images", False),
@@ -124,8 +131,18 @@ class SharedRules:
         value = entry.get("value", True)
         return self._table.get(value, value)
 
-    def _rule(self, *, variant: str, path: tuple[str, ...], name: str, value: JSON, entry: Entry, terms: Terms) -> Rule:
-        own = self._overrides.get(name, {})
+    def _rule(
+        self,
+        *,
+        variant: str,
+        path: tuple[str, ...],
+        name: str,
+        value: JSON,
+        entry: Entry,
+        terms: Terms,
+        own: Entry | None = None,
+    ) -> Rule:
+        own = {**self._overrides.get(name, {}), **(own or {})}
         certainty = own.get("certainty", entry.get("certainty", terms.certainty))
         keyword = name.rpartition("/")[2]
         return Rule(
@@ -139,4 +156,5 @@ class SharedRules:
             certainty=certainty,
             reject_certainty=own.get("reject_certainty", certainty),
             error=entry.get("error", ""),
+            comment=own.get("$comment", own.get("comment", entry.get("comment", ""))),
         )

@@ -3,6 +3,7 @@
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
+from qwenmock.mockserver.models import Charge
 from qwenmock.mockserver.money import plain
 from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
@@ -21,6 +22,14 @@ def unit_price(provider: Provider, model: str, own: dict[str, Decimal]) -> Decim
 def cost(price: Decimal | None, images: int) -> Decimal:
     """Return what the images cost; 0 where the price is not known."""
     return Decimal(0) if price is None else plain(price * images)
+
+
+def usd_equivalent(provider: Provider, charge: Charge) -> Decimal | None:
+    """Return a charge in US dollars; None where its price is not the document's, or that has no equivalent."""
+    price = provider.models.get(charge.model)
+    if price is None or price.usd is None or charge.unit_price != price.amount:
+        return None
+    return plain(price.usd * charge.images)
 
 
 def billing_log(provider: Provider, model: str, images: int, price: Decimal | None) -> JSON:

@@ -27,6 +27,7 @@ from qwenmock.mockserver.store.brief import brief, is_brief
 from qwenmock.mockserver.store.protocols import TooManyRequests
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.models import Provider, Variant
+from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import JSON
 
 JSON_TYPE = "application/json"
@@ -82,11 +83,13 @@ async def accept(double: Double, call: Call, received: ReceivedRequest, trace: T
     """Validate the request, check that the key may send it and can pay for it, and decide what will go wrong."""
     provider, caller = call.provider, received.caller
     trace.enter("validate")
-    variant = select_variant(call, received.body)
+    body = with_model(call, received.body, trace)
+    variant = select_variant(call, body)
     trace.variant = variant.name
     handler = double.handlers[provider.slug, variant.name]
-    validate(handler.validator, received.body, trace, is_strict=double.settings.strict)
-    trace.job = job = handler.extract(received.body)
+    validate(handler.validator, body, trace, is_strict=double.settings.strict)
+    trace.job = job = handler.extract(body)
+    note_unnamed_images(job, trace)
     trace.enter("inspect")
     inputs = await inspect(double, call, job, trace)
     trace.enter("permit")
@@ -158,6 +161,15 @@ def _malformed(provider: Provider, rule: str, detail: str) -> ApiError:
     return ApiError("malformed", detail, provider.http_rule(rule))
 
 
+def with_model(call: Call, body: dict[str, JSON], trace: Trace) -> dict[str, JSON]:
+    """Return the body with the endpoint's default model, where it names none and there is one."""
+    default = call.endpoint.default_model
+    if "model" in body or default is None:
+        return body
+    trace.advisories.append(f"model is missing; it is documented as required, and its default {default} is used")
+    return {**body, "model": default}
+
+
 def select_variant(call: Call, body: dict[str, JSON]) -> Variant:
     """Return the variant whose schema applies to the body."""
     model = body.get("model")
@@ -193,6 +205,16 @@ def validate(validator: BodyValidator, body: JSON, trace: Trace, *, is_strict: b
     if unknown and is_strict:
         raise ApiError("invalid", f"{unknown[0]} is not a documented field")
     trace.advisories.extend(f"{name} is not a documented field" for name in unknown)
+
+
+def note_unnamed_images(job: Job, trace: Trace) -> None:
+    """Note that a prompt names none of several input images, where a document says that it must."""
+    names = job.variant.image_names
+    if names is not None and job.variant.must_name_images(job.prompt, len(job.images)):
+        trace.advisories.append(
+            f'the prompt names none of {len(job.images)} input images, expected a name such as "image 1": '
+            f"{cited(names.source)}"
+        )
 
 
 def authorize(call: Call, job: Job, caller: Caller) -> None:

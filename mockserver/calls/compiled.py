@@ -109,6 +109,8 @@ class CompiledEndpoint:
             job = handler.extract(body)
             if DIRECTIVE in job.prompt or any(map(may_be_local, job.images)):
                 return None
+            if len(job.images) > 1 and variant.must_name_images(job.prompt, len(job.images)):
+                return None
             # What it costs. The account is asked again when it is charged.
             terms = self._terms(variant.name, job.model, job.n, len(job.images))
             if terms is None or balance < terms.cost or balance == 0 or not is_plain(base_url):

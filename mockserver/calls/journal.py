@@ -13,6 +13,7 @@ from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call, Trace
 from qwenmock.mockserver.models import Charge
 from qwenmock.mockserver.store.brief import brief
 from qwenmock.mockserver.store.records import NewEntry
+from qwenmock.schemas.sources import cited
 
 LARGEST_HASHED = 2**20
 """Bytes of a body that is read only to tell the refused call from others."""
@@ -63,7 +64,9 @@ def entry(call: Call, trace: Trace, answer: Answer, charge: Charge | None, error
         "answer": orjson.Fragment(answer.body),
         "retry_after": None if error is None else error.headers.get("Retry-After"),
         "refusal": None if error is None else {"kind": error.kind, "detail": error.detail},
-        "rule": None if rule is None else {"id": rule.id, "source": rule.source, "certainty": rule.reject_certainty},
+        "rule": None
+        if rule is None
+        else {"id": rule.id, "source": cited(rule.source), "certainty": rule.reject_certainty},
         "advisories": trace.advisories,
         "charge": None
         if charge is None

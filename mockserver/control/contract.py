@@ -10,14 +10,16 @@ from typing import TypedDict
 from qwenmock.fixtures import exchanges
 from qwenmock.mockserver.calls.json_schema import to_json_schema
 from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Price, Provider, Rule, Variant
+from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import Path
 
 
 class ContractModel(TypedDict):
-    """A model, and what one image costs as a decimal; null where no document says so."""
+    """A model, and what one image costs as a decimal, in US dollars too; null where no document says so."""
 
     name: str
     price: str | None
+    usd: str | None
     source: str
 
 
@@ -123,7 +125,8 @@ def _model(name: str, price: Price) -> ContractModel:
     return {
         "name": name,
         "price": None if price.amount is None else f"{price.amount:f}",
-        "source": price.source,
+        "usd": None if price.usd is None else f"{price.usd:f}",
+        "source": cited(price.source),
     }
 
 
@@ -155,7 +158,7 @@ def _variant(provider: Provider, variant: Variant) -> ContractVariant:
         "images": _input_images(variant.request) if "image" in variant.request.roles else None,
         "rules": [_rule(rule) for rule in variant.request.rules],
         "answers": [_rule(rule) for rule in variant.answer.rules],
-        "examples": [{"source": e.source, "request": e.request} for e in exchanges(provider.slug, variant.name)],
+        "examples": [{"source": cited(e.source), "request": e.request} for e in exchanges(provider.slug, variant.name)],
     }
 
 
@@ -187,7 +190,7 @@ def _error(kind: ErrorKind) -> ContractError:
         "name": kind.name.replace("_", " "),
         "status": kind.status,
         "message": kind.message,
-        "source": kind.source,
+        "source": cited(kind.source),
         "certainty": kind.certainty,
     }
 
@@ -198,7 +201,7 @@ def _rule(rule: Rule) -> ContractRule:
         "place": ".".join(rule.path).replace(".*", "[]"),
         "keyword": rule.keyword,
         "value": rule.value,
-        "source": rule.source,
+        "source": cited(rule.source),
         "certainty": rule.reject_certainty,
         "error": rule.error.replace("_", " "),
     }

@@ -7,6 +7,7 @@ from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls.json_schema import to_json_schema
 from qwenmock.mockserver.control.samples import answer, ended_task, refusal
 from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Provider
+from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import JSON, Schema
 
 BEARER = "bearer"
@@ -58,7 +59,7 @@ def _operation(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
 
 def _bodies(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
     examples = {
-        f"{variant.name}-{number}": {"summary": exchange.source, "value": exchange.request}
+        f"{variant.name}-{number}": {"summary": cited(exchange.source), "value": exchange.request}
         for variant in endpoint.variants
         for number, exchange in enumerate(exchanges(provider.slug, variant.name), start=1)
     }

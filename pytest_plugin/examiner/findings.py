@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Self, TypeAlias
 
 from qwenmock.schemas.models import Certainty, Rule
+from qwenmock.schemas.sources import cited
 
 Subject: TypeAlias = Literal["bill", "key", "request", "refusal", "answer", "picture", "task", "sequence", "promise"]
 """What was judged when a mistake was found; any check can find each of them."""
@@ -124,7 +125,7 @@ class Finding:
         """Yield what is printed, without the command."""
         if self.rule:
             yield f"rule:     {self.rule}" + (f" ({self.value})" if self.value else "")
-            yield f"source:   {self.source} ({self.certainty})"
+            yield f"source:   {cited(self.source)} ({self.certainty})"
         yield f"judged:   {SUBJECTS[self.subject]}"
         if self.sent:
             yield f"sent:     {self.sent}"

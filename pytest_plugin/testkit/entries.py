@@ -108,6 +108,7 @@ class ChargeEntry(TypedDict):
 
     Attributes:
         unit_price: Price of one image; None if no document states a price (the amount is 0 then).
+        usd: The amount in US dollars; None if no document names the price in them too.
         created: When it was charged.
         log: The provider's billing record, or a note that the price is unknown; None if the provider documents none.
 
@@ -122,6 +123,7 @@ class ChargeEntry(TypedDict):
     unit_price: str | None
     currency: str
     amount: str
+    usd: str | None
     created: float
     log: JSON
 

@@ -418,6 +418,22 @@ def test_unknown_field_is_an_advisory(nebula: httpx.Client, control: httpx.Clien
     assert control.get("/journal").json()[0]["advisories"] == ["parameters.steps is not a documented field"]
 
 
+@pytest.mark.parametrize(
+    "pictures", [["https://a.example/1.png", "https://a.example/2.png"], [data_url("landscape.png")] * 2]
+)
+@pytest.mark.parametrize(
+    ("text", "is_noted"), [("make it blue", True), ("image 1 as Image2", False), ("图2的风格", False)]
+)
+def test_prompt_that_names_none_of_several_images_is_noted(
+    nebula: httpx.Client, pictures: list[str], text: str, is_noted: bool
+) -> None:
+    answer = nebula.post(PATH, json=edit_body(*pictures, text=text))
+    assert answer.status_code == 200
+    noted = answer.headers.get("X-Qwenmock-Advisory", "")
+    assert noted.endswith("Nebula image editing guide, Explicit Image Marking") == is_noted
+    assert "X-Qwenmock-Advisory" not in nebula.post(PATH, json=edit_body(pictures[0])).headers
+
+
 def test_link_ends_after_a_day(nebula: httpx.Client, control: httpx.Client) -> None:
     link = nebula.post(PATH, json=text_body()).json()["data"]["data"][0]["url"]
     control.post("/clock", json={"advance_seconds": 86390})

@@ -14,6 +14,7 @@ from qwenmock import fixtures
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
 from qwenmock.schemas.catalog import load
+from qwenmock.schemas.sources import cited
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -106,7 +107,7 @@ def test_refusal_says_which_rule_from_which_document(target: RunningServer, open
     page.get_by_role("button", name="400").click()
     detail = page.get_by_role("article", name="Exchange")
     expect(detail).to_contain_text("nebula/simplified/parameters/size/enum")
-    expect(detail).to_contain_text("001_7fed55b1216e7e31.txt")
+    expect(detail).to_contain_text("Nebula text to image guide, 1.3 Supported Image Sizes")
     expect(detail.get_by_text("documented", exact=True)).to_be_visible()
 
 
@@ -347,6 +348,7 @@ def test_playground_shows_how_a_wrong_request_is_refused(target: RunningServer, 
     run = page.locator("li.run").first
     expect(run.locator(".badge")).to_have_text("400")
     expect(run).to_contain_text("nebula/simplified/prompt/required")
+    expect(run).to_contain_text("Nebula text to image guide, 1.1 Core Parameters Description")
 
 
 @pytest.mark.parametrize("slug", load().providers)
@@ -358,9 +360,9 @@ def test_reference_shows_every_rule_with_its_source(open_page: Callable[..., Pag
     shown = set(page.locator("code[title]").evaluate_all("codes => codes.map(code => code.title)"))
     for variant in provider.variants.values():
         assert {rule.id for rule in variant.request.rules} <= shown
-        assert all(rule.source in text for rule in variant.request.rules)
+        assert all(cited(rule.source) in text for rule in variant.request.rules)
     for kind in provider.errors.values():
-        assert kind.source in text
+        assert cited(kind.source) in text
 
 
 def test_unknown_reference_says_what_there_is(open_page: Callable[..., Page]) -> None:

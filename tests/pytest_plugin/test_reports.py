@@ -29,6 +29,7 @@ from qwenmock.pytest_plugin.examiner.target import EmbeddedTarget
 from qwenmock.pytest_plugin.examiner.verdicts import Verdict
 from qwenmock.pytest_plugin.examiner_factory import CONTROL, LEDGER, embedded_credentials
 from qwenmock.schemas.catalog import load
+from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import JSON
 
 CATALOG = load()
@@ -112,7 +113,7 @@ def test_failure_names_rule_source_request_and_answer() -> None:
     assert failure["got"] == ["status 422, expected 400"]
     assert failure["answer"][0].startswith("422, content-type: application/json")
     assert '"code": 400' in failure["answer"][1]
-    for part in (rule.id, rule.source, *failure["got"], *failure["answer"], failure["curl"]):
+    for part in (rule.id, cited(rule.source), *failure["got"], *failure["answer"], failure["curl"]):
         assert part in failure["text"]
 
 
@@ -288,6 +289,14 @@ def test_markup_in_an_answer_stays_text(tmp_path: Path) -> None:
     assert "\\| \\*a\\* \\_b\\_ \\[c\\]" in text
     assert "<script" not in text.partition("`````")[0] + text.rpartition("`````")[2].replace("\\<", "")
     ET.fromstring(FORMATS[".xml"](reports))
+
+
+@pytest.mark.parametrize("suffix", [".html", ".md", ".xml"])
+def test_reports_name_documents_by_their_names(suffix: str) -> None:
+    report = examined(Fault("answers 422", "nebula", status(400, 422)), "contents/parameters/n/maximum")
+    page = FORMATS[suffix]([report])
+    assert "Nebula image editing guide, 4.3 Batch Generation (n Parameter)" in page.replace("\\", "")
+    assert ".txt#" not in page.replace("\\", "")
 
 
 def test_page_opens_with_the_verdict_and_what_was_examined() -> None:

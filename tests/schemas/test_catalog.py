@@ -68,8 +68,8 @@ def test_rule_ids_are_as_promised() -> None:
 
 def test_shared_rules_have_source_and_certainty_of_the_provider() -> None:
     nebula, evolink = CATALOG["nebula"], CATALOG["evolink"]
-    known = nebula.http_rule("authorization/known")
-    assert (known.id, known.source) == ("nebula/http/authorization/known", nebula.authentication.source)
+    scheme = nebula.http_rule("authorization/scheme")
+    assert (scheme.id, scheme.source) == ("nebula/http/authorization/scheme", nebula.authentication.source)
     assert nebula.http_rule("body/maxBytes").value == nebula.max_body_bytes
     assert (nebula.retry_after, nebula.http_rule("retry-after/required").certainty) == (1, "assumed")
     lifetime = evolink.variants["edit"].invariants["link-lifetime"]
@@ -176,7 +176,7 @@ def test_limit_without_a_source_is_refused(copy: Path) -> None:
         (lambda c: c["properties"]["model"].update({"$ref": "missing.schema.json#/$defs/x"}), "missing.schema.json"),
         (lambda c: c["properties"]["model"].update({"enum": ["a"]}), '"enum" stands both'),
         (lambda c: c["x-rules"].update({"maximum": {"certainty": "assumed"}}), "not a limit of this subschema"),
-        (lambda c: c["x-rules"]["required"].update({"error": "nonsense"}), "nonsense"),
+        (lambda c: c["x-rules"]["required.contents"].update({"error": "nonsense"}), "nonsense"),
         (lambda c: c.update({"x-certainty": "sure"}), "sure"),
         (
             lambda c: c["properties"]["parameters"]["properties"]["n"].update({"maximum": "6"}),

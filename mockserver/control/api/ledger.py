@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from qwenmock.mockserver.accounts.keys import defaults_of, profile_of
-from qwenmock.mockserver.accounts.pricing import billing_log
+from qwenmock.mockserver.accounts.pricing import billing_log, usd_equivalent
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.control.api.requests import ControlError, provider_named, read_object, selection
 from qwenmock.mockserver.control.api.responses import Accounts, AccountState, Ledger, LedgerCharge
@@ -112,7 +112,7 @@ def _account(account: Account) -> AccountState:
 
 
 def _charge(double: Double, charge: Charge) -> LedgerCharge:
-    price = charge.unit_price
+    price, dollars = charge.unit_price, usd_equivalent(double.catalog[charge.provider], charge)
     return {
         "id": charge.id,
         "request_id": charge.request_id,
@@ -123,6 +123,7 @@ def _charge(double: Double, charge: Charge) -> LedgerCharge:
         "unit_price": None if price is None else f"{price:f}",
         "currency": charge.currency,
         "amount": f"{charge.amount:f}",
+        "usd": None if dollars is None else f"{dollars:f}",
         "created": charge.created,
         "log": billing_log(double.catalog[charge.provider], charge.model, charge.images, price),
     }

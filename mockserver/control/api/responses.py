@@ -63,7 +63,10 @@ class AccountState(TypedDict):
 
 
 class LedgerCharge(TypedDict):
-    """What a request cost, and how its provider's billing log shows it; `unit_price` is null where none is known."""
+    """What a request cost, and how its provider's billing log shows it.
+
+    `unit_price` is null where none is known, `usd` where no document names the price in US dollars too.
+    """
 
     id: str
     request_id: str
@@ -74,6 +77,7 @@ class LedgerCharge(TypedDict):
     unit_price: str | None
     currency: str
     amount: str
+    usd: str | None
     created: float
     log: object
 

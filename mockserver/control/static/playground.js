@@ -32,7 +32,7 @@ export function Playground({ providers, runs, change }) {
       </label>`
       }
     </form>
-    ${variant && html`<${Form} key=${`${slug}/${variant.name}`} slug=${slug} variant=${variant} change=${change} />`}
+    ${variant && html`<${Form} key=${`${slug}/${variant.name}`} slug=${slug} variant=${variant} http=${contract.http} change=${change} />`}
     <h3>${t("history")}</h3>
     ${runs.length === 0 && html`<p class="hint">${t("nothing-yet")}</p>`}
     <ul class="cards">${runs.map((run) => html`<${Run} key=${run.id} run=${run} />`)}</ul>
@@ -48,7 +48,7 @@ function initial(fields, variant) {
   return values;
 }
 
-function Form({ slug, variant, change }) {
+function Form({ slug, variant, http, change }) {
   const fields = useMemo(() => fieldsOf(variant), [variant]);
   const [values, setValues] = useState(() => initial(fields, variant));
   const [pictures, setPictures] = useState([]);
@@ -60,7 +60,7 @@ function Form({ slug, variant, change }) {
   const run = (event) => {
     event.preventDefault();
     const inputs = pictures.map((picture) => picture.shown);
-    carryOut({ slug, variant, apiKey, request, inputs }, change);
+    carryOut({ slug, variant, apiKey, request, inputs, rules: [...variant.rules, ...http] }, change);
   };
   const set = (field) => (text) => setValues({ ...values, [field.key]: text });
   return html`<div class="split">

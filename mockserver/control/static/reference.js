@@ -17,7 +17,9 @@ export function Reference({ slug, providers }) {
 function Contract({ contract, slug }) {
   const models = contract.models.map((model) => [
     html`<code>${model.name}</code>`,
-    model.price === null ? t("unknown") : `${model.price} ${contract.currency}`,
+    model.price === null
+      ? t("unknown")
+      : `${model.price} ${contract.currency}${model.usd === null ? "" : ` (${model.usd} USD)`}`,
     model.source,
   ]);
   const errors = contract.errors.map((error) => [

@@ -37,7 +37,7 @@ export function useRuns() {
 }
 
 /** Send a request, follow its task if it creates one, and look up what it cost. */
-export async function carryOut({ slug, variant, apiKey, request, inputs }, change) {
+export async function carryOut({ slug, variant, apiKey, request, inputs, rules }, change) {
   const id = `${Date.now()}-${Math.random()}`;
   const began = performance.now();
   const finish = (news) => change(id, { ...news, isDone: true, took: performance.now() - began });
@@ -52,7 +52,8 @@ export async function carryOut({ slug, variant, apiKey, request, inputs }, chang
       urls = task.urls.map(local);
       content = { ...content, task };
     }
-    finish({ status: answer.status, answer: content, urls, rule: brokenRule(answer), charge: await chargeOf(answer) });
+    const rule = brokenRule(answer, rules);
+    finish({ status: answer.status, answer: content, urls, rule, charge: await chargeOf(answer) });
   } catch (error) {
     finish({ status: 0, answer: { error: error.message }, urls: [] });
   }
@@ -70,9 +71,10 @@ async function chargeOf(answer) {
   return charges[0] ?? null;
 }
 
-function brokenRule(answer) {
+/** Return the rule that a refusal names, with its source as the contract words it; the header has the file's name. */
+function brokenRule(answer, rules) {
   const id = answer.headers.get("x-qwenmock-rule");
-  return id ? { id, source: answer.headers.get("x-qwenmock-source") } : null;
+  return id ? { id, source: rules.find((rule) => rule.id === id)?.source } : null;
 }
 
 /** Return a task, as the control API has it, when it has ended. */

@@ -12,6 +12,7 @@ from qwenmock.pytest_plugin.examiner.report.content import ORDER, Report, RuleRo
 from qwenmock.pytest_plugin.examiner.report.failures import SIGNS, Violation, by_title, found_by
 from qwenmock.pytest_plugin.examiner.report.html_style import FILTER, STYLE
 from qwenmock.pytest_plugin.examiner.results import SIDES, RuleStatus
+from qwenmock.schemas.sources import cited
 from qwenmock.schemas.wording import counted
 
 SIZE_MAX = 190_000
@@ -157,7 +158,7 @@ def _failures(report: Report, limits: Limits) -> Iterator[str]:
         got = shortened(" ".join(first["got"][:1]), 120)
         yield f"<code>{escape(name)}</code>: {escape(got)} × {sum(each['count'] for each in violations)}</summary>"
         if first["rule"]:
-            yield f"<p class='quiet'>{escape(first['source'])} ({first['certainty']})</p>"
+            yield f"<p class='quiet'>{escape(cited(first['source']))} ({first['certainty']})</p>"
         for violation in violations[:VARIANTS_MAX]:
             yield from _violation(violation, limits.text)
         if len(violations) > VARIANTS_MAX:
@@ -207,7 +208,7 @@ def _rules(report: Report, limits: Limits) -> Iterator[str]:
     yield "</thead>"
     by_source: dict[str, list[RuleRow]] = {}
     for row in sorted(rows, key=lambda row: ORDER.index(row["status"]))[: limits.rules]:
-        by_source.setdefault(f"{row['source']} ({row['certainty']})", []).append(row)
+        by_source.setdefault(f"{cited(row['source'])} ({row['certainty']})", []).append(row)
     for source, found in by_source.items():
         yield f"<tbody><tr><th colspan='4' scope='rowgroup'>{escape(source)}"
         yield from (_row(row, limits.detail) for row in found)

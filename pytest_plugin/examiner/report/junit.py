@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 from qwenmock.pytest_plugin.examiner.report.baseline import changes, comparison_line
 from qwenmock.pytest_plugin.examiner.report.content import Report, RuleRow, headline, target_line
 from qwenmock.pytest_plugin.examiner.report.failures import found_by, short
+from qwenmock.schemas.sources import cited
 
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot have."""
@@ -55,7 +56,8 @@ def _add_rules(root: ET.Element, report: Report) -> None:
 def _add_rule(suite: ET.Element, provider: str, row: RuleRow) -> None:
     case = ET.SubElement(suite, "testcase", classname=f"{provider}.rules", name=row["id"], time="0")
     if row["status"] == "fail":
-        ET.SubElement(case, "failure", message=_clean(row["detail"])).text = f"{row['source']} ({row['certainty']})"
+        source = f"{cited(row['source'])} ({row['certainty']})"
+        ET.SubElement(case, "failure", message=_clean(row["detail"])).text = source
     elif row["status"] == "skipped":
         ET.SubElement(case, "skipped", message=_clean(row["detail"]))
     elif row["status"] == "observed":

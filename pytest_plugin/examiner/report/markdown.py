@@ -10,6 +10,7 @@ from qwenmock.pytest_plugin.examiner.report.baseline import change_lines, compar
 from qwenmock.pytest_plugin.examiner.report.content import ORDER, Report, RuleRow, budget_line, headline, target_line
 from qwenmock.pytest_plugin.examiner.report.failures import SIGNS, Violation, alike, found_by, title
 from qwenmock.pytest_plugin.examiner.results import SIDES
+from qwenmock.schemas.sources import cited
 from qwenmock.schemas.wording import counted
 
 SIZE_MAX = 60_000
@@ -104,7 +105,7 @@ def _rules(report: Report, limit: int) -> Iterator[str]:
 def _row(row: RuleRow) -> str:
     sides = [f"{row[side]['passed']}/{row[side]['tried']}" for side in SIDES]
     detail = _escaped(shortened(row["detail"], DETAIL_MAX))
-    cells = [f"`{row['id']}`".replace("|", "\\|"), _escaped(row["source"]), row["certainty"], *sides]
+    cells = [f"`{row['id']}`".replace("|", "\\|"), _escaped(cited(row["source"])), row["certainty"], *sides]
     return "| " + " | ".join([*cells, SIGNS[row["status"]], detail]) + " |"
 
 
