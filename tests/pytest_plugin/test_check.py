@@ -413,9 +413,18 @@ def test_blanks_around_a_key_are_left_out(server: RunningServer) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+HEARS_CTRL_C = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("qwenmock.mockserver", run_name="__main__", alter_sys=True)
+"""
+"""The command where the tests run in the background, so that their children ignore Ctrl-C."""
+
+
 def test_interrupted_run_leaves_no_green_report(server: RunningServer, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
-    command = [*COMMAND, server.url("nebula"), "--provider", "nebula", "--contract-report", str(path)]
+    arguments = ["check", server.url("nebula"), "--provider", "nebula", "--contract-report", str(path)]
+    command = [sys.executable, "-c", HEARS_CTRL_C, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while len(httpx.get(f"{server.origin}/__mock__/journal").json()) < 20:
         assert process.poll() is None
