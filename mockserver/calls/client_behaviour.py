@@ -31,6 +31,9 @@ POLLS = 3
 TOLERANCE = 0.05
 """Seconds that a client may come early: clocks differ."""
 
+UNREAL_WAITS = "the client's clock or sleep is replaced: its waits are not judged"
+"""The advisory of such a call."""
+
 Entry = JournalEntry
 
 
@@ -83,7 +86,7 @@ def _retries(calls: Sequence[Entry]) -> Iterator[Finding]:
         yield from _charged_again(same)
         for start in range(len(same) - STORM):
             seconds = same[start + STORM]["at"] - same[start]["at"]
-            if seconds < STORM_SECONDS:
+            if seconds < STORM_SECONDS and _can_be_timed(same[start : start + STORM + 1]):
                 detail = f"{len(same)} tries of one request, {STORM + 1} of them within {seconds:.1f} s"
                 yield Finding("retry_storm", "error", detail, _ids(same))
                 break
@@ -116,12 +119,18 @@ def _charged_again(same: Sequence[Entry]) -> Iterator[Finding]:
     yield Finding("charge_repeated", "note", detail, _ids([entry for entry, _ in charged]), f"{lost:f} {currency}")
 
 
+def _can_be_timed(entries: Sequence[Entry]) -> bool:
+    """Return whether time passed for the client as it did for the server between these calls."""
+    return not any(UNREAL_WAITS in entry["advisories"] for entry in entries)
+
+
 def _early(group: Sequence[Entry]) -> Iterator[Finding]:
     """Find calls that came before the end of a Retry-After."""
     for before, after in pairwise(group):
         wait = float(before.get("retry_after") or 0)
         came = after["at"] - before["at"]
-        if wait and came < wait - TOLERANCE and after["method"] == "POST":
+        is_early = came < wait - TOLERANCE and after["method"] == "POST"
+        if wait and is_early and _can_be_timed((before, after)):
             detail = f"Retry-After was {wait:g} s, and the next request came after {came:.2f} s"
             yield Finding("retry_after_ignored", "error", detail, _ids((before, after)))
 
@@ -133,7 +142,7 @@ def _polls(calls: Sequence[Entry], catalog: Catalog) -> Iterator[Finding]:
         if kind == "task" and entry["status"] == 200:
             looks[entry["task"]].append(entry)
     for task, group in looks.items():
-        quick = [b for a, b in pairwise(group) if b["at"] - a["at"] < POLL_SECONDS]
+        quick = [b for a, b in pairwise(group) if b["at"] - a["at"] < POLL_SECONDS and _can_be_timed((a, b))]
         if len(quick) >= POLLS:
             detail = f"task {task} was looked at {len(quick)} times within {POLL_SECONDS} s of the look before"
             yield Finding("polled_too_fast", "error", detail, _ids(quick))

@@ -53,12 +53,15 @@ class Double(Services):
         replay: Recorded answers; None without `--replay`.
         caller: Returns the caller for a provider slug and an Authorization header; raises as `authenticate` does.
         is_stopping: Whether the server is about to stop.
+        waits_are_real: Whether time passes for the client as it does here. False where a test in this process has
+            replaced the clock or `sleep`: the client's waits then cannot be judged.
 
     """
 
     links: Links
     plan: Plan
     is_stopping: Callable[[], bool] = lambda: False
+    waits_are_real: Callable[[], bool] = lambda: True
 
     def __post_init__(self) -> None:
         self._is_fresh = False

@@ -22,6 +22,7 @@ from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls import journal
 from qwenmock.mockserver.calls.acceptance import accept, receive
 from qwenmock.mockserver.calls.call import Answer, Call, Trace
+from qwenmock.mockserver.calls.client_behaviour import UNREAL_WAITS
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects, preferences
 from qwenmock.mockserver.calls.generation import create_task, generate
@@ -62,6 +63,8 @@ class Outcome(NamedTuple):
 async def serve(double: Double, call: Call) -> Answer:
     """Answer a call to a provider, book its charge and write its journal entry."""
     trace = Trace(double.new_id(), double.clock.now())
+    if not double.waits_are_real():
+        trace.advisories.append(UNREAL_WAITS)
     trace.enter("authenticate")
     charge = drop = None
     try:

@@ -118,7 +118,8 @@ class Application(Starlette):
             return
         body = Body(receive, headers, target.provider.max_body_bytes)
         compiled = self.compiled.get((target.provider.slug, endpoint.name))
-        if compiled is not None and 0 < body.announced <= MAX_BODY and headers.get(b"content-type") == JSON_TYPE:
+        is_usual = 0 < body.announced <= MAX_BODY and headers.get(b"content-type") == JSON_TYPE
+        if compiled is not None and is_usual and self.double.waits_are_real():
             base = self.double.settings.public_url or base_url(scope, headers)
             answered = await compiled.answer(scope["path"], headers, base, body.read)
             if answered is not None:

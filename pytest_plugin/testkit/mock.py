@@ -1,5 +1,7 @@
 """The object behind the `qwenmock` fixture: read what the double saw, tell it what to do next, assert what happened."""
 
+import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -41,6 +43,15 @@ class Exchange:
     entry: JournalEntry
 
 
+TIME = (time.time, time.monotonic, time.sleep, asyncio.sleep)
+"""What tests replace so that retries need no time."""
+
+
+def waits_are_real() -> bool:
+    """Return whether no test has replaced the clock or `sleep` in this process."""
+    return (time.time, time.monotonic, time.sleep, asyncio.sleep) == TIME
+
+
 class Mock:
     """A running double, as the fixtures `qwenmock` and `qwenmock_session` give it to a test.
 
@@ -64,6 +75,7 @@ class Mock:
         self.key = KEY
         self.origin = server.origin
         self.catalog = server.double.catalog
+        server.double.waits_are_real = waits_are_real
         self._client = httpx.Client(base_url=f"{server.origin}/__mock__", timeout=60, trust_env=False)
 
     def url(self, slug: str) -> str:

@@ -44,7 +44,9 @@ function Charge({ charge }) {
     <td>${charge.key}</td>
     <td class="number">${charge.images}</td>
     <td class="number">${charge.unit_price ?? t("unknown")}</td>
-    <td class="number">${money(charge.amount, charge.currency)}${charge.usd && html` <small>${charge.usd} USD</small>`}</td>
+    <td class="number">
+      ${money(charge.amount, charge.currency)}${charge.usd && html` <small>${charge.usd} USD</small>`}
+    </td>
   </tr>`;
 }
 

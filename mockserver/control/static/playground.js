@@ -32,7 +32,11 @@ export function Playground({ providers, runs, change }) {
       </label>`
       }
     </form>
-    ${variant && html`<${Form} key=${`${slug}/${variant.name}`} slug=${slug} variant=${variant} http=${contract.http} change=${change} />`}
+    ${
+      variant &&
+      html`<${Form}
+        key=${`${slug}/${variant.name}`} slug=${slug} variant=${variant} http=${contract.http} change=${change} />`
+    }
     <h3>${t("history")}</h3>
     ${runs.length === 0 && html`<p class="hint">${t("nothing-yet")}</p>`}
     <ul class="cards">${runs.map((run) => html`<${Run} key=${run.id} run=${run} />`)}</ul>

@@ -47,6 +47,31 @@ def test_a_billed_number_counts_as_it_is_written(qwenmock: Mock) -> None:
         qwenmock.assert_billed(0.2)
 
 
+def test_waits_are_judged_only_where_time_is_real(qwenmock: Mock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that replaces `sleep` still has a client that waited as it should."""
+
+    def retry() -> None:
+        qwenmock.fail_next(429)
+        while ask(qwenmock).status_code == 429:
+            pass
+
+    retry()
+    assert [each["kind"] for each in qwenmock.verdict()["findings"] if each["severity"] == "error"] == [
+        "retry_after_ignored"
+    ]
+    qwenmock.reset()
+    for module, name in ((time, "sleep"), (asyncio, "sleep"), (time, "monotonic")):
+        with monkeypatch.context() as patch:
+            real = getattr(module, name)
+            patch.setattr(module, name, lambda *given, real=real: real(*given))
+            retry()
+        assert qwenmock.verdict()["ok"], name
+        assert "is replaced" in qwenmock.journal()[0]["advisories"][0]
+        qwenmock.reset()
+    assert ask(qwenmock).status_code == 200
+    assert qwenmock.journal()[0]["advisories"] == []
+
+
 def test_everything_is_at_its_beginning_in_the_next_test(qwenmock: Mock) -> None:
     qwenmock.expect_calls(0)
     qwenmock.assert_billed("0")
