@@ -24,6 +24,7 @@ from qwenmock.pytest_plugin.examiner_factory import create_examiner
 from qwenmock.pytest_plugin.options import Options
 from qwenmock.schemas.catalog import load
 from qwenmock.schemas.models import Rule
+from qwenmock.schemas.sources import cited
 
 NEBULA = load()["nebula"]
 DOCUMENTED = NEBULA.rule("nebula/contents/parameters/n/maximum")
@@ -227,7 +228,7 @@ def test_conclusion_is_counted_and_raised_only_if_asserted(examiner: Examiner) -
     lines = str(violated.value).splitlines()
     assert lines[:7] == [
         f"rule:     {DOCUMENTED.id} ({DOCUMENTED.value})",
-        f"source:   {DOCUMENTED.source} (documented)",
+        f"source:   {cited(DOCUMENTED.source)} (documented)",
         "judged:   which requests are accepted and which are refused",
         "sent:     the note",
         "promised: a 200",
