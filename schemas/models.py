@@ -328,12 +328,6 @@ class Endpoint:
                 found[model] = (*found.get(model, ()), variant)
         return found
 
-    @cached_property
-    def default_model(self) -> str | None:
-        """The model of a request that names none; None where it must name one."""
-        schemas = (variant.request.schema["properties"]["model"] for variant in self.variants)
-        return next((schema["default"] for schema in schemas if "default" in schema), None)
-
     def variant_of(self, model: str, body: Mapping[str, JSON]) -> Variant | None:
         """Return the variant whose schema applies to a body; None where the endpoint does not serve the model."""
         candidates = self.by_model.get(model, ())

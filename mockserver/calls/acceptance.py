@@ -83,12 +83,11 @@ async def accept(double: Double, call: Call, received: ReceivedRequest, trace: T
     """Validate the request, check that the key may send it and can pay for it, and decide what will go wrong."""
     provider, caller = call.provider, received.caller
     trace.enter("validate")
-    body = with_model(call, received.body, trace)
-    variant = select_variant(call, body)
+    variant = select_variant(call, received.body)
     trace.variant = variant.name
     handler = double.handlers[provider.slug, variant.name]
-    validate(handler.validator, body, trace, is_strict=double.settings.strict)
-    trace.job = job = handler.extract(body)
+    validate(handler.validator, received.body, trace, is_strict=double.settings.strict)
+    trace.job = job = handler.extract(received.body)
     note_unnamed_images(job, trace)
     trace.enter("inspect")
     inputs = await inspect(double, call, job, trace)
@@ -159,15 +158,6 @@ async def parse(call: Call, trace: Trace) -> dict[str, JSON]:
 
 def _malformed(provider: Provider, rule: str, detail: str) -> ApiError:
     return ApiError("malformed", detail, provider.http_rule(rule))
-
-
-def with_model(call: Call, body: dict[str, JSON], trace: Trace) -> dict[str, JSON]:
-    """Return the body with the endpoint's default model, where it names none and there is one."""
-    default = call.endpoint.default_model
-    if "model" in body or default is None:
-        return body
-    trace.advisories.append(f"model is missing; it is documented as required, and its default {default} is used")
-    return {**body, "model": default}
 
 
 def select_variant(call: Call, body: dict[str, JSON]) -> Variant:

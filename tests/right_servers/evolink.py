@@ -1,6 +1,8 @@
 """EvoLink, from 004 and its public reference: tasks, credits and callbacks."""
 
+import contextlib
 import json
+import socket
 import threading
 import time
 import urllib.request
@@ -143,7 +145,8 @@ class EvoLink(RightServer):
             is_public = ip_address(host).is_global
         except ValueError:
             is_public = "." in host and not host.endswith((".localhost", ".local", ".internal"))
-            is_public = is_public and not host.replace(".", "").replace("x", "").isdigit()
+            with contextlib.suppress(OSError):  # as most systems read it: 0x7f.0.0.1, 2130706433, 127.1
+                is_public = is_public and ip_address(socket.inet_aton(host)).is_global
         if not is_public:
             raise RefusedError(400, "callback_url", "invalid")
 
