@@ -24,7 +24,7 @@ from qwenmock.pytest_plugin.examiner_factory import choose_providers, create_exa
 from qwenmock.pytest_plugin.options import GivenOptions, read_options
 
 KEY = {"QWENMOCK_NEBULA_KEY": "sk-mock"}
-EMBEDDED = ("nebula", "evolink")
+EMBEDDED = ("evolink", "nebula")
 """Providers whose checks call every function of `checks` that is called on the embedded double."""
 LIVE = "aigc"
 """Its checks call the functions that are called on live targets only."""

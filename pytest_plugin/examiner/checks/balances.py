@@ -96,8 +96,8 @@ def _require_unchanged(
 ) -> Balances:
     """Compare the balances after an answer, and return them."""
     after = balances(examiner, key)
-    if reply.status < 400:
-        return after
+    if reply.status < 400 and content:
+        return after  # it was not refused; a query, which has no content, is never billed
     mistakes = [
         f"a balance of {before.get(name)} before a {reply.status} and {after.get(name)} after it, by {name}"
         for name in dict.fromkeys((*before, *after))
