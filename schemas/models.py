@@ -287,9 +287,10 @@ class Variant:
         found = next((schema["x-image-names"] for schema in schemas if "x-image-names" in schema), None)
         return None if found is None else ImageNames(re.compile(found["pattern"]), found["source"])
 
-    def must_name_images(self, prompt: str, images: int) -> bool:
-        """Whether a prompt names none of several images, although a document says that it must."""
-        return images > 1 and self.image_names is not None and self.image_names.pattern.search(prompt) is None
+    def unnamed_images(self, prompt: str, images: int) -> ImageNames | None:
+        """How a prompt should name its images; None where it names one, has a single one, or no document says."""
+        names = self.image_names if images > 1 else None
+        return None if names is None or names.pattern.search(prompt) is not None else names
 
 
 @dataclass(frozen=True)
@@ -369,11 +370,6 @@ class Tasks:
     def state_called(self, name: object) -> State | None:
         """Return the state that the provider calls so; None for a name that it does not use."""
         return next((state for state in STATES if self.states[state].name == name), None)
-
-    @property
-    def ended_names(self) -> frozenset[str]:
-        """What the provider calls the states that a task does not leave."""
-        return frozenset(self.states[state].name for state in ENDED_STATES)
 
 
 @dataclass(frozen=True)

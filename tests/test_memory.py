@@ -13,7 +13,7 @@ import httpx
 import orjson
 import pytest
 from commands import serving
-from starlette.types import ASGIApp, Message
+from fuzz.asgi import send
 
 from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.http.app import create_app
@@ -63,7 +63,7 @@ def test_large_refused_bodies_leave_no_memory() -> None:
     """200 of 8 to 12 MB: half of them one after another, half 20 at once."""
     bodies = [each for size in range(8, 12) for each in refused(size * MEGABYTES)]
 
-    async def send(client: httpx.AsyncClient, times: int, at_once: int) -> None:
+    async def send_bodies(client: httpx.AsyncClient, times: int, at_once: int) -> None:
         turn = asyncio.Semaphore(at_once)
 
         async def send_one(body: bytes, headers: dict[str, str]) -> None:
@@ -76,35 +76,12 @@ def test_large_refused_bodies_leave_no_memory() -> None:
     async def send_all(origin: str) -> None:
         async with httpx.AsyncClient(base_url=origin, timeout=120) as client:
             assert (await client.post(PATH, json=TEXT, headers=KEY)).status_code == 200
-            await send(client, times=2, at_once=1)
-            await send(client, times=3, at_once=AT_ONCE)
+            await send_bodies(client, times=2, at_once=1)
+            await send_bodies(client, times=3, at_once=AT_ONCE)
 
     with serving("--port", "0", "--quiet") as (process, origin):
         asyncio.run(send_all(origin))
         assert resident(process.pid) <= KEPT
-
-
-async def status_of(app: ASGIApp, body: bytes, headers: dict[str, str]) -> int:
-    """Send a request without a client, which would make cycles of its own."""
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    given = {"host": "double", "content-length": str(len(body)), **headers}
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "scheme": "http",
-        "path": PATH,
-        "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
-    }
-    await app(scope, receive, send)
-    return sent[0]["status"]
 
 
 async def cycles() -> dict[str, list[str]]:
@@ -112,11 +89,11 @@ async def cycles() -> dict[str, list[str]]:
     app = create_app(create_double(Settings(seed=1)), calls_out=False)
     found: dict[str, list[str]] = {}
     for name, body, headers in refused(1000):
-        assert 400 <= await status_of(app, body, headers) < 500  # loads what is loaded once
+        assert 400 <= (await send(app, "POST", PATH, headers, body)).status < 500  # loads what is loaded once
         gc.collect()
         gc.disable()
         gc.set_debug(gc.DEBUG_SAVEALL)
-        await status_of(app, body, headers)
+        await send(app, "POST", PATH, headers, body)
         gc.collect()
         found[name] = [type(each).__qualname__ for each in gc.garbage]
         gc.set_debug(0)

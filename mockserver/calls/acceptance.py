@@ -199,8 +199,8 @@ def validate(validator: BodyValidator, body: JSON, trace: Trace, *, is_strict: b
 
 def note_unnamed_images(job: Job, trace: Trace) -> None:
     """Note that a prompt names none of several input images, where a document says that it must."""
-    names = job.variant.image_names
-    if names is not None and job.variant.must_name_images(job.prompt, len(job.images)):
+    names = job.variant.unnamed_images(job.prompt, len(job.images))
+    if names is not None:
         trace.advisories.append(
             f'the prompt names none of {len(job.images)} input images, expected a name such as "image 1": '
             f"{cited(names.source)}"

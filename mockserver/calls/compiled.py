@@ -109,7 +109,7 @@ class CompiledEndpoint:
             job = handler.extract(body)
             if DIRECTIVE in job.prompt or any(map(may_be_local, job.images)):
                 return None
-            if len(job.images) > 1 and variant.must_name_images(job.prompt, len(job.images)):
+            if variant.unnamed_images(job.prompt, len(job.images)) is not None:
                 return None
             # What it costs. The account is asked again when it is charged.
             terms = self._terms(variant.name, job.model, job.n, len(job.images))

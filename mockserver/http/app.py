@@ -240,7 +240,9 @@ class Body:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 while not self.ended and dropped < DRAIN_BYTES:
-                    message = await asyncio.wait_for(self._receive(), DRAIN_PAUSE_SECONDS)
+                    # Not wait_for: before Python 3.12 it drops a cancellation that comes together with the message.
+                    async with asyncio.timeout(DRAIN_PAUSE_SECONDS):
+                        message = await self._receive()
                     dropped += len(message.get("body", b""))
                     self.ended = not message.get("more_body", False)
 

@@ -52,12 +52,7 @@ def examine(given: GivenOptions) -> int:
         run_alone([], [watcher])
     finally:
         contract.finish()
-    code = _conclude(contract, options, watcher)
-    if contract.is_interrupted and not watcher.broken:
-        raise KeyboardInterrupt
-    if code == CONFORMS and not any(each["summary"]["pass"] for each in contract.reports()):
-        raise CouldNotRun("nothing could be examined")
-    return code
+    return _conclude(contract, options, watcher)
 
 
 def _with_control(options: Options) -> Options:
@@ -90,10 +85,16 @@ def _conclude(contract: ContractSession, options: Options, watcher: "_Watcher") 
         errors.print(f"qwenmock: {name}: {text}", markup=False)
     if watcher.broken:
         return INTERNAL_ERROR
-    code = exit_code(reports, options.required)
-    if contract.unwritten:
-        code = max(code, COULD_NOT_RUN)
-    return max(code, VIOLATED) if watcher.failed else code
+    if contract.is_interrupted:
+        raise KeyboardInterrupt
+    code = max(
+        exit_code(reports, options.required),
+        COULD_NOT_RUN if contract.unwritten else CONFORMS,
+        VIOLATED if watcher.failed else CONFORMS,
+    )
+    if code == CONFORMS and not any(each["summary"]["pass"] for each in reports):
+        raise CouldNotRun("nothing could be examined")
+    return code
 
 
 class _Watcher:

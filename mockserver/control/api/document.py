@@ -11,10 +11,10 @@ from qwenmock.mockserver.control.api.faults import PARTS
 from qwenmock.mockserver.control.api.responses import Error
 from qwenmock.mockserver.control.api.typed_schema import SchemaWriter
 from qwenmock.mockserver.control.session import COOKIE
+from qwenmock.mockserver.net.own_site import SAFE_METHODS
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.vocabulary import JSON
 
-SAFE_METHODS = ("GET", "HEAD")
 SECURITY: list[JSON] = [{}, {"adminToken": []}, {"session": []}]
 """No token is needed on loopback."""
 QUERY_PARAMETERS: Mapping[str, tuple[str, dict[str, JSON]]] = {

@@ -10,6 +10,7 @@ from qwenmock.pytest_plugin.examiner.bodies import example, put
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
 from qwenmock.pytest_plugin.examiner.checks.generated import refuse_content
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept
+from qwenmock.pytest_plugin.examiner.checks.task_credits import ask_credits
 from qwenmock.pytest_plugin.examiner.checks.task_progress import create, follow
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
 from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts, images_made, requested_count, role_values
@@ -115,8 +116,7 @@ def credits_follow(examiner: Examiner, variant: Variant) -> None:
 
 
 def _remaining_credits(examiner: Examiner, endpoint: Endpoint, document: Document) -> Decimal:
-    headers = {"Authorization": f"Bearer {examiner.credentials.paying_key()}"}
-    reply = examiner.target.send("GET", examiner.target.base_url + endpoint.path, headers)
+    reply = ask_credits(examiner, endpoint)
     try:
         body = reply.json()
     except UnreadableAnswer:

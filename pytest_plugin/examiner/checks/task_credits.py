@@ -14,7 +14,7 @@ from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
 from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.pytest_plugin.examiner.target import Reply
-from qwenmock.schemas.models import Variant
+from qwenmock.schemas.models import Endpoint, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 OTHERS_END_SECONDS = 120
@@ -55,6 +55,11 @@ def credits_reply(examiner: Examiner) -> Reply | None:
     endpoint = examiner.provider.endpoint_for("credits")
     if endpoint is None or endpoint.answer is None:
         return None
+    return ask_credits(examiner, endpoint)
+
+
+def ask_credits(examiner: Examiner, endpoint: Endpoint) -> Reply:
+    """Ask the provider for the credits of the key that pays."""
     headers = {"Authorization": f"Bearer {examiner.credentials.paying_key()}"}
     return examiner.target.send("GET", examiner.target.base_url + endpoint.path, headers)
 

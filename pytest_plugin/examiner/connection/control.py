@@ -148,7 +148,7 @@ class TargetControl:
             self.send("POST", f"/reset/{part}")
         self._move(self._first.offset)
 
-    # Money
+    # Faults
 
     @contextmanager
     def callbacks_sent_to(self, origin: str) -> Generator[bool]:
@@ -166,6 +166,8 @@ class TargetControl:
         finally:
             if is_set:
                 self.send("PUT", "/faults", plan)
+
+    # Money
 
     def balance(self) -> Decimal:
         """Return the balance of the key that pays.
