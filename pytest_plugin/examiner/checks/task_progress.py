@@ -17,7 +17,7 @@ from qwenmock.schemas.vocabulary import JSON
 
 TASK_STEP = 0.15
 """Seconds that a movable clock is moved between two queries of a task: all its states are seen."""
-POLL_SECONDS = (0.05, 0.1, 0.3, 0.5, 1.0, 2.0, 3.0)
+POLL_SECONDS = (0.05, 0.1, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0)
 QUERIES_MAX = 200
 """Queries of a task after which its end is no longer expected."""
 
