@@ -118,7 +118,7 @@ class Application(Starlette):
             return
         body = Body(receive, headers, target.provider.max_body_bytes)
         compiled = self.compiled.get((target.provider.slug, endpoint.name))
-        is_usual = 0 < body.announced <= MAX_BODY and headers.get(b"content-type") == JSON_TYPE
+        is_usual = 0 < body.announced <= min(MAX_BODY, body.max_bytes) and headers.get(b"content-type") == JSON_TYPE
         if compiled is not None and is_usual and self.double.waits_are_real():
             base = self.double.settings.public_url or base_url(scope, headers)
             answered = await compiled.answer(scope["path"], headers, base, body.read)
@@ -194,6 +194,7 @@ class Body:
         max_bytes: The limit.
 
     Attributes:
+        max_bytes: The limit.
         announced: Its length by the Content-Length header; 0 without one.
         ended: Whether all of it was received.
 
@@ -201,7 +202,7 @@ class Body:
 
     def __init__(self, receive: Receive, headers: dict[bytes, bytes], max_bytes: int) -> None:
         self._receive = receive
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         length = headers.get(b"content-length", b"")
         self.announced = int(length) if length.isdigit() else 0
         self.ended = False
@@ -216,7 +217,7 @@ class Body:
         """
         if self._data is not None:
             return self._data
-        if self.announced > self._max_bytes:
+        if self.announced > self.max_bytes:
             raise BodyTooLarge
         chunks: list[bytes] = []
         size = 0
@@ -226,7 +227,7 @@ class Body:
             self.ended = not message.get("more_body", False)
             chunks.append(chunk)
             size += len(chunk)
-            if size > self._max_bytes:
+            if size > self.max_bytes:
                 raise BodyTooLarge
         self._data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         return self._data

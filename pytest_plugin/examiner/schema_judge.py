@@ -107,7 +107,8 @@ def _is_url(value: str) -> bool:
         parts = urlsplit(value)
     except ValueError:
         return False
-    return bool(parts.scheme and parts.hostname) and not re.search(r"[\s\x00-\x1f\x7f]", value)
+    # Invisible characters, such as a byte order mark in the host, belong in no URL.
+    return bool(parts.scheme and parts.hostname) and value.isprintable() and " " not in value
 
 
 def _size(spec: dict[str, int], value: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,7 @@ from qwenmock.mockserver.store.protocols import AccountDefaults, InsufficientBal
 from qwenmock.mockserver.store.records import ChargeRow
 from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.strategies import bodies, mutants
-from qwenmock.schemas.catalog import load
+from qwenmock.schemas.catalog import Catalog, load
 
 CATALOG = load()
 VARIANTS = {
@@ -51,8 +52,8 @@ class StoppedClock(Clock):
 class Path:
     """A double whose requests take one of the paths."""
 
-    def __init__(self, *, is_compiled: bool, **options: Any) -> None:
-        double = create_double(Settings(seed=7, **options), CATALOG)
+    def __init__(self, *, is_compiled: bool, catalog: Catalog = CATALOG, **options: Any) -> None:
+        double = create_double(Settings(seed=7, **options), catalog)
         double.clock = StoppedClock()
         self.app: Application = create_app(double, calls_out=False)
         if not is_compiled:
@@ -73,6 +74,16 @@ class Path:
 @pytest.fixture(scope="module")
 def paths() -> tuple[Path, Path]:
     return Path(is_compiled=True), Path(is_compiled=False)
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_body_over_a_small_limit_is_refused(is_compiled: bool) -> None:
+    catalog = Catalog({"nebula": replace(CATALOG["nebula"], max_body_bytes=20)})
+    path = Path(is_compiled=is_compiled, catalog=catalog)
+    endpoint = catalog["nebula"].endpoints["create"]
+    body = example(endpoint.variants[0], endpoint.variants[0].models[0])
+    status, headers, *_ = send(path, f"/nebula{endpoint.path}", body, {"Authorization": "Bearer sk-mock"})
+    assert (status, headers["x-qwenmock-rule"]) == (400, "nebula/http/body/maxBytes")
 
 
 def send(path: Path, *request: Any) -> tuple[Any, ...]:

@@ -122,6 +122,7 @@ SMALL = picture("image/png", 50, 50)
         ("https:///x.png", "schemes"),
         ("https://a.example/x.jpg", "urlPattern"),
         ("https://a.example/x.png\n", "schemes"),
+        ("https://a\ufeff.example/x.png", "schemes"),
         ("data:image/png;base64", "encoding"),
         ("data:image/png,AAAA", "encoding"),
         ("data:image/png;base64,!", "encoding"),
