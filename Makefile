@@ -26,8 +26,23 @@ mutants: .venv/test.stamp
 
 # A test that hangs fails after this time, and says where, instead of stopping the run.
 TIME_LIMIT := --timeout 600
-test: lint types
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(TIME_LIMIT)
+# What tries the same once more is left to ALL=1: see tests/extent.py. COVERAGE=1 measures which branches the tests take,
+# in their processes too, and takes half as long again; [tool.coverage] in pyproject.toml says how many must be. SHUFFLE=7
+# runs the tests in another order, which the number decides.
+ALL ?=
+COVERAGE ?=
+SHUFFLE ?=
+PYTEST_OPTIONS = -n auto $(TIME_LIMIT) $(if $(ALL),,-m "not thorough") $(if $(SHUFFLE),-p randomly --randomly-seed $(SHUFFLE))
+test: .venv/test.stamp
+	@$(MAKE) --no-print-directory --jobs=2 lint types
+ifdef COVERAGE
+	@rm -rf build/coverage; mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(PYTEST_OPTIONS)
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+else
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+endif
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -67,7 +82,7 @@ sdks:
 
 # The tests with the oldest versions that pyproject.toml allows. Only the oldest Python has wheels of all of them.
 lowest: .venv-lowest/stamp
-	.venv-lowest/bin/python -m pytest -n auto --dist loadgroup $(TIME_LIMIT) tests/mockserver tests/pytest_plugin tests/schemas \
+	.venv-lowest/bin/python -m pytest -n auto $(TIME_LIMIT) -m "not thorough" tests/mockserver tests/pytest_plugin tests/schemas \
 		tests/test_reliability.py tests/test_data_drives.py
 
 .venv-lowest/stamp: pyproject.toml
