@@ -49,6 +49,28 @@ def test_results_of_functions() -> None:
     ]
 
 
+def test_changes_of_sql() -> None:
+    assert names('x = "WHERE c<=?1 AND d = 0"') == [
+        ": `WHERE c<=?1 AND d = 0` -> `WHERE c<?1 AND d = 0`",
+        ": `WHERE c<=?1 AND d = 0` -> `WHERE c<=?1 OR d = 0`",
+        ": `WHERE c<=?1 AND d = 0` -> `WHERE c<=?1 AND d = 1`",
+    ]
+    assert names('x = "DELETE FROM a WHERE b = (1)"') == [
+        ": `DELETE FROM a WHERE b = (1)` -> `DELETE FROM a WHERE b = (0)`",
+        ": `DELETE FROM a WHERE b = (1)` -> `DELETE FROM a`",
+    ]
+    assert names('x = "a ORDER BY b DESC"') == [": `a ORDER BY b DESC` -> `a ORDER BY b`"]
+    assert names("x = f'{a} WHERE b < ?'") == [
+        ": ` WHERE b < ?` -> ` WHERE b <= ?`",
+        ": ` WHERE b < ?` -> ``",
+    ]
+    assert names('x = "no more than 1 and < 2"') == []
+    (mutant, _) = mutants_of("x = f'{a} WHERE b < ?'")
+    values = {"a": "c"}
+    exec(mutant.code("f.py"), values)
+    assert values["x"] == "c WHERE b <= ?"
+
+
 def test_equal_changes_are_numbered() -> None:
     assert names("f()\nf()") == [": without `f()`", ": without `f()` #2"]
 
