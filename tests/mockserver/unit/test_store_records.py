@@ -10,6 +10,9 @@ from store_values import charge, compact, delivery, entry, row, task
 from qwenmock.mockserver.store.brief import brief, is_brief
 from qwenmock.mockserver.store.protocols import TooManyRequests
 from qwenmock.mockserver.store.records import (
+    FETCHES,
+    JOURNAL_BYTES,
+    KEPT_BYTES,
     MINUTE,
     charge_row,
     dump,
@@ -19,6 +22,7 @@ from qwenmock.mockserver.store.records import (
     load_entries,
     load_task,
 )
+from qwenmock.mockserver.store.sqlite.journal import LAST_SEQ
 
 
 def test_every_record_is_read_as_it_was_written() -> None:
@@ -39,6 +43,8 @@ def test_charge_is_exact(price: Decimal | None) -> None:
 
 def test_limits_are_those_of_the_documentation() -> None:
     assert MINUTE == 60
+    assert (KEPT_BYTES, JOURNAL_BYTES, FETCHES) == (64 * 2**20, 32 * 2**20, 10_000)
+    assert LAST_SEQ == 2**63 - 1, "SQLite's largest number of a row"
     refusal = TooManyRequests(1, 2.5)
     assert (str(refusal), refusal.per_minute, refusal.wait) == ("1 request a minute", 1, 2.5)
     assert str(TooManyRequests(2, 2.5)) == "2 requests a minute"
@@ -72,6 +78,7 @@ def test_compact_entry_is_the_documented_one() -> None:
         "charge": {"id": "c-r", "images": 1, "amount": "2", "currency": "CNY"},
     }
     assert short._replace(charge_id="").expand()["charge"] is None
+    assert short._replace(seconds=1.5).expand()["microseconds"] == {"compiled": 1_500_000}
     assert short._replace(seconds=0.0123456).expand()["milliseconds"] == 12.346
     assert short.size == 1000 + len(b'{"n":1}') + len(b'{"images":[]}')
     assert short._replace(prompt="x" * 5000).expand()["effective_prompt"].endswith("… (5000 characters)")
