@@ -452,6 +452,13 @@ def test_tasks_that_have_ended_are_settled_before_another_is_created(monkeypatch
     assert len(settled) == 1
 
 
+def test_images_that_the_prompt_does_not_name_are_noted() -> None:
+    image = {"image": "https://images.example/a.png"}
+    for images, notes in (([image], 0), ([image, image], 1)):
+        body = EDIT | {"contents": [{"role": "user", "parts": [*images, {"text": "a cat"}]}]}
+        assert len(accepted(call(body=body))[1].advisories) == notes
+
+
 def test_input_images_are_inspected() -> None:
     found, _ = accepted(call("evolink"))
     assert [each.url for each in found.inputs] == ["https://images.example/a.png"]

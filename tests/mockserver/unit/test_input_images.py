@@ -100,10 +100,11 @@ def test_image_of_this_server_is_read() -> None:
     async def run() -> list[Any]:
         double = create_double(Settings(seed=1), CATALOG)
         url, _ = await double.files.upload(PNG, BASE)
+        exact, _ = await double.files.upload(picture_of_length(LIMITS["maxBytes"]), BASE)
         large, _ = await double.files.upload(picture_of_length(LIMITS["maxBytes"] + 1), BASE)
-        links.extend([url, large])
+        links.extend([url, exact])
         results: list[Any] = []
-        for each in (url, url.replace("Signature=", "Signature=x"), large):
+        for each in (url, exact, url.replace("Signature=", "Signature=x"), large):
             try:
                 results.append(await inspect(double, call(), job(variant="contents", images=(each,)), trace()))
             except ApiError as error:
@@ -111,8 +112,9 @@ def test_image_of_this_server_is_read() -> None:
         await double.store.close()
         return results
 
-    found, forged, large = asyncio.run(run())
+    found, exact, forged, large = asyncio.run(run())
     assert found == (Input(digest(PNG), links[0], "image/png", 768, 512),)
+    assert exact[0].url == links[1]
     assert forged == ("bad_image", "image cannot be downloaded: The signature does not match", "schemes")
     assert large == TOO_LARGE
 
