@@ -8,13 +8,13 @@ from random import Random
 from typing import Any
 
 import pytest
-from call_values import CATALOG, caller
+from call_values import CATALOG, caller, job
 from store_values import delivery, task
 
 from qwenmock.mockserver.accounts.keys import defaults_of
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.clock import FURTHEST, Clock
-from qwenmock.mockserver.models import Task, TaskStatus
+from qwenmock.mockserver.models import Result, Task, TaskStatus
 from qwenmock.mockserver.settings import LATENCIES, Latency, Settings
 from qwenmock.mockserver.store.protocols import AccountDefaults, Selection
 from qwenmock.mockserver.tasks.lifecycle import (
@@ -85,6 +85,14 @@ def test_status_follows_from_the_time(now: float, status: TaskStatus) -> None:
     assert SUCCEEDS.status_at(now) == status
     failed = TaskStatus("failed", 99) if status.state == "succeeded" else status
     assert replace(SUCCEEDS, failure="x").status_at(now) == failed
+
+
+def test_running_task_is_not_done_yet() -> None:
+    """Even if the rest is too short for a number of its own."""
+    long = task("t", 4_000_000_000.0)
+    assert long.status_at(3_999_999_999.999) == TaskStatus("running", 98)
+    assert task("t", 2.0 + 2**-40).status_at(2.0 + 2**-41).progress == 50
+    assert Result(job(), "id", 1, (), 1, 1).failed == 0, "an image that is not said to have failed has not"
 
 
 @pytest.mark.parametrize(("cancelled", "progress"), [(1.0, 0), (2.0, 1), (7.0, 50), (11.99, 98)])
