@@ -96,6 +96,7 @@ def pragma(db: Database, name: str) -> Any:
 def test_state_in_memory_needs_no_disk() -> None:
     async def steps(db: Watched) -> None:
         assert not db.is_shared
+        assert db._journal_max == 10
         assert (pragma(db, "journal_mode"), pragma(db, "cache_size")) == ("memory", -4096)
         assert (pragma(db, "synchronous"), pragma(db, "busy_timeout")) == (1, 0)
         assert pragma(db, "user_version") == VERSION
