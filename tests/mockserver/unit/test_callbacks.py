@@ -244,9 +244,10 @@ def test_redirected_callback_is_sent_by_the_other_poster() -> None:
         worker._redirected = other
         for task_id, origin in (("t", None), ("u", "http://127.0.0.1:9")):
             await double.store.add_task(replace(PLAIN, id=task_id, callback_origin=origin))
-            await double.store.set_delivery(due(f"d-{task_id}", task_id=task_id))
+            await double.store.set_delivery(due(f"d-{task_id}", task_id=task_id, url=f"https://{task_id}.example/"))
         await worker.deliver_due()
-        assert (len(receiver.sent), len(other.sent)) == (1, 1)
+        assert [sent[0] for sent in receiver.sent] == ["https://t.example/"]
+        assert [sent[0] for sent in other.sent] == ["https://u.example/"]
 
     on(steps)
 
@@ -325,6 +326,7 @@ def test_worker_goes_on_after_a_failure_of_the_store(monkeypatch: pytest.MonkeyP
             await asyncio.sleep(0)
         assert (await double.store.task("t")).settled  # type: ignore[union-attr]
         assert pauses.seen[0] == 0.05
+        assert failures == []
 
     on(steps)
 
@@ -345,9 +347,21 @@ def test_at_most_64_callbacks_are_sent_at_once(monkeypatch: pytest.MonkeyPatch) 
         worker.start()
         await turns(300)
         assert len(receiver.sent) == 64
-        stopping = asyncio.ensure_future(worker.stop())
-        await asyncio.wait_for(stopping, 10)
+        await asyncio.wait_for(worker.stop(), 10)
+        assert worker._running is not None
+        assert worker._running.done()
         assert {each.state for each in (await kept(double)).values()} == {"waiting"}
+
+    on(steps)
+
+
+def test_attempt_has_its_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([1.0, 3.2345678])
+    monkeypatch.setattr("time.perf_counter", lambda: next(seconds, 9.0))
+
+    async def steps(double: Double, worker: CallbackWorker, receiver: Receiver) -> None:
+        attempt = await worker._attempt(receiver, due(), b"{}", 20.0, 10)
+        assert attempt["milliseconds"] == 2234.568
 
     on(steps)
 
