@@ -337,6 +337,8 @@ def test_link_that_was_changed_leads_nowhere() -> None:
         query = f"Expires=2000&OSSAccessKeyId=qwenmock&Signature={signature}"
         assert await bad(double.files.read("/__files__/token", query)) == FORGED
 
+    on(steps)
+
 
 def test_image_that_is_no_longer_kept_is_not_found() -> None:
     async def steps(double: Double) -> None:
