@@ -347,7 +347,7 @@ def test_at_most_64_callbacks_are_sent_at_once(monkeypatch: pytest.MonkeyPatch) 
         worker.start()
         await turns(300)
         assert len(receiver.sent) == 64
-        await asyncio.wait_for(worker.stop(), 10)
+        await worker.stop()
         assert worker._running is not None
         assert worker._running.done()
         assert {each.state for each in (await kept(double)).values()} == {"waiting"}

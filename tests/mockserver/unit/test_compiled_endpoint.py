@@ -257,7 +257,11 @@ def test_empty_account_buys_nothing_for_nothing() -> None:
         assert await sent(endpoint) is not None
         assert await balance(double) == 1000000
         await double.store.change_account(caller(double).defaults, {"balance": Decimal(0)})
+        state = double.rng.getstate()
         assert await sent(endpoint) is None
+        assert double.rng.getstate() == state
+        await double.store.change_account(caller(double).defaults, {"balance": Decimal("0.000000001")})
+        assert await sent(endpoint) is not None
 
     on(steps, prices={"nebula": Decimal(0)})
 
