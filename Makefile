@@ -18,11 +18,13 @@ unit: .venv/test.stamp
 	$(BIN)/python -m pytest -q -n auto -rfE -p tests.no_sockets --contract-profile smoke $(UNIT_TESTS)
 
 # Small changes to the modules that decide about money, security or truth: a test must notice each. At most 40 minutes;
-# started again, it goes on where it stopped. MODULES="money budget" chooses modules by parts of their paths.
+# started again, it goes on where it stopped. MODULES="money budget" chooses modules by parts of their paths, and
+# SINCE=main those that differ from a commit, or one of whose tests does.
 .PHONY: mutants
 MUTANT_OPTIONS := --processes 2 --minutes 40
+SINCE ?=
 mutants: .venv/test.stamp
-	$(BIN)/python -m tests.mutants $(MUTANT_OPTIONS) $(MODULES)
+	$(BIN)/python -m tests.mutants $(MUTANT_OPTIONS) $(SINCE:%=--changed-since %) $(MODULES)
 
 # A test that hangs fails after this time, and says where, instead of stopping the run.
 TIME_LIMIT := --timeout 600
