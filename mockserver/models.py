@@ -119,6 +119,7 @@ class Task:
         failure: The error code that it fails with; None if it succeeds.
         callback_fault: What goes wrong with its callback; None if nothing does.
         reserved: The amount reserved for it.
+        input_images: Number of its input images.
         cancelled: Unix seconds of its cancellation; None if it was not cancelled.
         settled: Whether it has ended and was billed or its reservation released.
         callback_origin: Where its callback is sent in place of the URL's own scheme, host and port; None for there.
@@ -148,6 +149,7 @@ class Task:
     cancelled: float | None = None
     settled: bool = False
     callback_origin: str | None = None
+    input_images: int = 0
 
     def status_at(self, now: float) -> TaskStatus:
         """Return the status at a unix second."""
@@ -222,6 +224,7 @@ class Charge(NamedTuple):
 
     Attributes:
         unit_price: Price of one image; None if no document gives a price (the amount is then 0).
+        amount: With what the request's input images cost.
         created: Unix seconds.
 
     """

@@ -24,9 +24,11 @@ from qwenmock.schemas.models import (
     Endpoint,
     EndpointKind,
     ErrorKind,
+    Host,
     Links,
     Picture,
     Price,
+    Protocol,
     Provider,
     Rule,
     Tasks,
@@ -118,6 +120,7 @@ class _Loader:
         links, picture = Links(**table["links"]), _picture(table["picture"])
         authentication = Authentication(**table["authentication"])
         variants = {name: self._variant(name, entry, links, picture) for name, entry in table["variants"].items()}
+        protocols = {name: self._protocol(name, entry) for name, entry in table.get("protocols", {}).items()}
         billing_log = self._billing_log(table["billing_log"]) if "billing_log" in table else None
         http_rules = self.shared.http(errors, authentication)
         callbacks = _callbacks(table["callbacks"]) if "callbacks" in table else None
@@ -136,7 +139,9 @@ class _Loader:
             max_body_bytes=table["max_body_bytes"],
             price=price,
             models={name: self._price_of(name, entry, price) for name, entry in table["models"].items()},
-            endpoints={name: self._endpoint(name, entry, variants) for name, entry in table["endpoints"].items()},
+            endpoints={
+                name: self._endpoint(name, entry, variants, protocols) for name, entry in table["endpoints"].items()
+            },
             variants=variants,
             error=error,
             errors=errors,
@@ -147,6 +152,7 @@ class _Loader:
             tasks=self._tasks(table["tasks"]) if "tasks" in table else None,
             callbacks=callbacks,
             rules=(*self.schemas.rules, *http_rules, *callback_rules),
+            hosts=tuple(Host(**entry) for entry in table.get("hosts", ())),
         )
         self._check_models(provider)
         self._check_variants(provider)
@@ -205,6 +211,22 @@ class _Loader:
             fields=MappingProxyType(entry.get("fields", {})),
         )
 
+    def _protocol(self, name: str, entry: Table) -> Protocol:
+        """Return a protocol: the provider's kinds of error, each with what this protocol has otherwise."""
+        own: Table = entry.get("errors", {})
+        for kind in own:
+            if kind not in self.table["errors"]:
+                reason = f'unknown kind of error "{kind}"; expected {quoted(self.table["errors"])}'
+                raise self._error(f"/protocols/{name}/errors/{kind}", reason)
+        document = self.schemas.shared(entry["error"])
+        common = {"schema": entry["error"], "fields": entry.get("fields", {}), "certainty": "assumed"}
+        common["message_certainty"] = "assumed"
+        errors = {
+            kind: self._error_kind(kind, {**usual, **common, **own.get(kind, {})}, document)
+            for kind, usual in self.table["errors"].items()
+        }
+        return Protocol(name, entry["dialect"], MappingProxyType(errors))
+
     def _billing_log(self, entry: Table) -> BillingLog:
         document = self.schemas.document("billing-log", entry["schema"])
         for role in BILLING_ROLES:
@@ -230,6 +252,7 @@ class _Loader:
             reason = 'expected exactly one member with the x-role "model" and an enum of model names'
             raise self._error("/properties", reason, entry["request"])
         stated = _Stated(answer.schema["x-source"], answer.schema["x-certainty"])
+        picture = replace(picture, **entry["picture"]) if "picture" in entry else picture
         terms: dict[str, Terms] = {"answer": stated, "links": links, "picture": picture}
         if "n" in request.roles:
             terms["n"] = _Stated(*request.default_terms(request.roles["n"][0]))
@@ -241,9 +264,15 @@ class _Loader:
             request=request,
             answer=answer,
             invariants=self.shared.invariants(answer, terms),
+            picture=picture,
         )
 
-    def _endpoint(self, name: str, entry: Table, variants: Mapping[str, Variant]) -> Endpoint:
+    def _endpoint(
+        self, name: str, entry: Table, variants: Mapping[str, Variant], protocols: Mapping[str, Protocol]
+    ) -> Endpoint:
+        if "protocol" in entry and entry["protocol"] not in protocols:
+            reason = f'unknown protocol "{entry["protocol"]}"; expected {quoted(protocols)}'
+            raise self._error(f"/endpoints/{name}/protocol", reason)
         taken = entry.get("variants", ())
         for at, variant in enumerate(taken):
             if variant not in variants:
@@ -262,6 +291,7 @@ class _Loader:
             created_response=self.schemas.shared(entry["created_response"]) if "created_response" in entry else None,
             answer=self.schemas.shared(entry["answer"]) if "answer" in entry else None,
             sdk=entry.get("sdk"),
+            protocol=protocols[entry["protocol"]] if "protocol" in entry else None,
         )
 
     def _check_models(self, provider: Provider) -> None:
@@ -324,7 +354,8 @@ class _Loader:
 
 def _price(entry: Table) -> Price:
     amount, usd = (None if entry.get(name) is None else Decimal(entry[name]) for name in ("amount", "usd"))
-    return Price(amount, entry["source"], entry["certainty"], usd)
+    steps = tuple((step["area"], Decimal(step["amount"])) for step in entry.get("up_to", ()))
+    return Price(amount, entry["source"], entry["certainty"], usd, steps, Decimal(entry.get("input_image", 0)))
 
 
 def _picture(entry: Table) -> Picture:

@@ -10,7 +10,7 @@ from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.metaschemas import mistake, pointer, quoted
 from qwenmock.schemas.models import Document, Rule
 from qwenmock.schemas.shared_rules import invariant_names
-from qwenmock.schemas.vocabulary import JSON, Constraint, Path, Schema, constraints, walk
+from qwenmock.schemas.vocabulary import JSON, Constraint, Path, Schema, constraints, dependencies, subschema, walk
 
 ANNOTATIONS = frozenset(
     {"$comment", "title", "description", "default", "examples", "x-role", "x-source", "x-certainty"}
@@ -64,6 +64,7 @@ class SchemaFolder:
             self._check_values(file, path, node)
             self._check_members(file, path, node)
             self._check_overrides(file, path, node)
+            self._check_dependencies(file, path, node)
         rules = tuple(self._rule(name, constraint, file) for constraint in constraints(schema))
         self.rules.extend(rules)
         return Document(name, schema, rules, file)
@@ -136,6 +137,10 @@ class SchemaFolder:
 
     def _check_values(self, file: str, path: Path, node: Schema) -> None:
         """Check that it is known what values a subschema accepts, so that examples can be made."""
+        if "x-single" in node and (len(path) != 1 or node["items"].get("type") != "string"):
+            raise self._error(
+                file, (*_steps(path), "x-single"), "expected beside a list of strings that is a member of the body"
+            )
         if not node.keys() & {"type", "enum", "const", "not"}:
             raise self._error(file, _steps(path), 'missing "type"; expected it where there is no "enum" or "const"')
 
@@ -153,11 +158,22 @@ class SchemaFolder:
                 reason = f"{quoted(unknown)} has no subschema; expected {quoted(known)}"
                 raise self._error(file, (*_steps(path), keyword), reason)
 
+    def _check_dependencies(self, file: str, path: Path, node: Schema) -> None:
+        """Check that the members which depend on each other are described."""
+        for member, dependency in node.get("x-depends", {}).items():
+            for place in (member, dependency["on"]):
+                try:
+                    subschema(node, tuple(place.split("/")))
+                except KeyError as error:
+                    where = (*_steps(path), "x-depends", member)
+                    raise self._error(file, where, f'"{place}" has no subschema; expected the path of one') from error
+
     def _check_overrides(self, file: str, path: Path, node: Schema) -> None:
         own = {c.keyword for c in constraints({k: v for k, v in node.items() if k not in {"properties", "items"}})}
         own |= {"default"} & node.keys()
         own |= {f"invariants.{name}" for name in invariant_names()} if not path else set()
         own |= {f"required.{member}" for member in node.get("required", ())}
+        own |= {f"depends.{member}" for member in node.get("x-depends", ())}
         unknown = node.get("x-rules", {}).keys() - own
         if unknown:
             reason = f"{quoted(unknown)} is not a limit of this subschema; expected {quoted(own)}"
@@ -199,7 +215,14 @@ def _own_terms(constraint: Constraint) -> Schema:
     """Return what the schema says of one limit, or of one required member, apart from the rest."""
     overrides: Schema = constraint.owner.get("x-rules", {})
     own = overrides.get(constraint.keyword, {})
-    return {**own, **overrides.get(f"required.{constraint.path[-1]}", {})} if constraint.keyword == "required" else own
+    if constraint.keyword == "required":
+        return {**own, **overrides.get(f"required.{constraint.path[-1]}", {})}
+    if constraint.keyword == "depends":
+        member = next(
+            each for each, dependency in dependencies(constraint.owner).items() if dependency is constraint.value
+        )
+        return overrides.get(f"depends.{'/'.join(member)}", {})
+    return own
 
 
 def _steps(path: Path) -> Path:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Literal, get_args
 
-from qwenmock.schemas.vocabulary import JSON, Path, Schema, roles, select, subschema
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, roles, select, subschema, walk
 
 Certainty = Literal["documented", "published", "observed", "assumed"]
 EndpointKind = Literal["create", "task", "cancel", "list", "credits", "upload"]
@@ -94,7 +94,19 @@ class Document:
 
     def values(self, role: str, body: JSON) -> list[JSON]:
         """Return the values in a body that have a role, in order."""
-        return [value for path in self.roles.get(role, ()) for value in select(body, path)]
+        whole = self.unwrapped(body)
+        return [value for path in self.roles.get(role, ()) for value in select(whole, path)]
+
+    @cached_property
+    def singles(self) -> tuple[str, ...]:
+        """The members of the body that are arrays, and of which one item may stand without its array."""
+        found = [path for path, owner in walk(self.schema) if "x-single" in owner]
+        return tuple(path[0] for path in found)
+
+    def unwrapped(self, body: JSON) -> JSON:
+        """Return a body with an array around each item that stands without one."""
+        bare = [name for name in self.singles if isinstance(body, dict) and isinstance(body.get(name), str)]
+        return {**body, **{name: [body[name]] for name in bare}} if bare and isinstance(body, dict) else body
 
     def default_terms(self, path: Path) -> tuple[str, Certainty]:
         """Return where the default of the member at a path was read, and how certain it is."""
@@ -144,6 +156,8 @@ class Price:
 
     Attributes:
         usd: The same in US dollars; None where the document does not name that.
+        steps: Lower prices of smaller images, by the largest number of pixels that they are for, in that order.
+        input_image: What each input image of a request costs besides.
 
     """
 
@@ -151,6 +165,8 @@ class Price:
     source: str
     certainty: Certainty
     usd: Decimal | None = None
+    steps: tuple[tuple[int, Decimal], ...] = ()
+    input_image: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +202,7 @@ class Picture:
 
     Attributes:
         area: Number of pixels, about; the aspect ratio is that of the last input.
+        text_area: The same without an input, in a square; None where no document says.
         multiple: Both sides are multiples of this number of pixels.
         unseen_width: Width, in pixels, that counts for an input image that cannot be fetched.
         unseen_height: Its height.
@@ -203,6 +220,7 @@ class Picture:
     certainty: Certainty
     watermark_source: str
     watermark_certainty: Certainty
+    text_area: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +229,41 @@ class Authentication:
 
     source: str
     certainty: Certainty
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Further names of the production host.
+
+    Attributes:
+        pattern: A name; `{workspace}` in it stands for the name of a customer's workspace.
+        region: Where it is, in words.
+
+    """
+
+    pattern: str
+    region: str
+    source: str
+    certainty: Certainty
+
+    def matches(self, name: str) -> bool:
+        """Return whether a name in lower case is one of them."""
+        return re.fullmatch(re.escape(self.pattern).replace(r"\{workspace\}", "[a-z0-9-]+"), name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Another form of answers and errors, which some of a provider's endpoints speak.
+
+    Attributes:
+        dialect: The slug whose dialect module writes them.
+        errors: The provider's kinds of error as this protocol words them.
+
+    """
+
+    name: str
+    dialect: str
+    errors: Mapping[str, ErrorKind] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +322,7 @@ class Variant:
         request: What the body must be.
         answer: What a success answers.
         invariants: What a success promises besides, by name.
+        picture: What its images are like where the request does not say.
 
     """
 
@@ -279,6 +333,7 @@ class Variant:
     request: Document
     answer: Document
     invariants: Mapping[str, Invariant] = field(repr=False)
+    picture: Picture
 
     @cached_property
     def image_names(self) -> ImageNames | None:
@@ -304,6 +359,7 @@ class Endpoint:
         created_response: What the creation of a task answers; None where the answer holds the images.
         answer: What it answers where it takes no variant.
         sdk: The client library that speaks it as it is, `openai` or `dashscope`; None for no known one.
+        protocol: The form of its answers and errors; None for the provider's usual one.
         source: Where method and path were read.
 
     """
@@ -319,6 +375,7 @@ class Endpoint:
     created_response: Document | None = None
     answer: Document | None = None
     sdk: str | None = None
+    protocol: Protocol | None = None
 
     @cached_property
     def by_model(self) -> Mapping[str, tuple[Variant, ...]]:
@@ -387,6 +444,7 @@ class Provider:
         errors: The kinds of error by name.
         billing_log: None for a provider that documents none; so are `tasks` and `callbacks`.
         rules: The rules of all documents, those of HTTP, and those of callbacks.
+        hosts: Its further production hosts.
 
     """
 
@@ -414,11 +472,16 @@ class Provider:
     tasks: Tasks | None
     callbacks: Callbacks | None
     rules: tuple[Rule, ...] = field(repr=False)
+    hosts: tuple[Host, ...] = ()
 
     @property
     def host(self) -> str:
         """The production host's name."""
         return self.base_url.removeprefix("https://")
+
+    def serves(self, name: str) -> bool:
+        """Return whether a host's name, in lower case, is one of its production hosts."""
+        return name == self.host or any(host.matches(name) for host in self.hosts)
 
     @property
     def link_lifetime(self) -> int:
@@ -428,7 +491,19 @@ class Provider:
     @cached_property
     def statuses(self) -> frozenset[int]:
         """Every HTTP status that the documents name."""
-        return frozenset({200, *(kind.status for kind in self.errors.values())})
+        return frozenset({200, *(kind.status for kind in self.error_kinds)})
+
+    @cached_property
+    def error_kinds(self) -> tuple[ErrorKind, ...]:
+        """The kinds of error in every protocol."""
+        protocols = {
+            endpoint.protocol.name: endpoint.protocol for endpoint in self.endpoints.values() if endpoint.protocol
+        }
+        return (*self.errors.values(), *(kind for each in protocols.values() for kind in each.errors.values()))
+
+    def dialect_of(self, endpoint: Endpoint) -> str:
+        """Return the slug of the dialect that an endpoint's answers are written in."""
+        return self.dialect if endpoint.protocol is None else endpoint.protocol.dialect
 
     @property
     def create_endpoint(self) -> Endpoint:
@@ -445,6 +520,8 @@ class Provider:
 
     def error_for(self, endpoint: Endpoint, name: str) -> ErrorKind:
         """Return the error of that name as an endpoint words it: queries may have a wording of their own."""
+        if endpoint.protocol is not None:
+            return endpoint.protocol.errors[name]
         return self.errors[name] if endpoint.variants else self.errors.get(f"query_{name}", self.errors[name])
 
     @cached_property

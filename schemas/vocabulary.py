@@ -34,6 +34,7 @@ LIMITS = (
     "pattern",
     "format",
     "x-truncate",
+    "x-single",
 )
 """The keywords of which each is one rule of the same name, `required` and those below aside."""
 
@@ -88,6 +89,19 @@ def constraints(schema: Schema) -> Iterator[Constraint]:
             yield Constraint((*path, member), "required", True, owner)
         for keyword, value in _composed(owner):
             yield Constraint(path, keyword, value, owner)
+        for member, dependency in dependencies(owner).items():
+            yield Constraint((*path, *member), "depends", dependency, owner)
+
+
+def dependencies(owner: Schema) -> dict[Path, Schema]:
+    """Return the dependencies that a subschema states, by the path of the member that depends on another."""
+    stated: dict[str, Schema] = owner.get("x-depends", {})
+    return {tuple(member.split("/")): dependency for member, dependency in stated.items()}
+
+
+def separator_of(owner: Schema) -> str:
+    """Return what stands between the width and the height of a size."""
+    return owner.get("x-size", {}).get("separator", "*")
 
 
 def _composed(owner: Schema) -> Iterator[tuple[str, JSON]]:
@@ -106,9 +120,10 @@ def _composed(owner: Schema) -> Iterator[tuple[str, JSON]]:
             yield f"{member}.{keyword}", value
     size: Schema = owner.get("x-size", {})
     for keyword, value in size.items():
-        yield keyword, value
+        if keyword != "separator":
+            yield keyword, value
     if "x-size" in owner:
-        yield "syntax", "W*H"
+        yield "syntax", f"W{separator_of(owner)}H"
     if "x-callback" in owner:
         yield "schemes", owner["x-callback"]["schemes"]
         yield "publicHost", True

@@ -13,15 +13,29 @@ CENT = Decimal("0.01")
 QUOTA_DOLLAR = Decimal("0.000001")
 
 
-def unit_price(provider: Provider, model: str, own: dict[str, Decimal]) -> Decimal | None:
-    """Return the price of one image; None where neither a document nor `--price` names one."""
-    return own.get(provider.slug, provider.price_of(model).amount)
+def unit_price(provider: Provider, model: str, own: dict[str, Decimal], pixels: int) -> Decimal | None:
+    """Return the price of one image of so many pixels; None where neither a document nor `--price` names one."""
+    price = provider.price_of(model)
+    documented = next((amount for largest, amount in price.steps if pixels <= largest), price.amount)
+    return own.get(provider.slug, documented)
+
+
+def equal_pixels(provider: Provider, model: str, size: tuple[int, int]) -> int:
+    """Return a number of pixels that costs as much as a size, and is the same for all sizes of that price."""
+    steps = provider.price_of(model).steps
+    pixels = size[0] * size[1]
+    return next((largest for largest, _ in steps if pixels <= largest), steps[-1][0] + 1) if steps else 0
+
+
+def input_cost(provider: Provider, model: str, own: dict[str, Decimal], images: int) -> Decimal:
+    """Return what the input images of a request cost; 0 where `--price` sets the price of what is made."""
+    return Decimal(0) if provider.slug in own else provider.price_of(model).input_image * images
 
 
 @lru_cache(maxsize=256)
-def cost(price: Decimal | None, images: int) -> Decimal:
-    """Return what the images cost; 0 where the price is not known."""
-    return Decimal(0) if price is None else plain(price * images)
+def cost(price: Decimal | None, images: int, inputs: Decimal = Decimal(0)) -> Decimal:
+    """Return what images cost, with that of the input images; 0 where there are none, or the price is not known."""
+    return Decimal(0) if price is None or images == 0 else plain(price * images + inputs)
 
 
 def usd_equivalent(provider: Provider, charge: Charge) -> Decimal | None:

@@ -20,6 +20,7 @@ from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects, directives
 from qwenmock.mockserver.calls.input_images import inspect
 from qwenmock.mockserver.calls.keywords import format_value
+from qwenmock.mockserver.calls.sizes import default_size
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.models import Input, Job
 from qwenmock.mockserver.money import plain
@@ -51,7 +52,9 @@ class AcceptedRequest:
     """A valid request that may be carried out, and what will happen to it.
 
     Attributes:
+        size: Width and height of the images: those requested, or the default ones.
         price: Of one image; None if it is not known.
+        input_cost: Of the input images.
         cost: Of all images.
         effects: What is to go wrong.
         failure: The error that making its images ends in; None if they are made.
@@ -62,7 +65,9 @@ class AcceptedRequest:
     job: Job
     inputs: tuple[Input, ...]
     caller: Caller
+    size: tuple[int, int]
     price: Decimal | None
+    input_cost: Decimal
     cost: Decimal
     effects: Effects
     failure: ApiError | None
@@ -86,8 +91,9 @@ async def accept(double: Double, call: Call, received: ReceivedRequest, trace: T
     variant = select_variant(call, received.body)
     trace.variant = variant.name
     handler = double.handlers[provider.slug, variant.name]
-    validate(handler.validator, received.body, trace, is_strict=double.settings.strict)
-    trace.job = job = handler.extract(received.body)
+    body = variant.request.unwrapped(received.body)
+    validate(handler.validator, body, trace, is_strict=double.settings.strict)
+    trace.job = job = handler.extract(cast(dict[str, JSON], body))
     note_unnamed_images(job, trace)
     trace.enter("inspect")
     inputs = await inspect(double, call, job, trace)
@@ -96,18 +102,23 @@ async def accept(double: Double, call: Call, received: ReceivedRequest, trace: T
     effects = directives(provider, job.prompt)
     if double.plan.faults:
         effects = await double.plan.apply(job, caller.key, effects)
-    price = pricing.unit_price(provider, job.model, double.settings.prices)
+    size = job.size or default_size(variant.picture, inputs)
+    own = double.settings.prices
+    price = pricing.unit_price(provider, job.model, own, size[0] * size[1])
+    input_cost = pricing.input_cost(provider, job.model, own, len(inputs))
     trace.enter("reserve")
     creates_task = call.endpoint.created_response is not None
     if creates_task:
         await settle_finished(double)
-    cost = pricing.cost(price, job.n)
+    cost = pricing.cost(price, job.n, input_cost)
     check_balance(received.balance, cost, provider)
     return AcceptedRequest(
         job=job,
         inputs=inputs,
         caller=caller,
+        size=size,
         price=price,
+        input_cost=input_cost,
         cost=cost,
         effects=effects,
         failure=_failure(effects, caller.profile, None if creates_task else job.n),
@@ -195,6 +206,7 @@ def validate(validator: BodyValidator, body: JSON, trace: Trace, *, is_strict: b
     if unknown and is_strict:
         raise ApiError("invalid", f"{unknown[0]} is not a documented field")
     trace.advisories.extend(f"{name} is not a documented field" for name in unknown)
+    trace.advisories.extend(validator.members_without_effect(body))
 
 
 def note_unnamed_images(job: Job, trace: Trace) -> None:

@@ -16,8 +16,9 @@ from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.calls.generation import SEED_BITS, default_size
+from qwenmock.mockserver.calls.generation import SEED_BITS
 from qwenmock.mockserver.calls.input_images import may_be_local, unread
+from qwenmock.mockserver.calls.sizes import default_size
 from qwenmock.mockserver.calls.templates import Fill, success_template
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.images.links import recipe_of
@@ -112,14 +113,15 @@ class CompiledEndpoint:
             if variant.unnamed_images(job.prompt, len(job.images)) is not None:
                 return None
             # What it costs. The account is asked again when it is charged.
-            terms = self._terms(variant.name, job.model, job.n, len(job.images))
+            inputs = [unread(provider, url) for url in job.images]
+            size = job.size or default_size(variant.picture, inputs)
+            pixels = pricing.equal_pixels(provider, job.model, size)
+            terms = self._terms(variant.name, job.model, job.n, len(job.images), pixels)
             if terms is None or balance < terms.cost or balance == 0 or not is_plain(base_url):
                 return None
             # The images and the answer. Random numbers are drawn in the order of the general way.
             now, request_id = double.clock.now(), double.new_id()
-            inputs = [unread(provider, url) for url in job.images]
             seed = double.rng.getrandbits(SEED_BITS) if job.seed is None else job.seed
-            size = job.size or default_size(provider, inputs)
             expires = int(now) + provider.link_lifetime
             urls = await double.links.make(recipe_of(job, inputs, seed, size, request_id), base_url, expires)
             answer = terms.fill((request_id, int(now), *size, *urls)).encode()
@@ -146,14 +148,15 @@ class CompiledEndpoint:
         model = body.get("model")
         return self._endpoint.variant_of(model, body) if isinstance(model, str) else None
 
-    def _make_terms(self, name: str, model: str, n: int, images: int) -> Terms | None:
-        """Return the terms; None if the dialect's answers cannot be predicted."""
+    def _make_terms(self, name: str, model: str, n: int, images: int, pixels: int) -> Terms | None:
+        """Return the terms for images of up to so many pixels; None if the dialect's answers cannot be predicted."""
         provider, endpoint = self._provider, self._endpoint
         variant = provider.variants[name]
-        price = pricing.unit_price(provider, model, self._double.settings.prices)
-        cost = pricing.cost(price, n)
+        own = self._double.settings.prices
+        price = pricing.unit_price(provider, model, own, pixels)
+        cost = pricing.cost(price, n, pricing.input_cost(provider, model, own, images))
         job = Job(provider, variant, model, "", "", n, None, None, False, False, ("",) * images, None)
-        fill = success_template(self._double.dialects[provider.slug], job)
+        fill = success_template(self._double.dialect_for(provider, endpoint), job)
         if fill is None:
             return None
         return Terms(

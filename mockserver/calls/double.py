@@ -14,7 +14,7 @@ from qwenmock.mockserver.calls.journal_feed import JournalFeed
 from qwenmock.mockserver.calls.replay import Replay
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.clock import Clock
-from qwenmock.mockserver.dialects import dialects_of
+from qwenmock.mockserver.dialects import dialect_key, dialects_of
 from qwenmock.mockserver.dialects.base import Dialect
 from qwenmock.mockserver.images.files import Files
 from qwenmock.mockserver.images.links import Links
@@ -25,6 +25,7 @@ from qwenmock.mockserver.settings import REDIS_SCHEMES, Settings
 from qwenmock.mockserver.store.protocols import Store
 from qwenmock.mockserver.store.sqlite.store import SqliteStore
 from qwenmock.schemas.catalog import Catalog, load
+from qwenmock.schemas.models import Endpoint, Provider
 from qwenmock.schemas.vocabulary import JSON
 
 SECRET_BITS = 256
@@ -82,6 +83,10 @@ class Double(Services):
 
     def _caller(self, slug: str, authorization: str) -> Caller:
         return authenticate(self.catalog[slug], authorization, self.settings.keys)
+
+    def dialect_for(self, provider: Provider, endpoint: Endpoint) -> Dialect:
+        """Return the dialect that an endpoint's answers are written in."""
+        return self.dialects[dialect_key(provider, endpoint)]
 
     async def refresh(self) -> None:
         """Load what another process that shares the state has changed.

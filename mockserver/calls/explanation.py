@@ -7,7 +7,7 @@ import jsonschema
 from jsonschema import validators
 from jsonschema.exceptions import ValidationError
 
-from qwenmock.mockserver.calls.keywords import CUSTOM_KEYWORDS, Breach, format_value, is_uri, regex
+from qwenmock.mockserver.calls.keywords import CUSTOM_KEYWORDS, Breach, depends, format_value, is_uri, regex
 from qwenmock.schemas.vocabulary import JSON, Schema
 
 Engine: TypeAlias = Any
@@ -60,6 +60,12 @@ def _required(_engine: Engine, spec: list[str], instance: JSON, _schema: Schema)
             if member not in instance:
                 # The rule's path is that of the missing member.
                 yield ValidationError("is required", validator="required", path=[member])
+
+
+def _depends(_engine: Engine, spec: dict[str, Schema], instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
+    for member, message in depends(spec, instance):
+        # The rule's path is that of the member.
+        yield ValidationError(message, validator="depends", path=member.split("/"))
 
 
 def _properties(engine: Engine, spec: dict[str, Schema], instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
@@ -169,6 +175,7 @@ EXPLAINER: Engine = cast(Engine, validators.extend)(
             lambda s, v: f"must be a {s}, got {format_value(v)}" if isinstance(v, str) and not is_uri(v) else None,
         ),
         **{keyword: _keyword(check) for keyword, check in CUSTOM_KEYWORDS.items()},
+        "x-depends": _depends,
     },
 )
 """Validator class of `jsonschema`."""

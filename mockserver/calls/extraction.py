@@ -7,7 +7,7 @@ from qwenmock.mockserver.calls.keywords import parse_size
 from qwenmock.mockserver.calls.reading import compile_reader
 from qwenmock.mockserver.models import Job
 from qwenmock.schemas.models import Document, Provider, Variant
-from qwenmock.schemas.vocabulary import JSON, subschema
+from qwenmock.schemas.vocabulary import JSON, separator_of, subschema
 
 FALLBACKS: dict[str, Any] = {
     "prompt": "",
@@ -46,6 +46,8 @@ def extractor(provider: Provider, variant: Variant) -> Callable[[dict[str, JSON]
                 places.append((slot, len(groups), longest))
                 groups.append((path,))
     read = compile_reader(groups, {slot: role.default for slot, role in enumerate(roles)})
+    sizes = [subschema(variant.request.schema, path) for path in variant.request.roles.get("size", ())]
+    separator = next(map(separator_of, sizes), "*")
 
     def extract(body: dict[str, Any]) -> Job:
         found = read(body)
@@ -63,7 +65,7 @@ def extractor(provider: Provider, variant: Variant) -> Callable[[dict[str, JSON]
             prompt,
             negative_prompt,
             int(n),  # in JSON Schema 2.0 is an integer too
-            None if size is None else parse_size(size),
+            None if size is None else parse_size(size, separator),
             None if seed is None else int(seed),
             watermark,
             prompt_extend,

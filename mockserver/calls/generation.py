@@ -1,23 +1,17 @@
 """Images and their billing: at once for a synchronous request, later for a task."""
 
 import asyncio
-import math
 import time
-from collections.abc import Sequence
-from functools import lru_cache
 
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.calls.acceptance import AcceptedRequest
 from qwenmock.mockserver.calls.call import Call, Trace
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.images.links import recipe_of
-from qwenmock.mockserver.models import Charge, Input, Result, Task
+from qwenmock.mockserver.models import Charge, Result, Task
 from qwenmock.mockserver.tasks.lifecycle import new_task_id, task_times
-from qwenmock.schemas.models import Provider
 
 SEED_BITS = 31
-MAX_RATIO = 1024.0
-"""Of an image's sides where the request names no size, whatever size an input claims to have."""
 HOLD_GRACE = 5.0
 """Seconds that a hold outlives the expected time of its request; after that, its process must have died."""
 
@@ -39,7 +33,8 @@ async def generate(double: Double, call: Call, request: AcceptedRequest, trace: 
         raise request.failure
     job, failed = request.job, request.effects.fail_images
     now = double.clock.now()
-    urls, (width, height) = await _pictures(double, call, request, trace, now)
+    urls = await _pictures(double, call, request, trace, now)
+    width, height = request.size
     result = Result(
         job=job,
         request_id=trace.request_id,
@@ -64,7 +59,8 @@ async def create_task(double: Double, call: Call, request: AcceptedRequest, trac
     job, effects, failure = request.job, request.effects, request.failure_code
     now = double.clock.now()
     starts, ends = task_times(double, now, effects.wait)
-    urls, (width, height) = await _pictures(double, call, request, trace, ends)
+    urls = await _pictures(double, call, request, trace, ends)
+    width, height = request.size
     failed = 0 if failure else min(effects.fail_images, job.n)
     task = Task(
         id=new_task_id(call.provider, now, double.rng),
@@ -88,6 +84,7 @@ async def create_task(double: Double, call: Call, request: AcceptedRequest, trac
         callback_fault=effects.callback,
         callback_origin=effects.callback_origin,
         reserved=request.cost,
+        input_images=len(job.images),
     )
     trace.task_id = task.id
     await double.store.add_task(task)
@@ -110,35 +107,13 @@ async def hold(double: Double, request: AcceptedRequest, trace: Trace, until: fl
     trace.is_held = True
 
 
-async def _pictures(
-    double: Double, call: Call, request: AcceptedRequest, trace: Trace, done: float
-) -> tuple[list[str], tuple[int, int]]:
-    """Return links to the images, which are drawn when they are fetched, and their width and height.
-
-    Seed and size are chosen here if the request does not give them. The links expire a while after `done`.
-    """
+async def _pictures(double: Double, call: Call, request: AcceptedRequest, trace: Trace, done: float) -> list[str]:
+    """Return links to the images, which are drawn when they are fetched; they expire a while after `done`."""
     job = request.job
     seed = double.rng.getrandbits(SEED_BITS) if job.seed is None else job.seed
-    size = job.size or default_size(job.provider, request.inputs)
-    recipe = recipe_of(job, request.inputs, seed, size, trace.request_id)
+    recipe = recipe_of(job, request.inputs, seed, request.size, trace.request_id)
     base_url = double.settings.public_url or call.base_url
-    urls = await double.links.make(recipe, base_url, int(done) + job.provider.link_lifetime)
-    return urls, size
-
-
-def default_size(provider: Provider, inputs: Sequence[Input]) -> tuple[int, int]:
-    """Return width and height if the request names none: the documented area, in about the last input's ratio."""
-    picture = provider.picture
-    ratio = inputs[-1].width / inputs[-1].height if inputs else 1.0
-    return _size(picture.area, min(max(ratio, 1 / MAX_RATIO), MAX_RATIO), picture.multiple)
-
-
-@lru_cache(maxsize=1024)
-def _size(area: int, ratio: float, multiple: int) -> tuple[int, int]:
-    width, height = (
-        max(multiple, round(math.sqrt(exact) / multiple) * multiple) for exact in (area * ratio, area / ratio)
-    )
-    return width, height
+    return await double.links.make(recipe, base_url, int(done) + job.provider.link_lifetime)
 
 
 def _charge_for(double: Double, request: AcceptedRequest, result: Result, now: float) -> Charge:
@@ -152,6 +127,6 @@ def _charge_for(double: Double, request: AcceptedRequest, result: Result, now: f
         images=images,
         unit_price=request.price,
         currency=provider.currency,
-        amount=pricing.cost(request.price, images),
+        amount=pricing.cost(request.price, images, request.input_cost),
         created=now,
     )

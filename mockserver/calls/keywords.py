@@ -11,9 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qwenmock.mockserver.net.public_addresses import is_loopback_host, is_public_host
-from qwenmock.schemas.vocabulary import JSON, Schema
+from qwenmock.schemas.vocabulary import JSON, Schema, select
 
-SIZE = re.compile(r"([1-9][0-9]{0,5})\*([1-9][0-9]{0,5})", re.ASCII)
+SIZES = {
+    separator: re.compile(rf"([1-9][0-9]{{0,5}}){re.escape(separator)}([1-9][0-9]{{0,5}})", re.ASCII)
+    for separator in "*x"
+}
+"""Sizes by what stands between width and height."""
 
 Breach = tuple[str, str]
 """The name of the broken rule, and what it demands."""
@@ -32,9 +36,9 @@ def format_value(value: JSON) -> str:
     return str(value)[:40]
 
 
-def parse_size(text: str) -> tuple[int, int] | None:
+def parse_size(text: str, separator: str = "*") -> tuple[int, int] | None:
     """Return width and height of a size such as `1024*1024`; None if it has another form."""
-    match = SIZE.fullmatch(text)
+    match = SIZES[separator].fullmatch(text)
     return (int(match[1]), int(match[2])) if match else None
 
 
@@ -68,18 +72,61 @@ def parts(spec: dict[str, Schema], value: JSON) -> Iterator[Breach]:
             yield f"{member}.position", f"must end with its {member}"
 
 
-def size(spec: dict[str, int], value: JSON) -> Iterator[Breach]:
-    """Check the form and the sides of a size."""
+def size(spec: Schema, value: JSON) -> Iterator[Breach]:
+    """Check the form, the sides, the area and the ratio of a size."""
     if not isinstance(value, str):
         return
-    sides = parse_size(value)
+    separator: str = spec.get("separator", "*")
+    sides = parse_size(value, separator)
     if sides is None:
-        yield "syntax", f"must be width*height in pixels, as in 1024*1024, got {format_value(value)}"
+        form = f"width{separator}height in pixels, as in 1024{separator}1024"
+        yield "syntax", f"must be {form}, got {format_value(value)}"
         return
-    if min(sides) < spec["minSide"]:
-        yield "minSide", f"must have sides of at least {spec['minSide']} pixels, got {sides[0]}*{sides[1]}"
-    if max(sides) > spec["maxSide"]:
-        yield "maxSide", f"must have sides of at most {spec['maxSide']} pixels, got {sides[0]}*{sides[1]}"
+    short, long = min(sides), max(sides)
+    area = short * long
+    if short < spec.get("minSide", 0):
+        yield "minSide", f"must have sides of at least {spec['minSide']} pixels, got {value}"
+    if long > spec.get("maxSide", long):
+        yield "maxSide", f"must have sides of at most {spec['maxSide']} pixels, got {value}"
+    if area < spec.get("minArea", 0):
+        yield "minArea", f"must have at least {spec['minArea']} pixels, got {value}, which are {area}"
+    if area > spec.get("maxArea", area):
+        yield "maxArea", f"must have at most {spec['maxArea']} pixels, got {value}, which are {area}"
+    if "maxRatio" in spec and long > spec["maxRatio"] * short:
+        yield "maxRatio", f"must have a ratio from 1:{spec['maxRatio']} to {spec['maxRatio']}:1, got {value}"
+
+
+def depends(spec: dict[str, Schema], value: JSON) -> Iterator[Breach]:
+    """Check what must not stand elsewhere when a member is given; the name of a breach is the member's path."""
+    for member, shown, condition in _dependent(spec, value, is_advisory=False):
+        yield member, f"{shown}is accepted only where {condition}"
+
+
+def without_effect(spec: dict[str, Schema], value: JSON) -> Iterator[Breach]:
+    """Yield the members that are accepted and have no effect, and why."""
+    for member, shown, condition in _dependent(spec, value, is_advisory=True):
+        yield member, f"{shown}has an effect only where {condition}"
+
+
+def _dependent(spec: dict[str, Schema], value: JSON, *, is_advisory: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield each member whose dependency is not kept, with its value in words, and with what is expected."""
+    for member, dependency in spec.items():
+        given = select(value, tuple(member.split("/")))
+        if len(given) <= dependency.get("over", 0) or given[0] not in dependency.get("values", given):
+            continue
+        if ("advisory" in dependency) != is_advisory:
+            continue
+        place = dependency["on"].replace("/*", "[]").replace("/", ".")
+        found = select(value, tuple(dependency["on"].split("/")))
+        if "is" not in dependency:
+            expected = "is not there"
+        else:
+            expected = f"is {format_value(dependency['is'])}"
+            found = [other for other in found if other != dependency["is"]]
+        if found:
+            shown = f"of {format_value(given[0])} " if "values" in dependency else ""
+            shown = f"in a number of more than {dependency['over']} " if "over" in dependency else shown
+            yield member, shown, f"{place} {expected}"
 
 
 def image(spec: Schema, value: JSON) -> Iterator[Breach]:
@@ -119,4 +166,5 @@ CUSTOM_KEYWORDS: dict[str, Callable[[Any, JSON], Iterator[Breach]]] = {
     "x-size": size,
     "x-image": image,
     "x-callback": callback,
+    "x-depends": depends,
 }

@@ -118,7 +118,7 @@ async def dispatch(double: Double, call: Call, trace: Trace) -> Outcome:
     if recording is not None:
         return await as_recorded(double, call, trace, recording)
     request = await accept(double, call, received, trace)
-    dialect = double.dialects[call.provider.slug]
+    dialect = double.dialect_for(call.provider, call.endpoint)
     if call.endpoint.created_response is None:
         result, charge = await generate(double, call, request, trace)
         return Outcome(dialect.success(result), charge, request.effects.drop)
@@ -176,7 +176,7 @@ async def refuse(double: Double, call: Call, trace: Trace, error: ApiError) -> t
     """Write the refusal of a call and its journal entry."""
     if error.kind == "rate_limited":
         error.headers.setdefault("Retry-After", str(call.provider.retry_after))
-    answer = refusal(double.dialects[call.provider.slug], call, error, trace)
+    answer = refusal(double.dialect_for(call.provider, call.endpoint), call, error, trace)
     entry = journal.entry(call, trace, answer, None, error)
     entry["fingerprint"] = await journal.fingerprint(call, trace)
     await record(double, entry, trace.key)

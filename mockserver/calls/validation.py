@@ -13,10 +13,10 @@ from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVar
 
 from qwenmock.mockserver.calls.explanation import EXPLAINER
 from qwenmock.mockserver.calls.json_schema import strict_subset, to_json_schema
-from qwenmock.mockserver.calls.keywords import CUSTOM_KEYWORDS, callback, is_local, is_uri
+from qwenmock.mockserver.calls.keywords import CUSTOM_KEYWORDS, callback, is_local, is_uri, without_effect
 from qwenmock.mockserver.calls.reading import compile_reader
 from qwenmock.schemas.models import Document, Rule
-from qwenmock.schemas.vocabulary import JSON, Path, Schema, walk
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, select, walk
 
 LONGEST_DETAIL = 1000
 
@@ -55,6 +55,7 @@ class BodyValidator:
         self._keeps_custom = self._custom_check(custom)
         # The strict subset expresses the other two in plain JSON Schema.
         self._keeps_rest = self._custom_check([each for each in custom if each[1] not in {"x-image", "x-parts"}])
+        self._dependencies = [(path, spec) for path, keyword, spec in custom if keyword == "x-depends"]
 
     def accepts(self, body: JSON) -> bool:
         """Return whether the body keeps every rule of the schema."""
@@ -62,7 +63,9 @@ class BodyValidator:
 
     def is_definitely_valid(self, body: JSON) -> bool:
         """Return whether a quick check shows that the body is valid and has only documented members."""
-        return self._accepts_strictly.is_valid(body) and self._keeps_rest(body)
+        return (
+            self._accepts_strictly.is_valid(body) and self._keeps_rest(body) and not self.members_without_effect(body)
+        )
 
     def _custom_check(self, custom: list[tuple[Path, str, JSON]]) -> Callable[[JSON], bool]:
         """Return a function that checks whether a body keeps some custom keywords, each with its place and value."""
@@ -97,6 +100,15 @@ class BodyValidator:
         path = tuple("*" if isinstance(step, int) else step for step in steps)
         rule = self.document.rule_at[path, worst.validator]
         return Violation(rule, f"{field_name(steps)} {worst.message}"[:LONGEST_DETAIL])
+
+    def members_without_effect(self, body: JSON) -> list[str]:
+        """Return a sentence for each member that is accepted and has no effect."""
+        return [
+            f"{member.replace('/', '.')} {reason}"
+            for path, spec in self._dependencies
+            for value in select(body, path)
+            for member, reason in without_effect(spec, value)
+        ]
 
     def unknown_fields(self, body: JSON) -> list[str]:
         """Return the members that the document does not name, such as `parameters.foo`."""

@@ -12,14 +12,27 @@ from qwenmock.mockserver.calls.json_schema import to_json_schema
 from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Price, Provider, Rule, Variant
 from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import Path
+from qwenmock.schemas.wording import condition
+
+
+class PriceStep(TypedDict):
+    """What an image of up to so many pixels costs."""
+
+    pixels: int
+    price: str
 
 
 class ContractModel(TypedDict):
-    """A model, and what one image costs as a decimal, in US dollars too; null where no document says so."""
+    """A model, and what one image costs as a decimal, in US dollars too; null where no document says so.
+
+    `steps` are lower prices of smaller images; `input_image` is what each input image costs besides.
+    """
 
     name: str
     price: str | None
     usd: str | None
+    steps: Sequence[PriceStep]
+    input_image: str | None
     source: str
 
 
@@ -115,7 +128,15 @@ def contract(provider: Provider) -> Contract:
         "models": [_model(name, provider.price_of(name)) for name in provider.models],
         "endpoints": [_endpoint(endpoint) for endpoint in provider.endpoints.values()],
         "variants": [_variant(provider, variant) for variant in provider.variants.values()],
-        "errors": [_error(kind) for kind in sorted(provider.errors.values(), key=lambda kind: kind.status)],
+        "errors": [
+            *(_error(kind) for kind in sorted(provider.errors.values(), key=lambda kind: kind.status)),
+            *(
+                _error(kind, f" ({endpoint.protocol.name})")
+                for endpoint in provider.endpoints.values()
+                if endpoint.protocol is not None
+                for kind in sorted(endpoint.protocol.errors.values(), key=lambda kind: kind.status)
+            ),
+        ],
         "http": [_rule(rule) for rule in provider.rules if rule.variant in {"http", "callback"}],
         "link_lifetime": provider.link_lifetime,
     }
@@ -126,6 +147,8 @@ def _model(name: str, price: Price) -> ContractModel:
         "name": name,
         "price": None if price.amount is None else f"{price.amount:f}",
         "usd": None if price.usd is None else f"{price.usd:f}",
+        "steps": [{"pixels": pixels, "price": f"{amount:f}"} for pixels, amount in price.steps],
+        "input_image": f"{price.input_image:f}" if price.input_image else None,
         "source": cited(price.source),
     }
 
@@ -173,8 +196,9 @@ def _input_images(request: Document) -> InputImages:
     else:
         return {"min": 0, "max": 1, "terms": request.image_terms[0]}
     least = _limit(request, owner, keyword.format("min"))
+    is_optional = path[-1] == "*" and (owner, "required") not in request.rule_at
     return {
-        "min": 0 if least is None else least,
+        "min": 0 if least is None or is_optional else least,
         "max": _limit(request, owner, keyword.format("max")),
         "terms": request.image_terms[0],
     }
@@ -185,9 +209,9 @@ def _limit(request: Document, path: Path, keyword: str) -> int | None:
     return None if rule is None else rule.number
 
 
-def _error(kind: ErrorKind) -> ContractError:
+def _error(kind: ErrorKind, protocol: str = "") -> ContractError:
     return {
-        "name": kind.name.replace("_", " "),
+        "name": kind.name.replace("_", " ") + protocol,
         "status": kind.status,
         "message": kind.message,
         "source": cited(kind.source),
@@ -200,7 +224,7 @@ def _rule(rule: Rule) -> ContractRule:
         "id": rule.id,
         "place": ".".join(rule.path).replace(".*", "[]"),
         "keyword": rule.keyword,
-        "value": rule.value,
+        "value": condition(rule.value) if rule.keyword == "depends" and isinstance(rule.value, dict) else rule.value,
         "source": cited(rule.source),
         "certainty": rule.reject_certainty,
         "error": rule.error.replace("_", " "),

@@ -8,7 +8,7 @@ from qwenmock.mockserver.calls.json_schema import to_json_schema
 from qwenmock.mockserver.control.samples import answer, ended_task, refusal
 from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Provider
 from qwenmock.schemas.sources import cited
-from qwenmock.schemas.vocabulary import JSON, Schema
+from qwenmock.schemas.vocabulary import JSON, Schema, separator_of
 
 BEARER = "bearer"
 JSON_TYPE = "application/json"
@@ -73,12 +73,13 @@ def _responses(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
         samples = _ended(provider)
     found: dict[str, JSON] = {"200": _response("success", _any_of(provider.answers_of(endpoint)), samples)}
     by_status: dict[int, list[ErrorKind]] = {}
-    for kind in provider.errors.values():
+    errors = provider.errors if endpoint.protocol is None else endpoint.protocol.errors
+    for kind in errors.values():
         by_status.setdefault(kind.status, []).append(kind)
     for status, kinds in sorted(by_status.items()):
         documents = {kind.document.name: kind.document for kind in kinds}
         names = ", ".join(sorted(kind.name.replace("_", " ") for kind in kinds))
-        refusals = {kind.name: refusal(provider, kind) for kind in kinds}
+        refusals = {kind.name: refusal(provider, kind, endpoint.protocol) for kind in kinds}
         found[str(status)] = _response(names, _any_of(documents.values()), refusals)
     return found
 
@@ -125,5 +126,8 @@ def _published(schema: Schema) -> Schema:
     if "items" in schema:
         plain["items"] = _published(schema["items"])
     if "x-size" in schema:
-        plain["pattern"] = r"^[1-9][0-9]{0,5}\*[1-9][0-9]{0,5}$"
+        separator = separator_of(schema).replace("*", r"\*")
+        plain["pattern"] = f"^[1-9][0-9]{{0,5}}{separator}[1-9][0-9]{{0,5}}$"
+    if "x-single" in schema:
+        plain["type"] = ["array", "string"]
     return plain

@@ -9,7 +9,7 @@ from qwenmock.mockserver.calls.extraction import extractor
 from qwenmock.mockserver.dialects import dialect_of
 from qwenmock.mockserver.models import Job, Refused, Result, Task
 from qwenmock.mockserver.tasks.lifecycle import new_task_id
-from qwenmock.schemas.models import ErrorKind, Provider, Variant
+from qwenmock.schemas.models import ErrorKind, Protocol, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 REQUEST_ID = "3f0c8a52-7d1e-4b9a-9c64-0a5d2e7b1f38"
@@ -23,7 +23,7 @@ def answer(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
     requests = exchanges(provider.slug, variant.name)
     if not requests:
         return None
-    dialect = dialect_of(provider)
+    dialect = dialect_of(provider, provider.endpoint_of(variant).protocol)
     job = _job(provider, variant, requests[0].request)
     if provider.endpoint_of(variant).created_response is not None:
         return dialect.created(provider, _task(provider, job))
@@ -60,11 +60,11 @@ def _sample_task(provider: Provider, variant: Variant, seed: int = 0) -> Task | 
     return _task(provider, _job(provider, variant, requests[0].request), seed)
 
 
-def refusal(provider: Provider, kind: ErrorKind) -> Mapping[str, JSON]:
-    """Return what a kind of refusal answers."""
+def refusal(provider: Provider, kind: ErrorKind, protocol: Protocol | None = None) -> Mapping[str, JSON]:
+    """Return what a kind of refusal answers, in a protocol."""
     model = next(iter(provider.models))
     message = kind.message.replace("{detail}", "prompt is required").replace("{model}", model)
-    return dialect_of(provider).refusal(Refused(kind, message, REQUEST_ID, "prompt"))
+    return dialect_of(provider, protocol).refusal(Refused(kind, message, REQUEST_ID, "prompt"))
 
 
 def _job(provider: Provider, variant: Variant, request: dict[str, JSON]) -> Job:

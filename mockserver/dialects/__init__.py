@@ -12,31 +12,48 @@ from types import ModuleType
 from qwenmock.mockserver.dialects.base import Dialect
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.errors import CatalogError
-from qwenmock.schemas.models import Endpoint, Provider
+from qwenmock.schemas.models import Endpoint, Protocol, Provider
 
 _NO_DIALECTS = frozenset({"base", "upstream"})
 """Modules of this package that dialects are built from."""
 
 
 def dialects_of(catalog: Catalog) -> dict[str, Dialect]:
-    """Return every provider's dialect by slug.
+    """Return every provider's dialect by slug, and those of its protocols by slug and name.
 
     Raises:
         CatalogError: As `dialect_of`.
 
     """
-    return {provider.slug: dialect_of(provider) for provider in catalog}
+    return {
+        key: dialect
+        for provider in catalog
+        for key, dialect in (
+            (provider.slug, dialect_of(provider)),
+            *((dialect_key(provider, each), dialect_of(provider, each.protocol)) for each in _others(provider)),
+        )
+    }
 
 
-def dialect_of(provider: Provider) -> Dialect:
-    """Return the dialect that a provider names.
+def dialect_key(provider: Provider, endpoint: Endpoint) -> str:
+    """Return the key in `dialects_of` of the dialect that an endpoint's answers are written in."""
+    return provider.slug if endpoint.protocol is None else f"{provider.slug}/{endpoint.protocol.name}"
+
+
+def _others(provider: Provider) -> list[Endpoint]:
+    """Return the endpoints that do not speak the provider's usual protocol."""
+    return [endpoint for endpoint in provider.endpoints.values() if endpoint.protocol is not None]
+
+
+def dialect_of(provider: Provider, protocol: Protocol | None = None) -> Dialect:
+    """Return the dialect that a provider names, or one of its protocols.
 
     Raises:
         CatalogError: The module does not exist, does not define exactly one subclass of `Dialect`, or its class lacks
             a method that the provider's endpoints need.
 
     """
-    module = _module_of(provider)
+    module = _module_of(provider, provider.dialect if protocol is None else protocol.dialect)
     classes = [
         value
         for value in vars(module).values()
@@ -45,29 +62,29 @@ def dialect_of(provider: Provider) -> Dialect:
     if len(classes) != 1:
         raise _error(provider, f"expected one subclass of Dialect, got {len(classes)}, in {module.__file__}")
     dialect = classes[0]
-    for name, reason in _needed(provider):
+    for name, reason in _needed(provider, protocol):
         if getattr(dialect, name) is getattr(Dialect, name):
             raise _error(provider, f"{dialect.__name__}.{name} is missing, needed for {reason}, in {module.__file__}")
     return dialect()
 
 
-def _module_of(provider: Provider) -> ModuleType:
-    stem = provider.dialect.replace("-", "_")
+def _module_of(provider: Provider, slug: str) -> ModuleType:
+    stem = slug.replace("-", "_")
     name = f"{__name__}.{stem}"
     known = [each.name for each in iter_modules(__path__) if each.name not in _NO_DIALECTS]
     if stem not in known:
         file = Path(__path__[0]) / f"{stem}.py"
         raise _error(
             provider,
-            f"unknown dialect {provider.dialect!r}, expected one of {', '.join(known)}; a new one is a module {file}",
+            f"unknown dialect {slug!r}, expected one of {', '.join(known)}; a new one is a module {file}",
         )
     return importlib.import_module(name)
 
 
-def _needed(provider: Provider) -> Iterator[tuple[str, str]]:
-    """Return the methods and attributes that a provider's answers need, each with what needs it."""
+def _needed(provider: Provider, protocol: Protocol | None) -> Iterator[tuple[str, str]]:
+    """Return the methods and attributes that the answers of a protocol need, each with what needs it."""
     yield "refusal", "every refusal"
-    for endpoint in provider.endpoints.values():
+    for endpoint in (each for each in provider.endpoints.values() if each.protocol is protocol):
         for name in _needed_by(provider, endpoint):
             yield name, f"endpoint {endpoint.name!r}"
 

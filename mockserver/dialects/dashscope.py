@@ -20,7 +20,7 @@ class DashscopeDialect(Dialect):
 
     def success(self, result: Result) -> dict[str, JSON]:
         """Return the body of a synchronous success."""
-        return upstream.body(result)
+        return {**upstream.body(result), "usage": upstream.usage(result)}
 
     def refusal(self, refused: Refused) -> dict[str, JSON]:
         """Return the error."""
@@ -34,10 +34,8 @@ class DashscopeDialect(Dialect):
         """Return the task, with its images or its error once it has ended."""
         body: dict[str, JSON] = {"request_id": request_id, "output": _output(provider, task, seen)}
         if seen.state == "succeeded":
-            size: dict[str, JSON] = {}
-            if _has_choices(provider, task):
-                size = {"width": task.width, "height": task.height}
-            body["usage"] = {"image_count": len(task.urls), **size}
+            variant = provider.variants[task.variant]
+            body["usage"] = upstream.named_usage(variant, task.width, task.height, len(task.urls), task.input_images)
         return body
 
     def task_list(self, provider: Provider, page: TaskPage, request_id: str) -> dict[str, JSON]:

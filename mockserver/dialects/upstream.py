@@ -1,13 +1,14 @@
 """The bodies of Model Studio's synchronous answers, which its resellers pass on or wrap."""
 
 from qwenmock.mockserver.models import Refused, Result
+from qwenmock.schemas.models import Variant
 from qwenmock.schemas.vocabulary import JSON
 
 
 def body(result: Result) -> dict[str, JSON]:
     """Return `output`, `usage` and `request_id` for a result; text to image also counts its sub-tasks."""
     output: dict[str, JSON] = {"choices": choices(result.urls)}
-    if not result.job.images:
+    if "total_count" in result.job.variant.answer.roles and not result.job.images:
         succeeded = len(result.urls)
         total = succeeded + result.failed
         output["task_metric"] = {"FAILED": result.failed, "SUCCEEDED": succeeded, "TOTAL": total}
@@ -16,6 +17,18 @@ def body(result: Result) -> dict[str, JSON]:
         "usage": {"width": result.width, "height": result.height, "image_count": len(result.urls)},
         "request_id": result.request_id,
     }
+
+
+def usage(result: Result) -> dict[str, JSON]:
+    """Return what a result used, by the names that its variant's answer has for it."""
+    return named_usage(result.job.variant, result.width, result.height, len(result.urls), len(result.job.images))
+
+
+def named_usage(variant: Variant, width: int, height: int, images: int, inputs: int) -> dict[str, JSON]:
+    """Return size and numbers of images under the names of the variant's answer, as far as it has them."""
+    values = {"width": width, "height": height, "image_count": images, "input_count": inputs}
+    roles = variant.answer.roles
+    return {path[-1]: value for role, value in values.items() for path in roles.get(role, ()) if path[0] == "usage"}
 
 
 def choices(urls: tuple[str, ...]) -> list[JSON]:

@@ -33,6 +33,7 @@ from qwenmock.mockserver.net.guarded_client import Poster
 from qwenmock.mockserver.net.host_names import host_of
 from qwenmock.mockserver.store.protocols import Fetch
 from qwenmock.mockserver.tasks.callbacks import CallbackWorker
+from qwenmock.schemas.models import Endpoint
 
 CONTROL = "/__mock__"
 NO_QUERY: dict[str, str] = {}
@@ -149,8 +150,11 @@ class Application(Starlette):
         detail = f"{provider.name} has no {scope['method']} {scope['path'][:200]}; it has {known}"
         status, message = (405, "Method Not Allowed") if target.endpoints else (404, "Not Found")
         request_id = self.double.new_id()
-        kind = replace(provider.errors["malformed"], status=status)
-        body = self.double.dialects[provider.slug].refusal(Refused(kind, message, request_id, ""))
+        # Below the path of a protocol its clients read the answer.
+        spoken = next((each for each in provider.endpoints.values() if f"{_first_step(each)}/" in scope["path"]), None)
+        spoken = next(iter(target.endpoints.values()), spoken or provider.create_endpoint)
+        kind = replace(provider.error_for(spoken, "malformed"), status=status)
+        body = self.double.dialect_for(provider, spoken).refusal(Refused(kind, message, request_id, ""))
         headers = {"X-Qwenmock": __version__, "X-Request-Id": request_id, "X-Qwenmock-Detail": to_header(detail)}
         if target.endpoints:
             headers["Allow"] = ", ".join(sorted(target.endpoints))
@@ -316,6 +320,10 @@ def _origin(scheme: str, host: str) -> str | None:
 
 def _problem(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
     return JSONResponse({"error": text}, status, {"X-Qwenmock": __version__, **(headers or {})})
+
+
+def _first_step(endpoint: Endpoint) -> str:
+    return "/" + endpoint.path.split("/", 2)[1]
 
 
 async def _healthy(_request: Request) -> Response:

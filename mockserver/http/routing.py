@@ -40,6 +40,7 @@ class Routes:
         self._catalog = catalog
         self._root = None if root is None else catalog[root]
         self._hosts = {provider.host.encode(): provider for provider in catalog}
+        self._has_patterns = any(provider.hosts for provider in catalog)
         self._tables = {provider.slug: _Table(provider) for provider in catalog}
         # Clients call the same few paths.
         self.find = lru_cache(maxsize=REMEMBERED)(self._find)
@@ -53,7 +54,7 @@ class Routes:
 
         """
         path = path.rstrip("/")
-        provider = self._hosts.get(host.partition(b":")[0].lower())
+        provider = self._of_host(host.partition(b":")[0].lower())
         if provider is not None:
             return self._in(provider, path)
         _, slug, *rest = path.split("/", 2) if path.startswith("/") else ("", "")
@@ -63,6 +64,14 @@ class Routes:
         if self._root is not None:
             return self._in(self._root, path)
         return None
+
+    def _of_host(self, name: bytes) -> Provider | None:
+        """Return the provider whose production host has a name: an exact one, or one of its patterns."""
+        known = self._hosts.get(name)
+        if known is not None or not self._has_patterns:
+            return known
+        text = name.decode("latin-1")
+        return next((provider for provider in self._catalog if provider.serves(text)), None)
 
     def _in(self, provider: Provider, path: str) -> RoutedPath:
         return self._tables[provider.slug].find(path)

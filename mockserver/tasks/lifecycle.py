@@ -78,7 +78,9 @@ async def cancel(services: Services, task: Task) -> Task | None:
 
 def _charge_for(services: Services, task: Task) -> Charge:
     provider = services.catalog[task.provider]
-    price = pricing.unit_price(provider, task.model, services.settings.prices)
+    own = services.settings.prices
+    price = pricing.unit_price(provider, task.model, own, task.width * task.height)
+    inputs = pricing.input_cost(provider, task.model, own, task.input_images)
     return Charge(
         id=services.new_id(),
         request_id=task.request_id,
@@ -88,7 +90,7 @@ def _charge_for(services: Services, task: Task) -> Charge:
         images=len(task.urls),
         unit_price=price,
         currency=provider.currency,
-        amount=pricing.cost(price, len(task.urls)),
+        amount=pricing.cost(price, len(task.urls), inputs),
         created=task.ends,
     )
 

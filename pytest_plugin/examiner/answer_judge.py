@@ -2,13 +2,14 @@
 
 import json
 
-from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of, log_mistakes
+from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, bill_of, log_mistakes, unit_price
 from qwenmock.pytest_plugin.examiner.findings import Mistake, Subject, about, shortened
 from qwenmock.pytest_plugin.examiner.invariants import (
     Success,
     broken_invariants,
     broken_pictures,
     image_counts,
+    pixels_of,
     role_values,
 )
 from qwenmock.pytest_plugin.examiner.payments import Charge
@@ -153,14 +154,14 @@ def billing_mistakes(examiner: Examiner, success: Success) -> list[str]:
     counts = image_counts(success)
     images = counts[0] if counts else 0
     provider, model = examiner.provider, success.model
-    amount = charge_of(provider, model, images)
+    amount = bill_of(provider, success, images)
     mistakes = [] if examiner.live else [f"no {name} in the ledger's charge" for name in MEMBERS if name not in charge]
     if charge.get("images", images) != images:
         mistakes.append(f"{charge.get('images')} images billed, {images} made")
     if amount_of(charge.get("amount", amount)) != amount:
         billed = f"{charge.get('amount')} {charge.get('currency', '')}"
         mistakes.append(f"{billed} billed for {images} images, expected {amount}")
-    price = provider.price_of(model).amount
+    price = unit_price(provider, model, pixels_of(success))
     if price is not None and amount_of(charge.get("unit_price", price)) != price:
         mistakes.append(f"a unit price of {charge.get('unit_price')}, expected {price}")
     if charge.get("currency", provider.currency) != provider.currency:

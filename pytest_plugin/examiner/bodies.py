@@ -4,10 +4,12 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from qwenmock.pytest_plugin.examiner import sizes
 from qwenmock.pytest_plugin.examiner.json_values import as_object
 from qwenmock.pytest_plugin.examiner.sample_images import SAMPLES, picture_url
+from qwenmock.pytest_plugin.examiner.schema_judge import is_kept
 from qwenmock.schemas.models import Variant
-from qwenmock.schemas.vocabulary import JSON, Path, Schema, subschema
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, dependencies, subschema
 
 PROMPT = "A cat playing in the grass"
 CALLBACK = "https://example.com/webhooks/image-task-completed"
@@ -52,7 +54,8 @@ def _string(schema: Schema) -> str:
     if "x-image" in schema:
         return picture_url() if "data" in schema["x-image"]["schemes"] else SAMPLES[0]
     if "x-size" in schema:
-        return "{0}*{0}".format(max(schema["x-size"]["minSide"], min(1024, schema["x-size"]["maxSide"])))
+        side = sizes.square(schema["x-size"])
+        return sizes.write(schema["x-size"], side, side)
     if "x-callback" in schema:
         return CALLBACK
     return PROMPT[: schema.get("maxLength")].ljust(schema.get("minLength", 0), "-")
@@ -78,12 +81,26 @@ def largest(schema: Schema) -> JSON:
     if "oneOf" in schema:
         return _object(schema)
     if "properties" in schema:
-        return {name: largest(member) for name, member in schema["properties"].items() if "not" not in member}
+        body = {name: largest(member) for name, member in schema["properties"].items() if "not" not in member}
+        return _without_dependent(schema, body)
     if "x-parts" in schema:
         return parts(schema, {member: spec.get("maxItems", 1) for member, spec in schema["x-parts"].items()})
     if "items" in schema:
         return [largest(schema["items"])] * schema.get("maxItems", 1)
     return True if schema["type"] == "boolean" else schema.get("maximum", smallest(schema))
+
+
+def _without_dependent(schema: Schema, body: dict[str, JSON]) -> JSON:
+    """Return a body without the members that may not stand beside the others."""
+    whole: JSON = body
+    for member, dependency in dependencies(schema).items():
+        if is_kept(dependency, member, whole):
+            continue
+        if "over" in dependency:
+            whole = put(schema, whole, tuple(dependency["on"].split("/")), dependency["is"])
+        else:
+            whole = take(schema, whole, member)
+    return whole
 
 
 def put(schema: Schema, body: JSON, path: Path, value: JSON) -> JSON:
@@ -120,21 +137,28 @@ def _holder(schema: Schema, body: JSON, path: Path) -> tuple[Any, Any]:
     for depth, step in enumerate(path):
         last = depth == len(path) - 1
         schema = schema["items"] if step == "*" else schema["properties"][step]
-        key = step if step != "*" else _index(value, path[depth + 1] if not last else None)
+        key = step if step != "*" else _index(schema, value, path[depth + 1] if not last else None)
         if last:
             return value, key
         if step == "*":
             if key == len(value):
-                value.append(smallest(schema))
+                value.append(_alternative(schema, path[depth + 1]) if "oneOf" in schema else smallest(schema))
         elif key not in value:
             value[key] = smallest(schema)
+        elif "x-single" in schema and isinstance(value[key], str):
+            value[key] = [value[key]]
         value = value[key]
     raise ValueError("the path is empty")
 
 
-def _index(items: list[JSON], member: str | None) -> int:
-    """Return the index of the first item with the member, or else 0."""
+def _index(schema: Schema, items: list[JSON], member: str | None) -> int:
+    """Return the index of the first item with the member; without one the end, if it is an alternative, or else 0."""
     for index, item in enumerate(items):
         if member is not None and isinstance(item, dict) and member in item:
             return index
-    return 0
+    return len(items) if any(branch["required"] == [member] for branch in schema.get("oneOf", ())) else 0
+
+
+def _alternative(schema: Schema, member: str) -> JSON:
+    """Return an item with one of the alternatives."""
+    return {member: smallest(schema["properties"][member])}

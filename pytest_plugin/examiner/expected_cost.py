@@ -2,27 +2,35 @@
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
+from qwenmock.pytest_plugin.examiner.invariants import Success, pixels_of
 from qwenmock.pytest_plugin.examiner.json_values import is_object
-from qwenmock.schemas.models import Provider, Variant
+from qwenmock.schemas.models import Price, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, select
 from qwenmock.schemas.wording import counted
+
+MOST_INPUTS = 10
+"""Input images of one request, at most: no document allows more."""
 
 
 def worst_case(provider: Provider, variant: Variant | None, body: JSON) -> Decimal:
     """Return the most that a request may cost if the server accepts it, also wrongly."""
-    prices = [price.amount or Decimal(0) for price in provider.models.values()]
     if not is_object(body):
         return Decimal(0)
-    price = max(prices)
     model = body.get("model")
-    if isinstance(model, str) and model in provider.models:
-        price = provider.models[model].amount or Decimal(0)
+    known = isinstance(model, str) and model in provider.models
+    prices = [provider.models[str(model)]] if known else [*provider.models.values()]
+    price = max(_highest(each) for each in prices)
     # Without a variant it is not known where the provider reads the number of images.
     variants = provider.variants.values() if variant is None else (variant,)
     counts = [1.0]
     for path in {path for each in variants for path in each.request.roles.get("n", ())}:
         counts += [count for value in select(body, path) if (count := _count(value)) is not None]
-    return price * Decimal(min(max(counts), 100.0))
+    inputs = max(len(each.request.values("image", body)) for each in variants)
+    return price * Decimal(min(max(counts), 100.0)) + max(each.input_image for each in prices) * inputs
+
+
+def _highest(price: Price) -> Decimal:
+    return max([price.amount or Decimal(0), *(amount for _, amount in price.steps)])
 
 
 def worst_case_of_any(provider: Provider) -> Decimal:
@@ -33,8 +41,9 @@ def worst_case_of_any(provider: Provider) -> Decimal:
         for path in variant.request.roles.get("n", ())
         if (path, "maximum") in variant.request.rule_at
     ]
-    prices = [price.amount or Decimal(0) for price in provider.models.values()]
-    return max(prices) * Decimal(max([1, *limits]))
+    prices = [*provider.models.values()]
+    inputs = max(price.input_image for price in prices) * MOST_INPUTS
+    return max(map(_highest, prices)) * Decimal(max([1, *limits])) + inputs
 
 
 def _count(value: JSON) -> float | None:
@@ -52,9 +61,25 @@ def amount_of(value: object) -> Decimal:
     return amount if amount.is_finite() else Decimal("NaN")
 
 
-def charge_of(provider: Provider, model: str, images: int) -> Decimal:
-    """Return the cost of some images."""
-    return (provider.models[model].amount or Decimal(0)) * images
+def unit_price(provider: Provider, model: str, pixels: int) -> Decimal | None:
+    """Return the price of one image of so many pixels; None where no document names one."""
+    price = provider.models[model]
+    fitting = [amount for largest, amount in price.steps if largest >= pixels]
+    return fitting[0] if fitting else price.amount
+
+
+def charge_of(provider: Provider, model: str, images: int, pixels: int = 0, inputs: int = 0) -> Decimal:
+    """Return the cost of some images of so many pixels, made from so many others."""
+    price = unit_price(provider, model, pixels)
+    if price is None or images == 0:
+        return Decimal(0)
+    return price * images + provider.models[model].input_image * inputs
+
+
+def bill_of(provider: Provider, success: Success, images: int) -> Decimal:
+    """Return what some images of an answer cost, with the input images of its request."""
+    inputs = len(success.request_values("image"))
+    return charge_of(provider, success.model, images, pixels_of(success), inputs)
 
 
 def log_mistakes(provider: Provider, model: str, images: int, log: JSON, *, with_dollars: bool) -> list[str]:

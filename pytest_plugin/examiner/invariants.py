@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from qwenmock.pytest_plugin.examiner import sample_images
+from qwenmock.pytest_plugin.examiner import sample_images, sizes
 from qwenmock.pytest_plugin.examiner.json_values import (
     as_object,
     as_text,
@@ -129,6 +129,14 @@ def _counts(success: Success) -> Iterator[tuple[str, str]]:
             yield "default-count", f"{max(counts)} images where no number was asked for"
 
 
+def pixels_of(success: Success) -> int:
+    """Return how many pixels an image has: as requested, or else as stated, or else as no document contradicts."""
+    asked = [size for text in texts(success.request_values("size")) if (size := sizes.read(text)) is not None]
+    stated = list(zip(integers(success.values("width")), integers(success.values("height")), strict=False))
+    width, height = next(iter([*asked, *stated]), (success.variant.picture.area, 1))
+    return width * height
+
+
 def requested_count(success: Success) -> int:
     """Return how many images the request asks for."""
     return next(iter(integers(success.request_values("n"))), default_count(success.variant))
@@ -165,7 +173,7 @@ def _sizes(success: Success) -> Iterator[tuple[str, str]]:
     stated = f"{widths[0]}*{heights[0]}"
     asked = success.request_values("size")
     if asked:
-        if asked[0] != stated:
+        if sizes.read(as_text(asked[0])) != (widths[0], heights[0]):
             yield "requested-size", f"expected {asked[0]}, got {stated}"
         return
     expected = default_size(success)
@@ -174,12 +182,15 @@ def _sizes(success: Success) -> Iterator[tuple[str, str]]:
 
 
 def default_size(success: Success) -> tuple[int, int] | None:
-    """Return the expected size of a request without one; None if the last input is not in the request."""
+    """Return the expected size of a request without one; None if no document says, or the last input is elsewhere."""
     inputs = texts(success.request_values("image"))
+    picture = success.variant.picture
+    if not inputs and picture.text_area is not None:
+        side = max(1, round(picture.text_area**0.5 / picture.multiple)) * picture.multiple
+        return side, side
     if not inputs or not inputs[-1].startswith("data:"):
         return None
     size = sample_images.size_of(inputs[-1])
-    picture = success.provider.picture
     scale = (picture.area / (size[0] * size[1])) ** 0.5
     width, height = (max(1, round(side * scale / picture.multiple)) * picture.multiple for side in size)
     return width, height

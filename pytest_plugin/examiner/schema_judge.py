@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
+from qwenmock.pytest_plugin.examiner import sizes
 from qwenmock.pytest_plugin.examiner.json_values import is_array, is_object
 from qwenmock.pytest_plugin.examiner.sample_images import FORMATS, HOSTED
 from qwenmock.schemas.models import Document, Rule
-from qwenmock.schemas.vocabulary import JSON, Path, Schema
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, dependencies, select
 
 Breach: TypeAlias = tuple[Path, str]
 """A place and a keyword."""
@@ -34,6 +35,8 @@ def breaches(schema: Schema, value: JSON, path: Path) -> Iterator[Breach]:
     if "not" in schema:
         yield path, "not"
         return
+    if "x-single" in schema and isinstance(value, str):
+        value = [value]
     if "type" in schema and not _types(schema["type"]) & _kinds(value):
         yield path, "type"
         return
@@ -89,7 +92,7 @@ def _text(schema: Schema, value: str) -> Iterator[str]:
     if "format" in schema and not _is_url(value):
         yield "format"
     if "x-size" in schema:
-        yield from _size(schema["x-size"], value)
+        yield from sizes.broken(schema["x-size"], value)
     if "x-image" in schema:
         yield from _image(schema["x-image"], value)
     if "x-callback" in schema:
@@ -109,18 +112,6 @@ def _is_url(value: str) -> bool:
         return False
     # Invisible characters, such as a byte order mark in the host, belong in no URL.
     return bool(parts.scheme and parts.hostname) and value.isprintable() and " " not in value
-
-
-def _size(spec: dict[str, int], value: str) -> Iterator[str]:
-    match = re.fullmatch(r"([1-9][0-9]{0,5})\*([1-9][0-9]{0,5})", value)
-    if match is None:
-        yield "syntax"
-        return
-    sides = sorted((int(match[1]), int(match[2])))
-    if sides[0] < spec["minSide"]:
-        yield "minSide"
-    if sides[1] > spec["maxSide"]:
-        yield "maxSide"
 
 
 def _image(spec: Schema, value: str) -> Iterator[str]:
@@ -234,3 +225,15 @@ def _object(schema: Schema, value: dict[str, JSON], path: Path) -> Iterator[Brea
     for name, member in members.items():
         if name in value:
             yield from breaches(member, value[name], (*path, name))
+    for place, dependency in dependencies(schema).items():
+        if "advisory" not in dependency and not is_kept(dependency, place, value):
+            yield (*path, *place), "depends"
+
+
+def is_kept(dependency: Schema, member: Path, value: JSON) -> bool:
+    """Return whether a member is left out, has a value of no matter, or stands beside what it depends on."""
+    given = select(value, member)
+    if len(given) <= dependency.get("over", 0) or given[0] not in dependency.get("values", given):
+        return True
+    beside = select(value, tuple(dependency["on"].split("/")))
+    return not beside if "absent" in dependency else all(_same(each, dependency["is"]) for each in beside)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from hypothesis import strategies as st
 
-from qwenmock.pytest_plugin.examiner import sample_images
+from qwenmock.pytest_plugin.examiner import sample_images, sizes
 from qwenmock.pytest_plugin.examiner.bodies import CALLBACK, PROMPT
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit, describe
 from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
@@ -64,7 +64,9 @@ def _object(schema: Schema) -> st.SearchStrategy[JSON]:
 def _array(schema: Schema) -> st.SearchStrategy[JSON]:
     if "x-parts" not in schema:
         fewest = schema.get("minItems", 0)
-        return st.lists(values(schema["items"]), min_size=fewest, max_size=schema.get("maxItems", fewest + 2))
+        items = values(schema["items"])
+        listed = st.lists(items, min_size=fewest, max_size=schema.get("maxItems", fewest + 2))
+        return _listed_or_alone(listed, items) if "x-single" in schema else listed
     groups = {
         member: st.lists(
             st.fixed_dictionaries({member: values(schema["items"]["properties"][member])}),
@@ -85,12 +87,20 @@ def _array(schema: Schema) -> st.SearchStrategy[JSON]:
     return arranged()
 
 
+def _listed_or_alone(listed: st.SearchStrategy[JSON], items: st.SearchStrategy[JSON]) -> st.SearchStrategy[JSON]:
+    # Not one_of: it would print the images.
+    @st.composite
+    def chosen(draw: st.DrawFn) -> JSON:
+        return draw(items if draw(st.booleans()) else listed)
+
+    return chosen()
+
+
 def _string(schema: Schema) -> st.SearchStrategy[JSON]:
     if "x-image" in schema:
         return st.sampled_from(_pictures(schema["x-image"]))
     if "x-size" in schema:
-        sides = st.integers(schema["x-size"]["minSide"], schema["x-size"]["maxSide"])
-        return st.builds("{}*{}".format, sides, sides)
+        return _sizes(schema["x-size"])
     if "x-callback" in schema:
         return st.just(CALLBACK)
     shortest = schema.get("minLength", 0)
@@ -100,6 +110,13 @@ def _string(schema: Schema) -> st.SearchStrategy[JSON]:
     )
     long = st.builds(_repeated, edge, TEXT)
     return st.one_of(st.text(TEXT, min_size=shortest, max_size=min(longest, LONGEST)), long)
+
+
+def _sizes(spec: Schema) -> st.SearchStrategy[JSON]:
+    def beside(width: int) -> st.SearchStrategy[JSON]:
+        return st.integers(*sizes.heights(spec, width)).map(lambda height: sizes.write(spec, width, height))
+
+    return st.integers(*sizes.widths(spec)).flatmap(beside)
 
 
 def _repeated(times: int, character: str) -> str:

@@ -182,7 +182,7 @@ def _from_entry(entry: HarEntry, catalog: Catalog) -> Recording | None:
     """Return the recording of an entry; None if it is not a request to a provider's API."""
     request, response = entry["request"], entry["response"]
     url = urlsplit(str(request["url"]))
-    provider = next((provider for provider in catalog if provider.host == url.hostname), None)
+    provider = next((provider for provider in catalog if provider.serves(url.hostname or "")), None)
     endpoint = None if provider is None else endpoint_at(provider, request["method"], url.path)
     if provider is None or endpoint is None:
         return None

@@ -143,7 +143,7 @@ def variant_of(endpoint: Endpoint, request: JSON) -> Variant | None:
 def documents_for(provider: Provider, endpoint: Endpoint, variant: Variant | None, status: int) -> list[Document]:
     """Return the documents that describe answers with a status; empty if the status is not documented."""
     if status != 200:
-        return list({k.document.name: k.document for k in provider.errors.values() if k.status == status}.values())
+        return list({k.document.name: k.document for k in provider.error_kinds if k.status == status}.values())
     if endpoint.created_response is None and variant is not None:
         return [variant.answer]
     return list(provider.answers_of(endpoint))

@@ -36,6 +36,7 @@ class Interception:
     """
 
     def __init__(self, mock: Mock, allow: Iterable[str] = ()) -> None:
+        self._catalog = mock.catalog
         self._hosts = {provider.host for provider in mock.catalog}
         self._allowed = set(allow)
         self.address = mock.address
@@ -64,7 +65,7 @@ class Interception:
 
         """
         host = host.strip("[]").lower()
-        if host in self._hosts:
+        if host in self._hosts or any(provider.serves(host) for provider in self._catalog):
             return True
         if host in self._allowed or _is_loopback(host):
             return False

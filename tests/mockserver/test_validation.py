@@ -32,6 +32,7 @@ def test_engines_agree_on_valid_and_broken_bodies(name: str) -> None:
     @QUICK
     @given(bodies(variant) | mutants(provider, variant).map(lambda drawn: drawn[1]))
     def check(body: object) -> None:
+        body = variant.request.unwrapped(body)
         explained = validator.explain(body)
         assert validator.accepts(body) == (explained is None)
         if validator.is_definitely_valid(body):

@@ -44,7 +44,8 @@ def cannot_be_broken(variant: Variant, rule: Rule) -> bool:
     """Truncation and advice refuse nothing; and nobody hosts half a picture where only addresses are taken."""
     spec = subschema(variant.request.schema, rule.path).get("x-image", {}) if rule.keyword != "required" else {}
     hosted = rule.keyword == "integrity" and "data" not in spec["schemes"]
-    return rule.keyword == "x-truncate" or rule.keyword in spec.get("advisory", ()) or hosted
+    advised = rule.keyword == "depends" and isinstance(rule.value, dict) and "advisory" in rule.value
+    return rule.keyword in {"x-truncate", "x-single"} or rule.keyword in spec.get("advisory", ()) or hosted or advised
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -58,6 +58,49 @@ def test_text_to_image_by_conversation() -> None:
     assert pictures(response) == [(1664, 928)]
 
 
+@pytest.mark.parametrize(
+    ("model", "parameters", "size", "cost"),
+    [
+        ("qwen-image-max", {}, (1664, 928), "0.5"),
+        ("qwen-image-2.0", {}, (2048, 2048), "0.2"),
+        ("qwen-image-2.0-pro", {"size": "1536*2688", "prompt_extend": False}, (1536, 2688), "0.5"),
+        ("qwen-image-3.0", {"size": "1024*2048", "prompt_extend_mode": "agent"}, (1024, 2048), "0.18"),
+        ("qwen-image-3.0-pro", {"size": "1500*1500", "enable_thinking": True}, (1500, 1500), "0.25"),
+        ("qwen-image-3.0-pro", {"size": "1504*1504", "prompt_extend_mode": "direct"}, (1504, 1504), "0.5"),
+    ],
+)
+def test_the_family_of_2026(
+    control: httpx.Client, model: str, parameters: dict[str, Any], size: tuple[int, int], cost: str
+) -> None:
+    messages = [{"role": "user", "content": [{"text": "a cat"}]}]
+    response = dashscope.MultiModalConversation.call(model=model, messages=messages, **parameters)
+    assert pictures(response) == [size]
+    assert control.get("/ledger").json()["charges"][0]["amount"] == cost
+
+
+def test_an_edit_by_the_family_of_2026_pays_for_its_input(control: httpx.Client) -> None:
+    images = [{"image": fixtures.data_url(name)} for name in ("landscape.png", "landscape.jpg")]
+    messages = [{"role": "user", "content": [*images, {"text": "join them"}]}]
+    response = dashscope.MultiModalConversation.call(model="qwen-image-3.0", messages=messages, n=2)
+    assert len(pictures(response)) == 2
+    assert control.get("/ledger").json()["charges"][0]["amount"] == "0.4"
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        ("qwen-image-max", {"n": 2}),
+        ("qwen-image-2.0", {"size": "511*512"}),
+        ("qwen-image-3.0", {"size": "2049*2048"}),
+        ("qwen-image-3.0", {"prompt_extend_mode": "none"}),
+    ],
+)
+def test_limits_of_the_family_of_2026(model: str, parameters: dict[str, Any]) -> None:
+    messages = [{"role": "user", "content": [{"text": "a cat"}]}]
+    response = dashscope.MultiModalConversation.call(model=model, messages=messages, **parameters)
+    assert (response.status_code, response.code) == (400, "InvalidParameter")
+
+
 def test_synthesis_call_waits_for_its_task() -> None:
     response = dashscope.ImageSynthesis.call(model="qwen-image-plus", prompt="a cat", n=1, size="1328*1328")
     assert response.output.task_status == "SUCCEEDED"

@@ -143,7 +143,8 @@ function putConstants(variant, body) {
 export function problem(field, text) {
   const value = typed(field.schema, text);
   if (value === undefined) return field.required ? "required" : null;
-  const sides = String(value).split("*").map(Number);
+  const separator = field.rules.find((rule) => rule.keyword === "syntax")?.value[1] ?? "*";
+  const sides = String(value).split(separator).map(Number);
   const isBroken = {
     type: () =>
       (field.schema.type === "integer" && !Number.isInteger(value)) ||
@@ -154,9 +155,12 @@ export function problem(field, text) {
     minLength: (limit) => [...value].length < limit,
     maxLength: (limit) => [...value].length > limit,
     pattern: (limit) => !new RegExp(limit, "u").test(value),
-    syntax: () => !/^[1-9]\d*\*[1-9]\d*$/.test(value),
+    syntax: () => !/^[1-9]\d*[*x][1-9]\d*$/.test(value) || sides.length !== 2,
     minSide: (limit) => Math.min(...sides) < limit,
     maxSide: (limit) => Math.max(...sides) > limit,
+    minArea: (limit) => sides[0] * sides[1] < limit,
+    maxArea: (limit) => sides[0] * sides[1] > limit,
+    maxRatio: (limit) => Math.max(...sides) > limit * Math.min(...sides),
   };
   return field.rules.find((rule) => isBroken[rule.keyword]?.(rule.value)) ?? null;
 }

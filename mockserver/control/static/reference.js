@@ -14,12 +14,18 @@ export function Reference({ slug, providers }) {
   </section>`;
 }
 
+/** Write what an image of a model costs: smaller ones first, then what an input image costs besides. */
+function priceOf(model, currency) {
+  const steps = model.steps.map((step) => `≤ ${step.pixels} px: ${step.price} ${currency}, `).join("");
+  const dollars = model.usd === null ? "" : ` (${model.usd} USD)`;
+  const inputs = model.input_image === null ? "" : ` + ${model.input_image} ${currency} × ${t("input")}`;
+  return `${steps}${model.price} ${currency}${dollars}${inputs}`;
+}
+
 function Contract({ contract, slug }) {
   const models = contract.models.map((model) => [
     html`<code>${model.name}</code>`,
-    model.price === null
-      ? t("unknown")
-      : `${model.price} ${contract.currency}${model.usd === null ? "" : ` (${model.usd} USD)`}`,
+    model.price === null ? t("unknown") : priceOf(model, contract.currency),
     model.source,
   ]);
   const errors = contract.errors.map((error) => [

@@ -18,6 +18,12 @@ def max_items(subschema: Schema, _rule: Rule) -> Values:
     return [[item] * largest], [[item] * (largest + 1), [item] * (largest + 2)]
 
 
+def single(subschema: Schema, _rule: Rule) -> Values:
+    """Return an item without its array, and in it; both are accepted."""
+    item = smallest(subschema["items"])
+    return [item, [item]], []
+
+
 def _counts(subschema: Schema) -> dict[str, int]:
     return {member: spec.get("minItems", 0) for member, spec in subschema["x-parts"].items()}
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cache, partial
 
 from qwenmock.pytest_plugin.examiner.bodies import at, put, take
-from qwenmock.pytest_plugin.examiner.boundaries import arrays, images, json_types, numbers, strings
+from qwenmock.pytest_plugin.examiner.boundaries import arrays, dependencies, images, json_types, numbers, strings
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit, describe
 from qwenmock.pytest_plugin.examiner.boundaries.values import LONG, Values
 from qwenmock.pytest_plugin.examiner.json_values import is_array, is_object
@@ -27,6 +27,10 @@ VALUES: Mapping[str, Callable[[Schema, Rule], Values]] = {
     "syntax": strings.size_syntax,
     "minSide": strings.size_side,
     "maxSide": strings.size_side,
+    "minArea": strings.size_area,
+    "maxArea": strings.size_area,
+    "maxRatio": strings.size_ratio,
+    "x-single": arrays.single,
     "callback.schemes": strings.callback_schemes,
     "publicHost": strings.public_host,
     "minimum": numbers.minimum,
@@ -56,13 +60,16 @@ def edits_of(provider: Provider, variant: Variant, rule: Rule) -> list[Edit]:
         return _presence_edits(schema, rule)
     if rule.keyword == "not":
         return _absence_edits(variant, rule)
+    if rule.keyword == "depends":
+        return dependencies.edits(schema, rule)
     accepted, refused = VALUES[_values_keyword(schema, rule)](subschema(schema, rule.path), rule)
     if rule.path[-1:] == ("*",) and "x-parts" in subschema(schema, rule.path[:-1]):
         return _part_edits(schema, rule, accepted, refused)
     edits = [_put(schema, rule, "reject", value) for value in refused]
     if rule.keyword == "enum":
         edits[1:1] = _of_others(provider, schema, rule)
-    return [*(_put(schema, rule, "accept", value) for value in accepted), *edits]
+    edits = [*(_put(schema, rule, "accept", value) for value in accepted), *edits]
+    return [dependencies.with_most(schema, rule, edit) for edit in edits]
 
 
 def _values_keyword(schema: Schema, rule: Rule) -> str:
@@ -123,6 +130,8 @@ def _part_edits(schema: Schema, rule: Rule, accepted: list[JSON], refused: list[
     place = partial(_place, schema, array)
     nothing, everything = slice(0), slice(None)
     edits = [_put(schema, rule, "accept", value) for value in accepted]
+    whole = [value for value in accepted if is_object(value)]
+    edits += [Edit(rule, "accept", describe(v), place(v, before=nothing, after=everything)) for v in whole]
     for value in refused:
         note = describe(value)
         if is_object(value) and members.keys() <= value.keys():

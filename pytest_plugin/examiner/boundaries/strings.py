@@ -1,5 +1,8 @@
 """Strings: listed values, lengths, sizes, image URLs, callback URLs."""
 
+import math
+
+from qwenmock.pytest_plugin.examiner import sizes
 from qwenmock.pytest_plugin.examiner.bodies import smallest
 from qwenmock.pytest_plugin.examiner.boundaries.near_misses import near_misses
 from qwenmock.pytest_plugin.examiner.boundaries.values import WIDE, Values
@@ -74,19 +77,48 @@ def size_syntax(subschema: Schema, _rule: Rule) -> Values:
 
     No size has a leading zero or a plus sign: no document forbids them, and what reads integers often accepts them.
     """
-    good = as_text(smallest(subschema))
-    longest = subschema["x-size"]["maxSide"]
-    refused = [miss for miss in near_misses(good) if miss.count("*") != 1 or not miss.replace("*", "").isascii()]
-    refused += [f"{good} ", f" {good}", f"{good}\n", good.replace("*", " * "), "auto"]
-    return [good, f"{longest}*{longest}"], list(dict.fromkeys(refused))
+    spec, good = subschema["x-size"], as_text(smallest(subschema))
+    starred = good.replace(spec.get("separator", "*"), "*")
+    misses = [miss for miss in near_misses(starred) if miss.count("*") != 1 or not miss.replace("*", "").isascii()]
+    misses += [f"{starred} ", f" {starred}", f"{starred}\n", starred.replace("*", " * "), "auto"]
+    refused = [miss.replace("*", spec.get("separator", "*")) for miss in misses]
+    refused += [sizes.write({"separator": other}, *pair) for other in "*x" if (pair := sizes.read(good)) is not None]
+    largest = [sizes.write(spec, *pair) for pair in sizes.extremes(spec)[-1:]]
+    return [good, *largest], [miss for miss in dict.fromkeys(refused) if sizes.broken(spec, miss) == ["syntax"]]
 
 
 def size_side(subschema: Schema, rule: Rule) -> Values:
     """Return sizes with a side at and beyond its limit."""
     limit = rule.number
     beyond = limit - 1 if rule.keyword == "minSide" else limit + 1
-    other = subschema["x-size"]["minSide"] + 512
-    return [f"{limit}*{other}", f"{other}*{limit}"], [f"{beyond}*{other}", f"{other}*{beyond}", f"{beyond}*{beyond}"]
+    spec = subschema["x-size"]
+    other = spec["minSide"] + 512
+    kept, broken = [(limit, other), (other, limit)], [(beyond, other), (other, beyond), (beyond, beyond)]
+    return [sizes.write(spec, *pair) for pair in kept], [sizes.write(spec, *pair) for pair in broken]
+
+
+def size_area(subschema: Schema, rule: Rule) -> Values:
+    """Return sizes whose area is at, and just beyond, its limit; the sides differ little."""
+    spec, limit = subschema["x-size"], rule.number
+    is_least = rule.keyword == "minArea"
+    side = math.isqrt(limit)
+    kept = [sizes.at_area(limit - 1, below=False) if is_least else sizes.at_area(limit, below=True)]
+    kept += [(side, side)] if side * side == limit else []
+    width, height = sizes.at_area(limit - 1, below=True) if is_least else sizes.at_area(limit, below=False)
+    far = (side // 2, side // 2) if is_least else (side * 2, side * 2)
+    broken = [(width, height), (height, width), far]
+    return [sizes.write(spec, *pair) for pair in kept], [sizes.write(spec, *pair) for pair in broken]
+
+
+def size_ratio(subschema: Schema, rule: Rule) -> Values:
+    """Return sizes with the largest ratio of their sides, and with a larger one."""
+    spec, ratio = subschema["x-size"], rule.number
+    short = math.isqrt(spec["minArea"] // ratio) + 16
+    kept, broken = (
+        [(short * ratio, short), (short, short * ratio)],
+        [(short * ratio + 1, short), (short, short * ratio + 1)],
+    )
+    return [sizes.write(spec, *pair) for pair in kept], [sizes.write(spec, *pair) for pair in broken]
 
 
 def callback_schemes(_subschema: Schema, _rule: Rule) -> Values:

@@ -58,7 +58,8 @@ def bill_no_refusal(examiner: Examiner, variant: Variant) -> None:
     before = balances(examiner)
     for rule in variant.request.rules:
         for edit, body in islice(found_edits(examiner, variant, rule, "reject"), 1):
-            reply = examiner.retries.send_with_retry(body, variant, examiner.provider.errors[rule.error].status)
+            error = examiner.provider.error_for(examiner.provider.endpoint_of(variant), rule.error)
+            reply = examiner.retries.send_with_retry(body, variant, error.status)
             before = _require_unchanged(examiner, before, reply, orjson.dumps(body), edit=edit)
 
 

@@ -12,9 +12,9 @@ from qwenmock.pytest_plugin.examiner.checks.generated import refuse_content
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept
 from qwenmock.pytest_plugin.examiner.checks.task_credits import ask_credits
 from qwenmock.pytest_plugin.examiner.checks.task_progress import create, follow
-from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, charge_of
+from qwenmock.pytest_plugin.examiner.expected_cost import amount_of, bill_of
 from qwenmock.pytest_plugin.examiner.invariants import Success, image_counts, images_made, requested_count, role_values
-from qwenmock.pytest_plugin.examiner.json_values import as_object, as_text, read_first
+from qwenmock.pytest_plugin.examiner.json_values import as_object, read_first
 from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Document, Endpoint, Variant
@@ -46,7 +46,7 @@ def bill_every_count(examiner: Examiner, variant: Variant) -> None:
             break
         made = images_made(success)
         spent = spent_on(examiner, success)
-        expected = charge_of(examiner.provider, as_text(body["model"]), made)
+        expected = bill_of(examiner.provider, success, made)
         if spent not in {None, expected}:
             mistake = f"{spent} billed for {made} images, expected {expected}"
             raise examiner.results.violation([mistake], orjson.dumps(body), "an exact bill", subject="bill")
@@ -75,7 +75,7 @@ def bill_nothing_for_refusals(examiner: Examiner, variant: Variant) -> None:
     refuse_content(examiner, b"{")
     between = examiner.control.balance()
     success = accept(examiner, variant, body)
-    price = charge_of(examiner.provider, as_text(body["model"]), images_made(success))
+    price = bill_of(examiner.provider, success, images_made(success))
     after = examiner.control.balance()
     if (between, before - after) != (before, price):
         got = f"a balance of {before}, {between} after a refusal, {after} after a success"
@@ -107,7 +107,7 @@ def credits_follow(examiner: Examiner, variant: Variant) -> None:
         now=examiner.now(),
         request_id=None,
     )
-    price = charge_of(examiner.provider, as_text(body["model"]), sum(image_counts(success)[:1]))
+    price = bill_of(examiner.provider, success, sum(image_counts(success)[:1]))
     after = _remaining_credits(examiner, endpoint, endpoint.answer)
     if refused != before or before - after != price:
         got = f"{before} before, {refused} after a refusal, {after} after a task that made its image"

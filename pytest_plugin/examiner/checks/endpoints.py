@@ -150,10 +150,10 @@ def refuse_wrong_headers(examiner: Examiner) -> None:
         if endpoint.required_header is not None:
             name, value = endpoint.required_header
             wrong = [usual] if examiner.live else [usual, {**usual, name: f"{value}d"}]
-            error, sent = provider.errors["not_synchronous"], f"no {name}: {value}"
+            error, sent = provider.error_for(endpoint, "not_synchronous"), f"no {name}: {value}"
         else:
             wrong = [{**usual, name: value} for name, value in sorted(needed)]
-            error, sent = provider.errors["not_asynchronous"], "the header of another endpoint"
+            error, sent = provider.error_for(endpoint, "not_asynchronous"), "the header of another endpoint"
         for headers in wrong:
             reply = call(examiner, endpoint, headers, with_required_header=False)
             _require(examiner, error, reply, endpoint, sent)

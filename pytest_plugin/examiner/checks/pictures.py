@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode
 
 import orjson
 
+from qwenmock.pytest_plugin.examiner import sizes
 from qwenmock.pytest_plugin.examiner.bodies import example, put
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept
 from qwenmock.pytest_plugin.examiner.json_values import as_object, read_first, read_string, read_url
@@ -26,11 +27,11 @@ def bodies_by_size(variant: Variant) -> Iterator[dict[str, JSON]]:
     schema = variant.request.schema
     for path in variant.request.roles.get("size", ()):
         size_schema = subschema(schema, path)
-        sizes: list[str] = size_schema.get("enum", [])
+        listed: list[str] = size_schema.get("enum", [])
         if "x-size" in size_schema:
-            sides = size_schema["x-size"]["minSide"], size_schema["x-size"]["maxSide"]
-            sizes = [f"{width}*{height}" for width in sides for height in sides]
-        for size in sizes:
+            spec = size_schema["x-size"]
+            listed = [sizes.write(spec, *pair) for pair in sizes.extremes(spec)]
+        for size in listed:
             yield as_object(put(schema, example(variant), path, size))
 
 

@@ -105,7 +105,8 @@ def reject(examiner: Examiner, variant: Variant, body: JSON, edit: Edit) -> Repl
         ContractViolation: It does not.
 
     """
-    error = examiner.provider.errors[edit.rule.error]
+    provider = examiner.provider
+    error = provider.error_for(provider.endpoint_of(variant), edit.rule.error)
     reply = examiner.retries.send_with_retry(body, variant, error.status)
     mistakes = refusal_mistakes(examiner, error, reply)
     examiner.results.conclude(edit, mistakes, orjson.dumps(body), f"a {error.status}: {error.message}", reply)

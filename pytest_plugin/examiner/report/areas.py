@@ -21,7 +21,7 @@ def areas_of(provider: Provider) -> Mapping[str, Area]:
             areas[endpoint.created_response.name] = "tasks"
     states = () if provider.tasks is None else provider.tasks.states.values()
     areas |= {state.document.name: "tasks" for state in states if state.document is not None}
-    areas |= {error.document.name: "refusals" for error in provider.errors.values()}
+    areas |= {error.document.name: "refusals" for error in provider.error_kinds}
     if provider.billing_log is not None:
         areas[provider.billing_log.document.name] = "bills"
     for variant in provider.variants.values():

@@ -32,7 +32,7 @@ def test_each_rule_is_kept_and_broken(name: str) -> None:
         kept = {"accept": 0, "reject": 0}
         edits = edits_of(provider, variant, rule)
         for edit in edits:
-            body = edit.change(example(variant, next(iter(variant.models))))
+            body = variant.request.unwrapped(edit.change(example(variant, next(iter(variant.models)))))
             broken = {each for each in broken_rules(variant.request, body) if each.keyword not in IN_THE_BYTES}
             found = validator.violation(body)
             assert (found is None) == (not broken), (rule.id, edit.note)
@@ -302,3 +302,72 @@ def test_callbacks() -> None:
         assert list(names(keywords.callback(spec, wrong))) == ["schemes"]
     assert list(names(keywords.callback(spec, "https://10.0.0.1/"))) == ["publicHost"]
     assert names(keywords.callback(spec | {"publicHost": False}, "https://10.0.0.1/")) == {}
+
+
+AREA = {"minArea": 262144, "maxArea": 4194304, "maxRatio": 8}
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "message"),
+    [
+        ("512*512", None, ""),
+        ("2048*256", None, ""),
+        ("511*513", "minArea", "must have at least 262144 pixels, got 511*513, which are 262143"),
+        ("1985*2113", "maxArea", "must have at most 4194304 pixels, got 1985*2113, which are 4194305"),
+        ("256*2049", "maxRatio", "must have a ratio from 1:8 to 8:1, got 256*2049"),
+        ("1024x1024", "syntax", 'must be width*height in pixels, as in 1024*1024, got the string "1024x1024"'),
+    ],
+)
+def test_size_by_area_and_ratio(value: str, name: str | None, message: str) -> None:
+    assert list(keywords.size(AREA, value)) == ([(name, message)] if name else [])
+
+
+def test_size_with_another_separator() -> None:
+    crossed = {**AREA, "separator": "x"}
+    assert not list(keywords.size(crossed, "512x512"))
+    assert [name for name, _ in keywords.size(crossed, "512*512")] == ["syntax"]
+    assert parse_size("512x768", "x") == (512, 768)
+    assert parse_size("512x768") is None
+
+
+def dashscope(**parameters: Any) -> dict[str, Any]:
+    """Return a request of a model of 2026."""
+    content: list[Any] = [{"text": "A cat"}]
+    body = {"model": "qwen-image-3.0", "input": {"messages": [{"role": "user", "content": content}]}}
+    return {**body, "parameters": parameters}
+
+
+def test_value_that_is_only_for_text_to_image() -> None:
+    validator = BodyValidator(CATALOG["dashscope"].variants["image"].request)
+    body = dashscope(prompt_extend_mode="agent")
+    assert validator.violation(body) is None
+    body["input"]["messages"][0]["content"].insert(0, {"image": "https://example.com/1.png"})
+    found = validator.violation(body)
+    assert found is not None
+    assert found.rule.id == "dashscope/image/parameters/prompt_extend_mode/depends"
+    assert found.detail == (
+        'parameters.prompt_extend_mode of the string "agent" is accepted only where '
+        "input.messages[].content[].image is not there"
+    )
+
+
+def test_number_of_images_depends_on_the_model() -> None:
+    validator = BodyValidator(CATALOG["dashscope"].variants["image"].request)
+    body = dashscope()
+    body["input"]["messages"][0]["content"] += [{"image": "https://example.com/1.png"}] * 4
+    found = validator.violation(body)
+    assert found is not None
+    assert found.rule.id == "dashscope/image/input/messages/*/content/*/image/depends"
+    assert "in a number of more than 3 is accepted only where model is the string" in found.detail
+    assert validator.violation({**body, "model": "qwen-image-2.1-pro"}) is None
+
+
+def test_member_without_effect_is_noted() -> None:
+    validator = BodyValidator(CATALOG["dashscope"].variants["image"].request)
+    body = dashscope(enable_thinking=True, prompt_extend=False)
+    assert validator.violation(body) is None
+    assert not validator.is_definitely_valid(body)
+    expected = "parameters.enable_thinking has an effect only where parameters.prompt_extend is true"
+    assert validator.members_without_effect(body) == [expected]
+    assert not validator.members_without_effect(dashscope(enable_thinking=True, prompt_extend=True))
+    assert not validator.members_without_effect(dashscope(prompt_extend=False))

@@ -7,7 +7,7 @@ import struct
 import pytest
 from PIL import Image
 
-from qwenmock.mockserver.calls.generation import MAX_RATIO, default_size
+from qwenmock.mockserver.calls.sizes import MAX_RATIO, default_size
 from qwenmock.mockserver.images.headers import MAX_PARTS, NotAnImage, decode_data_url, read_header
 from qwenmock.mockserver.images.links import Recipe
 from qwenmock.mockserver.images.render import render
@@ -119,7 +119,7 @@ def test_data_url_is_measured_before_it_is_decoded() -> None:
 )
 def test_size_of_an_output_is_bounded_whatever_an_input_claims(width: int, height: int) -> None:
     for provider in load():
-        sides = default_size(provider, [Input("", "", "image/png", width, height)])
+        sides = default_size(provider.picture, [Input("", "", "image/png", width, height)])
         assert max(sides) <= MAX_RATIO * min(sides)
         assert sides[0] * sides[1] <= provider.picture.area * 1.1
 

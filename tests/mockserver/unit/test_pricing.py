@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from qwenmock.mockserver.accounts.pricing import billing_log, cost, unit_price
+from qwenmock.mockserver.accounts.pricing import billing_log, cost, equal_pixels, input_cost, unit_price
 from qwenmock.schemas.catalog import load
 
 CATALOG = load()
-NEBULA = CATALOG["nebula"]
+NEBULA, DASHSCOPE = CATALOG["nebula"], CATALOG["dashscope"]
 MODEL = "qwen-image-plus"
 
 
@@ -22,14 +22,42 @@ MODEL = "qwen-image-plus"
     ],
 )
 def test_price_of_the_documents(slug: str, model: str, price: str) -> None:
-    assert unit_price(CATALOG[slug], model, {}) == Decimal(price)
+    assert unit_price(CATALOG[slug], model, {}, 0) == Decimal(price)
 
 
 def test_own_price_replaces_that_of_the_documents_for_one_provider() -> None:
     own = {"nebula": Decimal("0.5")}
-    assert unit_price(NEBULA, MODEL, own) == Decimal("0.5")
-    assert unit_price(CATALOG["ai302"], "qwen-image-edit", own) == Decimal("0.05")
-    assert unit_price(CATALOG["aigc"], next(iter(CATALOG["aigc"].models)), own) is None
+    assert unit_price(NEBULA, MODEL, own, 0) == Decimal("0.5")
+    assert unit_price(CATALOG["ai302"], "qwen-image-edit", own, 0) == Decimal("0.05")
+    assert unit_price(CATALOG["aigc"], next(iter(CATALOG["aigc"].models)), own, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "price"),
+    [(1024, 1024, "0.25"), (1500, 1500, "0.25"), (1500, 1501, "0.50"), (2048, 2048, "0.50")],
+)
+def test_price_of_a_resolution(width: int, height: int, price: str) -> None:
+    assert unit_price(DASHSCOPE, "qwen-image-3.0-pro", {}, width * height) == Decimal(price)
+    same = equal_pixels(DASHSCOPE, "qwen-image-3.0-pro", (width, height))
+    assert unit_price(DASHSCOPE, "qwen-image-3.0-pro", {}, same) == Decimal(price)
+    assert unit_price(DASHSCOPE, "qwen-image-3.0", {}, width * height) == Decimal("0.18")
+
+
+def test_sizes_of_one_price_have_equal_pixels() -> None:
+    small = {equal_pixels(DASHSCOPE, "qwen-image-3.0-pro", size) for size in ((512, 512), (1500, 1500))}
+    large = {equal_pixels(DASHSCOPE, "qwen-image-3.0-pro", size) for size in ((1500, 1501), (2048, 2048))}
+    assert (small, large) == ({2_250_000}, {2_250_001})
+    assert equal_pixels(DASHSCOPE, "qwen-image-3.0", (2048, 2048)) == 0
+
+
+def test_input_images_are_paid_once_and_only_for_what_is_made() -> None:
+    inputs = input_cost(DASHSCOPE, "qwen-image-3.0", {}, 3)
+    assert inputs == Decimal("0.06")
+    assert cost(Decimal("0.18"), 2, inputs) == Decimal("0.42")
+    assert cost(Decimal("0.18"), 0, inputs) == 0
+    assert cost(None, 2, inputs) == 0
+    assert input_cost(DASHSCOPE, "qwen-image-edit", {}, 3) == 0
+    assert input_cost(DASHSCOPE, "qwen-image-3.0", {"dashscope": Decimal(1)}, 3) == 0
 
 
 @pytest.mark.parametrize(

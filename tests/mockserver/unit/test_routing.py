@@ -57,3 +57,32 @@ def test_task_id_is_one_part_of_a_path() -> None:
     assert found("/evolink/v1/tasks/a/b") == ("evolink", [], "")
     assert found("/evolink/v1/tasks") == ("evolink", [], "")
     assert found("/evolink/v1xtasks/a") == ("evolink", [], "")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"dashscope-intl.aliyuncs.com",
+        b"ws-1.cn-beijing.maas.aliyuncs.com",
+        b"WS-1.AP-Southeast-1.maas.aliyuncs.com:443",
+        b"0.eu-central-1.maas.aliyuncs.com",
+    ],
+)
+def test_hosts_of_regions_and_workspaces_are_the_provider_s(host: bytes) -> None:
+    assert found("/api/v1/tasks/x", host) == ("dashscope", ["GET"], "x")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"cn-beijing.maas.aliyuncs.com",
+        b".cn-beijing.maas.aliyuncs.com",
+        b"a.b.cn-beijing.maas.aliyuncs.com",
+        b"ws-1.cn-beijing.maas.aliyuncs.com.example.com",
+        b"ws-1.cn-beijingXmaas.aliyuncs.com",
+        b"ws-1.us-east-1.maas.aliyuncs.com",
+        b"ws_1.cn-beijing.maas.aliyuncs.com",
+    ],
+)
+def test_other_hosts_are_not(host: bytes) -> None:
+    assert found("/api/v1/tasks/x", host) is None

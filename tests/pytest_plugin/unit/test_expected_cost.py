@@ -48,9 +48,26 @@ def test_worst_case_without_a_variant_or_a_model() -> None:
     assert [worst_case(NEBULA, None, body) for body in (None, [], "x", 1)] == [0, 0, 0, 0]
 
 
+def test_worst_case_of_a_price_by_resolution_is_the_highest() -> None:
+    variant = DASHSCOPE.variants["compatible"]
+    body = {"model": "qwen-image-3.0-pro", "prompt": "x", "n": 2, "size": "512x512"}
+    assert worst_case(DASHSCOPE, variant, body) == 1
+    assert worst_case(DASHSCOPE, variant, {**body, "image": ["a", "b"]}) == Decimal("1.04")
+    assert worst_case(DASHSCOPE, variant, {**body, "image": "a"}) == Decimal("1.02")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "inputs", "amount"),
+    [(2_250_000, 0, "0.50"), (2_250_001, 0, "1"), (1, 3, "0.56"), (4_194_304, 1, "1.02")],
+)
+def test_charge_by_resolution_and_input_images(pixels: int, inputs: int, amount: str) -> None:
+    assert charge_of(DASHSCOPE, "qwen-image-3.0-pro", 2, pixels, inputs) == Decimal(amount)
+    assert charge_of(DASHSCOPE, "qwen-image-3.0-pro", 0, pixels, inputs) == 0
+
+
 def test_worst_case_of_any_request() -> None:
     assert worst_case_of_any(NEBULA) == 6 * PRICE
-    assert worst_case_of_any(DASHSCOPE) == 6 * Decimal("0.50")
+    assert worst_case_of_any(DASHSCOPE) == 6 * Decimal("0.50") + 10 * Decimal("0.02")
     assert worst_case_of_any(CATALOG["evolink"]) == Decimal("2.3")
     assert worst_case_of_any(AIGC) == 0
 

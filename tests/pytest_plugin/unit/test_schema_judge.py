@@ -235,3 +235,76 @@ def test_rules_of_a_document() -> None:
     found = {rule.id for rule in broken_rules(request, {"model": "x", "prompt": "p", "parameters": {"n": 99}})}
     assert "nebula/simplified/parameters/n/maximum" in found
     assert "nebula/simplified/model/enum" in found
+
+
+AREA = {"minArea": 262144, "maxArea": 4194304, "maxRatio": 8}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("512*512", set()),
+        ("511*513", {"minArea"}),
+        ("2048*2048", set()),
+        ("1985*2113", {"maxArea"}),
+        ("2048*256", set()),
+        ("2049*256", {"maxRatio"}),
+        ("256*2049", {"maxRatio"}),
+        ("8*8", {"minArea"}),
+        ("1024x1024", {"syntax"}),
+        ("1024*1024 ", {"syntax"}),
+    ],
+)
+def test_size_by_area_and_ratio(value: str, expected: set[str]) -> None:
+    assert broken({"type": "string", "x-size": AREA}, value) == expected
+    crossed = value.translate(str.maketrans("*x", "x*"))
+    assert broken({"type": "string", "x-size": {**AREA, "separator": "x"}}, crossed) == expected
+
+
+DEPENDENT = {
+    "type": "object",
+    "properties": {
+        "mode": {"type": "string"},
+        "thinking": {"type": "boolean"},
+        "on": {"type": "boolean"},
+        "parts": {"type": "array", "items": {"type": "object", "properties": {"image": {"type": "string"}}}},
+        "model": {"type": "string"},
+    },
+    "x-depends": {
+        "mode": {"values": ["agent"], "on": "parts/*/image", "absent": True},
+        "thinking": {"on": "on", "is": True},
+        "parts/*/image": {"over": 2, "on": "model", "is": "large"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, set()),
+        ({"mode": "agent", "parts": [{}]}, set()),
+        ({"mode": "direct", "parts": [{"image": "x"}]}, set()),
+        ({"mode": "agent", "parts": [{}, {"image": "x"}]}, {"mode:depends"}),
+        ({"thinking": False}, set()),
+        ({"thinking": False, "on": True}, set()),
+        ({"thinking": True, "on": False}, {"thinking:depends"}),
+        ({"model": "small", "parts": [{"image": "x"}] * 2}, set()),
+        ({"model": "small", "parts": [{"image": "x"}] * 3}, {"parts:*:image:depends"}),
+        ({"model": "large", "parts": [{"image": "x"}] * 3}, set()),
+        ({"parts": [{"image": "x"}] * 3}, set()),
+    ],
+)
+def test_members_that_depend_on_others(body: Any, expected: set[str]) -> None:
+    assert broken(DEPENDENT, body) == expected
+    advised = {name: {**each, "advisory": True} for name, each in DEPENDENT["x-depends"].items()}
+    assert broken({**DEPENDENT, "x-depends": advised}, body) == set()
+
+
+def test_one_item_may_stand_without_its_list() -> None:
+    schema = {"type": "array", "maxItems": 1, "x-single": True, "items": {"type": "string", "minLength": 2}}
+    assert broken(schema, "xy") == set()
+    assert broken(schema, "x") == {"*:minLength"}
+    assert broken(schema, 1) == {"type"}
+    assert broken({**schema, "maxItems": 0}, "xy") == {"maxItems"}
+    del schema["x-single"]
+    assert broken(schema, "xy") == {"type"}
