@@ -28,6 +28,7 @@ from qwenmock.pytest_plugin.examiner.report.content import (
     report_of,
     shortfall,
     target_line,
+    unenforced_line,
 )
 from qwenmock.pytest_plugin.examiner.report.failures import alike, short
 from qwenmock.pytest_plugin.examiner.report.files import prune, write
@@ -218,7 +219,8 @@ class ContractSession:
         lines: list[str] = []
         for report in self.reports():
             too_few = shortfall(report, self._options.required)
-            lines += [line for line in (headline(report), too_few, budget_line(report)) if line]
+            notes = (headline(report), too_few, budget_line(report), unenforced_line(report))
+            lines += [line for line in notes if line]
             lines += baseline_lines(report)
             groups = alike(report["failures"])
             lines += map(short, groups[:SHOWN_FAILURES])

@@ -133,6 +133,7 @@ def _live(provider: Provider, options: Options, deadline: float | None, shared: 
             ledger=ledger,
             control=control,
             live=control is None,
+            assume_limits=options.assume_limits,
             pace=options.pace,
             image=options.image,
             profile=options.profile,

@@ -48,6 +48,7 @@ class Options:
         callback_url: Where a live target can call back; None for a receiver of the examiner's own.
         callback_poll: Where the list of those callbacks can be read.
         allow: Checks to run although they may disturb an account.
+        assume_limits: Whether a live target must refuse what is beyond a limit that is only documented.
         pace: Seconds between requests.
         image: URL of an image that a live target can fetch.
         timeout: Seconds to wait for an answer.
@@ -74,6 +75,7 @@ class Options:
     callback_url: str | None = None
     callback_poll: str | None = None
     allow: frozenset[str] = frozenset()
+    assume_limits: bool = False
     pace: float = 0.0
     image: str = PICTURE
     timeout: float = 45.0
@@ -153,6 +155,10 @@ CONTRACT_OPTIONS = (
         choices=ALLOWED,
         is_repeatable=True,
     ),
+    Declaration(
+        "--assume-documented-limits",
+        "Fail a live target that accepts what is beyond a documented limit, also where no document says it is refused.",
+    ),
     Declaration("--live-image", "URL of an image that the provider can fetch.", "URL", default=PICTURE),
     Declaration("--live-timeout", "Seconds to wait for an answer (default 45).", "SECONDS", default="45"),
     Declaration("--live-pace", "Seconds between requests (default 0).", "SECONDS", default="0"),
@@ -219,6 +225,7 @@ class GivenOptions:
     callback_url: str | None = None
     callback_poll: str | None = None
     live_allow: Sequence[str] | None = None
+    assume_documented_limits: bool = False
     live_image: str = PICTURE
     live_timeout: str = "45"
     live_pace: str = "0"
@@ -298,6 +305,7 @@ def read_options(given: GivenOptions) -> Options:
         callback_url=given.callback_url,
         callback_poll=given.callback_poll,
         allow=frozenset(given.live_allow or ()),
+        assume_limits=given.assume_documented_limits,
         pace=float(number("--live-pace", given.live_pace)),
         image=_address("--live-image", given.live_image, PICTURE),
         timeout=float(number("--live-timeout", given.live_timeout)),

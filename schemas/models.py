@@ -23,6 +23,15 @@ ENDED_STATES: frozenset[State] = frozenset({"succeeded", "failed", "cancelled"})
 """The states that a task does not leave."""
 
 
+DOCUMENTED_LIMITS = frozenset(
+    {
+        "minimum", "maximum", "maxLength", "minSide", "maxSide", "schemes", "mediaTypes", "urlPattern", "maxBytes",
+        "minWidth", "maxWidth", "minHeight", "maxHeight",
+    }
+)  # fmt: skip
+"""Keywords of the limits that documents state without saying what is refused: sizes, lengths and formats."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One promise of a provider that a request, an answer or the connection can keep or break.
@@ -56,6 +65,12 @@ class Rule:
 
     def __hash__(self) -> int:
         return hash(self.id)
+
+    @property
+    def is_only_a_limit(self) -> bool:
+        """Whether it is documented as a limit, and not that values beyond it are refused."""
+        is_stated = self.certainty in {"documented", "published"} and self.keyword in DOCUMENTED_LIMITS
+        return is_stated and self.reject_certainty == "assumed"
 
     @property
     def number(self) -> int:

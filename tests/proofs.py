@@ -173,7 +173,8 @@ def of_rule(rule: Rule, document: Document | None, *, is_answer: bool) -> Iterat
         rule.path,
         schema,
         is_answer,
-        not is_answer and rule.reject_certainty == "documented",
+        # What `--assume-documented-limits` asserts must be found as a limit, not only as an example.
+        not is_answer and (rule.reject_certainty == "documented" or rule.is_only_a_limit),
         rule.comment,
     )
 

@@ -23,6 +23,7 @@ from qwenmock.pytest_plugin.examiner.report.content import (
     headline,
     shortfall,
     target_line,
+    unenforced_line,
 )
 from qwenmock.pytest_plugin.examiner.report.failures import alike, found_by, short, title
 from qwenmock.pytest_plugin.examiner.results import CouldNotRun, NotExaminable
@@ -175,6 +176,8 @@ def _summary(console: Console, reports: list[Report], options: Options) -> None:
             console.print(f"{each['provider']}: not examined, {count} x: {reason}", markup=False)
         if each["budget"]:
             console.print(budget_line(each), markup=False)
+        if unenforced_line(each):
+            console.print(unenforced_line(each), markup=False)
     for line in (line for each in reports for line in baseline_lines(each)):
         console.print(line, markup=False)
     for each in reports:

@@ -32,17 +32,22 @@ class ResultLog:
 
     """
 
-    def __init__(self, sender: Sender, credentials: Credentials, *, live: bool) -> None:
+    def __init__(self, sender: Sender, credentials: Credentials, *, live: bool, assume_limits: bool = False) -> None:
         self.tallies: dict[str, Tally] = {}
         self.request_ids: set[str] = set()
         self._sender = sender
         self._credentials = credentials
         self._live = live
+        self._assume_limits = assume_limits
 
     def asserted(self, rule: Rule, side: Side, *, assumed: bool = False) -> bool:
         """Return whether a broken rule is a violation: an assumed rule is only observed on a live target."""
-        certainty = rule.certainty if side == "accept" else rule.reject_certainty
-        return not self._live or not (assumed or certainty == "assumed")
+        return not self._live or not (assumed or self._certainty(rule, side) == "assumed")
+
+    def _certainty(self, rule: Rule, side: Side) -> Certainty:
+        """Return how certain one side of a rule is; a limit may be taken for a refusal."""
+        is_as_stated = side == "accept" or (self._assume_limits and rule.is_only_a_limit)
+        return rule.certainty if is_as_stated else rule.reject_certainty
 
     def tally(self, rule: Rule, side: Side, *, held: bool, assumed: bool = False, detail: str = "") -> None:
         """Count one try of a rule."""
@@ -140,12 +145,18 @@ class ResultLog:
             rule="" if rule is None else rule.id,
             value="" if rule is None else _limit(rule),
             source="" if rule is None else rule.source,
-            certainty="" if rule is None else _certainty(rule, edit),
+            certainty="" if rule is None else self._tried_certainty(rule, edit),
             sent="" if edit is None else mask(_sent(edit, rule)),
             promised=mask(promise),
             got=tuple(shortened(mask(each), SHOWN_MISTAKE) for each in mistakes),
             answer=answer,
         )
+
+    def _tried_certainty(self, rule: Rule, edit: Edit | None) -> Certainty:
+        """Return how certain the side of a rule is that was tried."""
+        if edit is None or rule is not edit.rule:
+            return rule.certainty
+        return "assumed" if edit.assumed else self._certainty(rule, edit.side)
 
 
 def _sent(edit: Edit, rule: Rule | None) -> str:
@@ -158,15 +169,6 @@ def _limit(rule: Rule) -> str:
     if isinstance(rule.value, bool) or not rule.value:
         return ""
     return describe(rule.value) if isinstance(rule.value, str) else describe(rule.value).replace("'", '"')
-
-
-def _certainty(rule: Rule, edit: Edit | None) -> Certainty:
-    """Return how certain the side of a rule is that was tried."""
-    if edit is None or rule is not edit.rule:
-        return rule.certainty
-    if edit.assumed:
-        return "assumed"
-    return rule.certainty if edit.side == "accept" else rule.reject_certainty
 
 
 def _shown(reply: Reply, request: Request | None) -> Iterator[str]:

@@ -63,7 +63,7 @@ class Examiner:
         self.payments = Payments(provider, target, budget, settings.ledger)
         self.sender = Sender(provider, target, credentials, self.payments, pictures, settings)
         self.reproductions = Reproductions(credentials, settings.bodies)
-        self.results = ResultLog(self.sender, credentials, live=self.live)
+        self.results = ResultLog(self.sender, credentials, live=self.live, assume_limits=settings.assume_limits)
         self.retries = RetryingSender(provider, self.sender, self.payments, self.results, live=self.live)
         self.control = TargetControl(settings.control, self.sender, pictures, credentials)
         self.now = now or self.control.now

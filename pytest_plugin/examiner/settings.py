@@ -34,6 +34,7 @@ class SessionSettings:
         ledger: URL of a request's billing record, with `{request_id}` in it; None if the target has none.
         control: URL of the double's control API; None for a target without one.
         live: Whether requests cost real money.
+        assume_limits: Whether values beyond a limit that is only documented must be refused, on a live target too.
         pace: Seconds between requests.
         image: URL of an image that a live target can fetch.
         profile: Name of the profile.
@@ -46,6 +47,7 @@ class SessionSettings:
     ledger: str | None = None
     control: str | None = None
     live: bool = False
+    assume_limits: bool = False
     pace: float = 0.0
     image: str = PICTURE
     profile: str = "ci"

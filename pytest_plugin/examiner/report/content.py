@@ -14,12 +14,19 @@ from qwenmock.schemas.wording import counted
 
 CONFORMS, VIOLATED, COULD_NOT_RUN, INTERNAL_ERROR = 0, 1, 2, 3
 """Exit codes: holds as far as examined; violated or too little examined; nothing examined; the examiner's own error."""
+SHOWN_RULES = 5
+"""Rules that one line of the summary names."""
 UNTOUCHED = "no request of this run touched it"
 ORDER: tuple[RuleStatus, ...] = ("fail", "observed", "pass", "skipped")
 
 
 class RuleRow(TypedDict):
-    """What was found of one rule."""
+    """What was found of one rule.
+
+    Attributes:
+        unenforced: Whether it is a limit that the target does not enforce, and no document says that it must.
+
+    """
 
     id: str
     area: Area
@@ -29,6 +36,7 @@ class RuleRow(TypedDict):
     reject: SideCounts
     status: RuleStatus
     detail: str
+    unenforced: bool
 
 
 Summary = TypedDict(
@@ -55,6 +63,7 @@ class Report(TypedDict):
 
     Attributes:
         control: URL of the target's control API, if that was given or found; "" for none.
+        assume_limits: Whether documented limits were taken for refusals.
         seed: Of the random requests.
         started: In Unix seconds.
         statuses: Number of answers by status.
@@ -68,6 +77,7 @@ class Report(TypedDict):
 
     target: str
     control: str
+    assume_limits: bool
     provider: str
     profile: str
     seed: int
@@ -107,6 +117,7 @@ def report_of(run: Run, provider: Provider, baseline: Baseline | None = None) ->
     return Report(
         target=run.target,
         control=run.control,
+        assume_limits=run.assume_limits,
         provider=run.provider,
         profile=run.profile,
         seed=run.seed,
@@ -136,6 +147,7 @@ def _row(rule: Rule, area: Area, tally: Tally) -> RuleRow:
         reject=reject,
         status=tally.status,
         detail=tally.detail if tally.status != "skipped" else tally.reason or UNTOUCHED,
+        unenforced=rule.is_only_a_limit and tally.status == "observed",
     )
 
 
@@ -181,9 +193,22 @@ def _verdict(report: Report) -> str:
 
 
 def target_line(report: Report) -> str:
-    """Return what was examined, and what helped with that."""
+    """Return what was examined, what helped with that, and what was asked for besides."""
     control = report["control"]
-    return report["target"] + (f", which costs nothing: it has a control API at {control}" if control else "")
+    costs = f", which costs nothing: it has a control API at {control}" if control else ""
+    return report["target"] + costs + (", documented limits taken for refusals" if report["assume_limits"] else "")
+
+
+def unenforced_line(report: Report) -> str:
+    """Return which documented limits the target did not enforce; "" for none, or if that was a violation."""
+    rules = [row["id"] for row in report["rules"] if row["unenforced"]]
+    if not rules:
+        return ""
+    named = ", ".join(rules[:SHOWN_RULES]) + (f" and {len(rules) - SHOWN_RULES} more" if rules[SHOWN_RULES:] else "")
+    return (
+        f"{report['provider']}: {counted(len(rules), 'documented limit')} not enforced: {named}; "
+        f"--assume-documented-limits makes that a failure"
+    )
 
 
 def shortfall(report: Report, required: Decimal) -> str:

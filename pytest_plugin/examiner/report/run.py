@@ -88,6 +88,7 @@ class RunValues(TypedDict):
 
     target: str
     control: str
+    assume_limits: bool
     provider: str
     profile: str
     seed: int
@@ -111,6 +112,7 @@ class Run:
 
     Attributes:
         control: URL of the target's control API, if that was given or found; "" for none.
+        assume_limits: Whether documented limits were taken for refusals.
         seed: Of the random requests.
         started: In Unix seconds.
         seconds: What its checks took.
@@ -143,6 +145,7 @@ class Run:
     budget: BudgetRow | NoBudget = field(default_factory=NoBudget)
     interrupted: bool = False
     control: str = ""
+    assume_limits: bool = False
 
     def count(self, name: str, verdict: Verdict, seconds: float = 0.0) -> None:
         """Count the verdict on a check, and the time it took."""
@@ -192,6 +195,7 @@ class Run:
         return cls(
             target=values["target"],
             control=values["control"],
+            assume_limits=values["assume_limits"],
             provider=values["provider"],
             profile=values["profile"],
             seed=values["seed"],
@@ -214,7 +218,15 @@ def begin(examiner: Examiner) -> Run:
     """Return an empty run."""
     control = "" if isinstance(examiner.target, EmbeddedTarget) else examiner.control.url or ""
     slug, settings = examiner.provider.slug, examiner.settings
-    return Run(examiner.target.name, slug, settings.profile, settings.seed, time.time(), control=control)
+    return Run(
+        target=examiner.target.name,
+        provider=slug,
+        profile=settings.profile,
+        seed=settings.seed,
+        started=time.time(),
+        control=control,
+        assume_limits=settings.assume_limits,
+    )
 
 
 def _budget_row(budget: Budget) -> BudgetRow | NoBudget:

@@ -193,8 +193,8 @@ def examiner() -> Iterator[Examiner]:
     examiner.close()
 
 
-def log_of(examiner: Examiner, *, live: bool) -> ResultLog:
-    return ResultLog(examiner.sender, examiner.credentials, live=live)
+def log_of(examiner: Examiner, *, live: bool, assume_limits: bool = False) -> ResultLog:
+    return ResultLog(examiner.sender, examiner.credentials, live=live, assume_limits=assume_limits)
 
 
 def edit(rule: Rule, side: Side = "accept", *, assumed: bool = False) -> Edit:
@@ -211,6 +211,26 @@ def test_what_is_asserted(examiner: Examiner) -> None:
         assert double.asserted(DOCUMENTED, side, assumed=True)
     assert live.asserted(HALF, "accept")
     assert not live.asserted(HALF, "reject")
+
+
+def test_documented_limit_is_asserted_if_it_is_taken_for_a_refusal(examiner: Examiner) -> None:
+    live, strict = (log_of(examiner, live=True, assume_limits=on) for on in (False, True))
+    limits = {rule.id: rule for provider in load() for rule in provider.rules if rule.is_only_a_limit}
+    assert {"aigc/edit/input/messages/*/content/*/text/maxLength", "evolink/edit/image_urls/*/mediaTypes"} < set(limits)
+    for rule in limits.values():
+        assert not live.asserted(rule, "reject")
+        assert strict.asserted(rule, "reject")
+        # What no document says of one value is still only observed.
+        assert not strict.asserted(rule, "reject", assumed=True)
+    # An absent member, an example and a rule that is assumed altogether are no limits.
+    others = [rule for provider in load() for rule in provider.rules if rule.id not in limits]
+    assert [r.id for r in others if strict.asserted(r, "reject") != live.asserted(r, "reject")] == []
+    assert not any(rule.keyword in {"required", "not", "type", "enum", "const"} for rule in limits.values())
+    rule = limits["aigc/edit/input/messages/*/content/*/text/maxLength"]
+    violation = strict.violation(["accepted"], b"{}", "a 400", edit(rule, "reject"))
+    assert (violation.findings[0].certainty, violation.findings[0].severity) == ("documented", "contract")
+    violation = live.violation(["accepted"], b"{}", "a 400", edit(rule, "reject"))
+    assert violation.findings[0].certainty == "assumed"
 
 
 def test_conclusion_is_counted_and_raised_only_if_asserted(examiner: Examiner) -> None:
