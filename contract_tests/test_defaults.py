@@ -7,6 +7,7 @@ from qwenmock.pytest_plugin.examiner.checks.defaults import (
     examine_prompt_extend,
     examine_size_and_count,
     examine_watermark,
+    observe_omissions,
 )
 from qwenmock.pytest_plugin.examiner.session import Examiner
 from qwenmock.schemas.models import Variant
@@ -35,3 +36,8 @@ def test_default_prompt_extend(contract_examiner: Examiner, contract_variant: Va
 def test_default_model(contract_examiner: Examiner, contract_variant: Variant) -> None:
     """Without a model, the documented one makes the image, and is billed."""
     examine_model(contract_examiner, contract_variant)
+
+
+def test_required_members_with_a_default(contract_examiner: Examiner, contract_variant: Variant) -> None:
+    """What happens without a member that is called required and has a default: observed, and never a failure."""
+    observe_omissions(contract_examiner, contract_variant)

@@ -130,6 +130,15 @@ class Document:
         return own.get("source", owner["x-source"]), own.get("certainty", owner["x-certainty"])
 
     @cached_property
+    def defaulted(self) -> tuple[Path, ...]:
+        """The members that are called required, and have a default.
+
+        No document says how a request without one is answered: the server takes the default, the examiner observes.
+        """
+        places = ((*path, name) for path, owner in walk(self.schema) for name in owner.get("required", ()))
+        return tuple(path for path in places if "default" in subschema(self.schema, path))
+
+    @cached_property
     def rule_at(self) -> Mapping[tuple[Path, str], Rule]:
         """The rule for a place and a keyword."""
         return {(rule.path, rule.keyword): rule for rule in self.rules}
@@ -400,6 +409,12 @@ class Endpoint:
             for model in variant.models:
                 found[model] = (*found.get(model, ()), variant)
         return found
+
+    @cached_property
+    def default_model(self) -> str | None:
+        """The model of a request that names none; None where it must name one."""
+        places = (subschema(each.request.schema, each.request.roles["model"][0]) for each in self.variants)
+        return next((place["default"] for place in places if "default" in place), None)
 
     def variant_of(self, model: str, body: Mapping[str, JSON]) -> Variant | None:
         """Return the variant whose schema applies to a body; None where the endpoint does not serve the model."""

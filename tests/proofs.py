@@ -367,7 +367,7 @@ class Spelling:
 
     @staticmethod
     def is_default(claim: Claim, section: Section) -> bool:
-        name, value = claim.path[-1], json.dumps(claim.value)
+        name, value = claim.path[-1], json.dumps(claim.value).strip('"')
         return section.says(rf'"{name}"[^\n]*default {value}|{name}\w*?{value}\D|{name}\w*Default: {value}')
 
     @staticmethod

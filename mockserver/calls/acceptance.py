@@ -88,12 +88,13 @@ async def accept(double: Double, call: Call, received: ReceivedRequest, trace: T
     """Validate the request, check that the key may send it and can pay for it, and decide what will go wrong."""
     provider, caller = call.provider, received.caller
     trace.enter("validate")
-    variant = select_variant(call, received.body)
+    body = with_model(call, received.body, trace)
+    variant = select_variant(call, body)
     trace.variant = variant.name
     handler = double.handlers[provider.slug, variant.name]
-    body = variant.request.unwrapped(received.body)
-    validate(handler.validator, body, trace, is_strict=double.settings.strict)
-    trace.job = job = handler.extract(cast(dict[str, JSON], body))
+    whole = variant.request.unwrapped(body)
+    validate(handler.validator, whole, trace, is_strict=double.settings.strict)
+    trace.job = job = handler.extract(cast(dict[str, JSON], whole))
     note_unnamed_images(job, trace)
     trace.enter("inspect")
     inputs = await inspect(double, call, job, trace)
@@ -171,6 +172,21 @@ def _malformed(provider: Provider, rule: str, detail: str) -> ApiError:
     return ApiError("malformed", detail, provider.http_rule(rule))
 
 
+def with_model(call: Call, body: dict[str, JSON], trace: Trace) -> dict[str, JSON]:
+    """Return the body with the endpoint's default model, where it names none and there is one."""
+    default = call.endpoint.default_model
+    if "model" in body or default is None:
+        return body
+    note_default(trace, "model", default)
+    return {**body, "model": default}
+
+
+def note_default(trace: Trace, name: str, default: JSON) -> None:
+    """Note that a required member is missing, and what is used for it."""
+    used = default if isinstance(default, str) else format_value(default)
+    trace.advisories.append(f"{name} is missing: it is documented as required, and its default {used} is used")
+
+
 def select_variant(call: Call, body: dict[str, JSON]) -> Variant:
     """Return the variant whose schema applies to the body."""
     model = body.get("model")
@@ -202,6 +218,8 @@ def validate(validator: BodyValidator, body: JSON, trace: Trace, *, is_strict: b
     violation = validator.violation(body)
     if violation is not None:
         raise ApiError(violation.rule.error, violation.detail, violation.rule)
+    for name, default in validator.defaulted(body):
+        note_default(trace, name, default)
     unknown = validator.unknown_fields(body)
     if unknown and is_strict:
         raise ApiError("invalid", f"{unknown[0]} is not a documented field")

@@ -54,10 +54,10 @@ def _type(engine: Engine, spec: Limit, instance: JSON, _schema: Schema) -> Itera
         yield ValidationError(f"must be {expected}, got {format_value(instance)}", validator="type")
 
 
-def _required(_engine: Engine, spec: list[str], instance: JSON, _schema: Schema) -> Iterator[ValidationError]:
+def _required(_engine: Engine, spec: list[str], instance: JSON, schema: Schema) -> Iterator[ValidationError]:
     if isinstance(instance, dict):
         for member in spec:
-            if member not in instance:
+            if member not in instance and "default" not in schema["properties"][member]:
                 # The rule's path is that of the missing member.
                 yield ValidationError("is required", validator="required", path=[member])
 

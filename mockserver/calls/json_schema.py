@@ -9,8 +9,13 @@ LIKELY_ITEMS = 10
 
 
 def to_json_schema(schema: Schema) -> Schema:
-    """Return a schema in plain JSON Schema, as far as that can express it."""
+    """Return a schema in plain JSON Schema, as far as that can express it.
+
+    A required member with a default may be missing: the default is used.
+    """
     plain = {key: value for key, value in schema.items() if not key.startswith("x-")}
+    if "required" in plain:
+        plain["required"] = [name for name in plain["required"] if "default" not in plain["properties"][name]]
     if "properties" in plain:
         plain["properties"] = {name: to_json_schema(member) for name, member in plain["properties"].items()}
     if "items" in plain:
@@ -28,7 +33,7 @@ def to_json_schema(schema: Schema) -> Schema:
 
 
 def strict_subset(schema: Schema) -> Schema:
-    """Return a plain schema that accepts only valid values without undocumented members, but not all of them.
+    """Return a plain schema that accepts only valid values about which nothing is to be noted, but not all of them.
 
     A validator can check it without calling Python functions; what it rejects may be valid all the same.
     """
@@ -36,6 +41,8 @@ def strict_subset(schema: Schema) -> Schema:
     if "properties" in schema:
         members = {name: strict_subset(member) for name, member in schema["properties"].items()}
         strict |= {"properties": members, "additionalProperties": False}
+    if "required" in schema:
+        strict["required"] = schema["required"]
     if "items" in schema:
         strict["items"] = strict_subset(schema["items"])
     more = [*_image_patterns(schema.get("x-image")), *_last_item_rules(schema.get("x-parts", {}))]

@@ -16,7 +16,7 @@ from qwenmock.mockserver.calls.json_schema import strict_subset, to_json_schema
 from qwenmock.mockserver.calls.keywords import CUSTOM_KEYWORDS, callback, is_local, is_uri, without_effect
 from qwenmock.mockserver.calls.reading import compile_reader
 from qwenmock.schemas.models import Document, Rule
-from qwenmock.schemas.vocabulary import JSON, Path, Schema, select, walk
+from qwenmock.schemas.vocabulary import JSON, Path, Schema, select, subschema, walk
 
 LONGEST_DETAIL = 1000
 
@@ -62,7 +62,7 @@ class BodyValidator:
         return self._accepts.is_valid(body) and self._keeps_custom(body)
 
     def is_definitely_valid(self, body: JSON) -> bool:
-        """Return whether a quick check shows that the body is valid and has only documented members."""
+        """Return whether a quick check shows that the body is valid, and has all and only the documented members."""
         return (
             self._accepts_strictly.is_valid(body) and self._keeps_rest(body) and not self.members_without_effect(body)
         )
@@ -109,6 +109,13 @@ class BodyValidator:
             for value in select(body, path)
             for member, reason in without_effect(spec, value)
         ]
+
+    def defaulted(self, body: JSON) -> Iterator[tuple[str, JSON]]:
+        """Yield the required members that a valid body leaves to their defaults, and these."""
+        for path in self.document.defaulted:
+            for holder in select(body, path[:-1]):
+                if isinstance(holder, dict) and path[-1] not in holder:
+                    yield ".".join(path).replace(".*", "[]"), subschema(self.document.schema, path)["default"]
 
     def unknown_fields(self, body: JSON) -> list[str]:
         """Return the members that the document does not name, such as `parameters.foo`."""

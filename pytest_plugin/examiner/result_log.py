@@ -54,6 +54,12 @@ class ResultLog:
         asserted = self.asserted(rule, side, assumed=assumed)
         self.tallies.setdefault(rule.id, Tally()).count(side, held=held, asserted=asserted, detail=detail)
 
+    def observe(self, rule: Rule, side: Side, *, held: bool, detail: str) -> None:
+        """Count one try of a rule that is never violated, and keep what was seen."""
+        tally = self.tallies.setdefault(rule.id, Tally())
+        tally.count(side, held=held, asserted=False, detail=detail)
+        tally.detail = tally.detail or detail
+
     def note(self, rule: Rule, reason: str) -> None:
         """Note why a rule cannot be tried."""
         self.tallies.setdefault(rule.id, Tally()).reason = reason

@@ -115,6 +115,16 @@ def test_charge_is_shown_in_dollars_too(client: httpx.Client) -> None:
     assert (model["price"], model["usd"]) == ("2.3", "0.0319")
 
 
+def test_default_model_is_used_and_noted_where_none_is_named(client: httpx.Client) -> None:
+    answer = client.post(PATH, json={name: value for name, value in BODY.items() if name != "model"})
+    assert (answer.status_code, answer.json()["model"]) == (200, "qwen-image-edit")
+    assert answer.headers["X-Qwenmock-Advisory"] == (
+        "model is missing: it is documented as required, and its default qwen-image-edit is used"
+    )
+    wrong = client.post(PATH, json={**BODY, "model": None})
+    assert (wrong.status_code, "X-Qwenmock-Advisory" in wrong.headers) == (400, False)
+
+
 @pytest.mark.parametrize("exchange", fixtures.exchanges("evolink"), ids=lambda e: e.source)
 def test_documented_request_creates_a_task(client: httpx.Client, exchange: fixtures.Exchange) -> None:
     answer = client.post(PATH, json=exchange.request)

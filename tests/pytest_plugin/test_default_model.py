@@ -1,4 +1,4 @@
-"""A default model is examined by leaving the model out. The catalogue has none yet."""
+"""A default model is examined by leaving the model out. In the catalogue, no model with a default is optional yet."""
 
 import json
 
@@ -20,8 +20,9 @@ MODELS = PROVIDER.variants[VARIANT].models
 
 
 def with_default(model: str) -> Provider:
-    """Return the provider with a default model in a variant's requests."""
-    return edited(VARIANT, ("model",), lambda place: place.update(default=model))(PROVIDER)
+    """Return the provider with a default model in a variant's requests, which need not name one."""
+    optional = edited(VARIANT, (), lambda place: place["required"].remove("model"))(PROVIDER)
+    return edited(VARIANT, ("model",), lambda place: place.update(default=model))(optional)
 
 
 def examiner_of(taken: str) -> Examiner:

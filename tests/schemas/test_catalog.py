@@ -41,7 +41,9 @@ def test_every_rule_of_a_variant_can_be_kept_and_broken_alone(name: str) -> None
 
 
 def cannot_be_broken(variant: Variant, rule: Rule) -> bool:
-    """Truncation and advice refuse nothing; and nobody hosts half a picture where only addresses are taken."""
+    """Truncation, advice and a default refuse nothing; nobody hosts half a picture where only addresses are taken."""
+    if rule.keyword == "required" and rule.path in variant.request.defaulted:
+        return True
     spec = subschema(variant.request.schema, rule.path).get("x-image", {}) if rule.keyword != "required" else {}
     hosted = rule.keyword == "integrity" and "data" not in spec["schemes"]
     advised = rule.keyword == "depends" and isinstance(rule.value, dict) and "advisory" in rule.value

@@ -81,10 +81,10 @@ def _values_keyword(schema: Schema, rule: Rule) -> str:
 
 
 def _presence_edits(schema: Schema, rule: Rule) -> list[Edit]:
-    return [
-        Edit(rule, "accept", "there", lambda body: put(schema, body, rule.path, at(schema, body, rule.path))),
-        Edit(rule, "reject", "missing", lambda body: take(schema, body, rule.path)),
-    ]
+    there = Edit(rule, "accept", "there", lambda body: put(schema, body, rule.path, at(schema, body, rule.path)))
+    if "default" in subschema(schema, rule.path):
+        return [there]  # `defaults.observe_omissions` looks at what happens without it
+    return [there, Edit(rule, "reject", "missing", lambda body: take(schema, body, rule.path))]
 
 
 def _absence_edits(variant: Variant, rule: Rule) -> list[Edit]:

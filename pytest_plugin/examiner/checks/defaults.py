@@ -107,15 +107,38 @@ def examine_model(examiner: Examiner, variant: Variant) -> None:
     """Leave the model out: the answer and the bill must name the default one.
 
     Raises:
-        NotExaminable: There is no such default.
+        NotExaminable: There is no such default, or the model is called required as well.
 
     """
     path, default = _default_of(examiner, variant, "model")
+    if path in variant.request.defaulted:
+        raise NotExaminable("the model is called required, and has a default: what happens without it is observed")
     body = take(variant.request.schema, example(variant), path)
     success = accept(examiner, variant, body, max_pictures=0)
     stated = [model for model in success.values("model") if model != default]
     mistakes = [f"the model {model}, the default is {default}" for model in stated]
     examiner.results.require(mistakes, orjson.dumps(body), "the documented default model", success.reply, "answer")
+
+
+def observe_omissions(examiner: Examiner, variant: Variant) -> None:
+    """Leave out what is called required and has a default, and count what happens.
+
+    Neither a server that refuses the request nor one that takes the default breaks its document.
+
+    Raises:
+        NotExaminable: No member is called so.
+
+    """
+    request, base = variant.request, example(variant)
+    if not request.defaulted:
+        raise NotExaminable("no required member has a default")
+    for path in request.defaulted:
+        rule = request.rule_at[path, "required"]
+        expected = examiner.provider.errors[rule.error].status
+        status = examiner.retries.send_with_retry(take(request.schema, base, path), variant, expected).status
+        default = subschema(request.schema, path)["default"]
+        got = f"accepted without it (default {default})" if status == 200 else f"status {status} without it"
+        examiner.results.observe(rule, "reject", held=status in {expected, 200}, detail=got)
 
 
 def _default_of(examiner: Examiner, variant: Variant, role: str) -> tuple[Path, bool | str]:

@@ -229,7 +229,7 @@ def _rules(report: Report, limits: Limits) -> Iterator[str]:
 
 def _row(row: RuleRow, detail: int) -> str:
     sides = "".join(f"<td>{row[side]['passed']}/{row[side]['tried']}" for side in SIDES)
-    is_shown = detail and row["detail"] and row["status"] in {"fail", "observed"}
+    is_shown = detail and row["detail"] and row["status"] != "skipped"
     came = f"<small>{escape(shortened(row['detail'], detail))}</small>" if is_shown else ""
     state = SIGNS[row["status"]]
     return f"<tr class={row['status'][0]}><td>{escape(row['id'])}{came}{sides}<td>{state}"

@@ -95,7 +95,7 @@ def _folded(name: str, text: str, most: int) -> Iterator[str]:
 
 
 def _rules(report: Report, limit: int) -> Iterator[str]:
-    notable = [row for row in report["rules"] if row["status"] in {"fail", "observed"}]
+    notable = [row for row in report["rules"] if row["detail"] and row["status"] != "skipped"]
     if notable:
         yield from (*HEAD, *(_row(row) for row in notable[:limit]), "")
     if len(notable) > limit:
