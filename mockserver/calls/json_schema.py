@@ -45,7 +45,7 @@ def strict_subset(schema: Schema) -> Schema:
         strict["required"] = schema["required"]
     if "items" in schema:
         strict["items"] = strict_subset(schema["items"])
-    more = [*_image_patterns(schema.get("x-image")), *_last_item_rules(schema.get("x-parts", {}))]
+    more = [*_image_patterns(schema.get("x-image")), *last_item_rules(schema.get("x-parts", {}))]
     if more:
         strict["allOf"] = [*strict.get("allOf", ()), *more]
     return strict
@@ -64,7 +64,7 @@ def _image_patterns(spec: Schema | None) -> Iterator[Schema]:
         yield {"anyOf": [{"pattern": "^data:"}, {"pattern": spec["urlPattern"]}]}
 
 
-def _last_item_rules(spec: dict[str, Schema]) -> Iterator[Schema]:
+def last_item_rules(spec: dict[str, Schema]) -> Iterator[Schema]:
     """Yield, for a list of each length, that its last item has the required member."""
     longest = sum(limits.get("maxItems", LIKELY_ITEMS) for limits in spec.values())
     for member, limits in spec.items():

@@ -1,17 +1,30 @@
 """The contract of a provider as an OpenAPI 3.1 document."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import takewhile
+from types import MappingProxyType
 
 from qwenmock.fixtures import exchanges
 from qwenmock.mockserver._version import __version__
-from qwenmock.mockserver.calls.json_schema import to_json_schema
+from qwenmock.mockserver.calls.json_schema import last_item_rules, to_json_schema
+from qwenmock.mockserver.control.patterns import callback_pattern, image_patterns, size_pattern, task_id_pattern
 from qwenmock.mockserver.control.samples import answer, ended_task, refusal
-from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Provider
+from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Provider, Variant
 from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import JSON, Schema, separator_of
 
 BEARER = "bearer"
 JSON_TYPE = "application/json"
+WRONG_ADDRESSES = {404: ("unknown_path", "Not Found"), 405: ("wrong_method", "Method Not Allowed")}
+REQUEST_ID: Mapping[str, JSON] = {
+    "X-Request-Id": {"description": "The id of the request.", "schema": {"type": "string", "minLength": 1}}
+}
+HEADERS: Mapping[int, Mapping[str, JSON]] = {
+    405: {"Allow": {"description": "The methods that the path has.", "schema": {"type": "string"}}},
+    429: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}}},
+}
+"""Headers of a refusal by its status."""
 
 
 def openapi(provider: Provider, server: str | None = None) -> dict[str, JSON]:
@@ -44,10 +57,10 @@ def _operation(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
     operation: dict[str, JSON] = {"operationId": endpoint.name, "responses": _responses(provider, endpoint)}
     parameters: list[JSON] = []
     if "{task_id}" in endpoint.path:
-        parameters.append({"name": "task_id", "in": "path", "required": True, "schema": {"type": "string"}})
-    if endpoint.required_header is not None:
-        name, value = endpoint.required_header
-        parameters.append({"name": name, "in": "header", "required": True, "schema": {"const": value}})
+        prefix = "" if provider.tasks is None else provider.tasks.prefix
+        schema = {"type": "string", "pattern": task_id_pattern(prefix)}
+        parameters.append({"name": "task_id", "in": "path", "required": True, "schema": schema})
+    parameters += _headers(provider, endpoint)
     if parameters:
         operation["parameters"] = parameters
     if endpoint.variants:
@@ -57,14 +70,35 @@ def _operation(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
     return operation
 
 
+def _headers(provider: Provider, endpoint: Endpoint) -> Iterator[JSON]:
+    """Yield the header that an endpoint needs, and those that it must be called without."""
+    others = {each.required_header for each in provider.endpoints.values() if each.required_header is not None}
+    for name, value in sorted(others):
+        if endpoint.required_header == (name, value):
+            yield {"name": name, "in": "header", "required": True, "schema": {"const": value}}
+        elif endpoint.variants:
+            yield {"name": name, "in": "header", "required": False, "schema": {"not": {"const": value}}}
+
+
 def _bodies(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
     examples = {
         f"{variant.name}-{number}": {"summary": cited(exchange.source), "value": exchange.request}
         for variant in endpoint.variants
         for number, exchange in enumerate(exchanges(provider.slug, variant.name), start=1)
     }
-    content: dict[str, JSON] = {"schema": _any_of(variant.request for variant in endpoint.variants)}
+    content: dict[str, JSON] = {"schema": _alternatives(_request(endpoint, variant) for variant in endpoint.variants)}
     return {**content, "examples": examples} if examples else content
+
+
+def _request(endpoint: Endpoint, variant: Variant) -> Schema:
+    """Return what the body of one variant must be: it has its models, and no member that makes it another variant."""
+    schema = _published(variant.request.schema)
+    rivals = {each.name: each for model in variant.models for each in endpoint.by_model[model]}
+    before = takewhile(lambda name: name != variant.name, rivals)
+    foreign: list[JSON] = [{"not": {"required": [rivals[name].discriminator]}} for name in before]
+    if variant.discriminator is not None:
+        schema["required"] = [*dict.fromkeys((*schema.get("required", ()), variant.discriminator))]
+    return {**schema, "allOf": [*schema.get("allOf", ()), *foreign]} if foreign else schema
 
 
 def _responses(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
@@ -74,14 +108,20 @@ def _responses(provider: Provider, endpoint: Endpoint) -> dict[str, JSON]:
     found: dict[str, JSON] = {"200": _response("success", _any_of(provider.answers_of(endpoint)), samples)}
     by_status: dict[int, list[ErrorKind]] = {}
     errors = provider.errors if endpoint.protocol is None else endpoint.protocol.errors
-    for kind in errors.values():
+    for kind in (*errors.values(), *_wrong_addresses(errors)):
         by_status.setdefault(kind.status, []).append(kind)
     for status, kinds in sorted(by_status.items()):
         documents = {kind.document.name: kind.document for kind in kinds}
         names = ", ".join(sorted(kind.name.replace("_", " ") for kind in kinds))
         refusals = {kind.name: refusal(provider, kind, endpoint.protocol) for kind in kinds}
-        found[str(status)] = _response(names, _any_of(documents.values()), refusals)
+        found[str(status)] = _response(names, _any_of(documents.values()), refusals, HEADERS.get(status, {}))
     return found
+
+
+def _wrong_addresses(errors: Mapping[str, ErrorKind]) -> Iterator[ErrorKind]:
+    """Yield how a path, or a method, is refused that the provider does not have; no document says it."""
+    for status, (name, message) in WRONG_ADDRESSES.items():
+        yield replace(errors["malformed"], name=name, status=status, message=message, certainty="assumed")
 
 
 def _callback(provider: Provider) -> dict[str, JSON]:
@@ -97,8 +137,14 @@ def _ended(provider: Provider) -> dict[str, Mapping[str, JSON]]:
     return {name: sample for name, sample in samples.items() if sample is not None}
 
 
-def _response(description: str, schema: JSON, samples: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
-    return {"description": description, "content": _content(schema, samples)}
+def _response(
+    description: str,
+    schema: JSON,
+    samples: Mapping[str, Mapping[str, JSON]],
+    headers: Mapping[str, JSON] = MappingProxyType({}),
+) -> dict[str, JSON]:
+    content = _content(schema, samples)
+    return {"description": description, "headers": {**REQUEST_ID, **headers}, "content": content}
 
 
 def _content(schema: JSON, samples: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
@@ -108,9 +154,12 @@ def _content(schema: JSON, samples: Mapping[str, Mapping[str, JSON]]) -> dict[st
 
 def _any_of(documents: Iterable[Document]) -> JSON:
     """Return one schema that accepts what any of the documents accepts, with their sources."""
+    return _alternatives(_published(document.schema) for document in documents)
+
+
+def _alternatives(found: Iterable[Schema]) -> JSON:
     schemas: list[JSON] = []
-    for document in documents:
-        schema = _published(document.schema)
+    for schema in found:
         if schema not in schemas:
             schemas.append(schema)
     return (schemas[0] if len(schemas) == 1 else {"anyOf": schemas}) if schemas else True
@@ -126,8 +175,16 @@ def _published(schema: Schema) -> Schema:
     if "items" in schema:
         plain["items"] = _published(schema["items"])
     if "x-size" in schema:
-        separator = separator_of(schema).replace("*", r"\*")
-        plain["pattern"] = f"^[1-9][0-9]{{0,5}}{separator}[1-9][0-9]{{0,5}}$"
+        plain["pattern"] = size_pattern(schema["x-size"], separator_of(schema))
+    if "x-callback" in schema:
+        plain["pattern"] = callback_pattern(schema["x-callback"]["schemes"])
+    more = [*image_patterns(schema["x-image"])] if "x-image" in schema else last_item_rules(schema.get("x-parts", {}))
+    for each in more:
+        plain = {**plain, **each} if not each.keys() & plain.keys() else _both(plain, each)
     if "x-single" in schema:
-        plain["type"] = ["array", "string"]
+        plain = {"anyOf": [plain, plain["items"]]}
     return plain
+
+
+def _both(schema: Schema, more: Schema) -> Schema:
+    return {**schema, "allOf": [*schema.get("allOf", ()), more]}
