@@ -81,7 +81,7 @@ def qwenmock(qwenmock_session: "Mock", request: pytest.FixtureRequest) -> "Gener
     if use.calls:
         request.node.user_properties.append(("qwenmock_calls", use.calls))
         request.node.user_properties.append(("qwenmock_images", use.images))
-        request.node.user_properties.append(("qwenmock_cost", money(use.cost)))
+        request.node.user_properties.append(("qwenmock_cost", money(use.cost, use.usd)))
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
-from qwenmock.pytest_plugin.testkit.entries import Fault, JournalEntry, VerdictFinding
+from qwenmock.pytest_plugin.testkit.entries import ChargeEntry, Fault, JournalEntry, VerdictFinding
 from qwenmock.pytest_plugin.testkit.mock import Mock
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.wording import counted
@@ -22,6 +23,7 @@ class Use:
 
     Attributes:
         cost: Simulated money by currency, as decimal text.
+        usd: The same in US dollars by currency, where documents name the prices of all its images in them too.
         findings: Findings on the behaviour of the code under test.
 
     """
@@ -30,6 +32,7 @@ class Use:
     calls: int = 0
     images: int = 0
     cost: dict[str, str] = field(default_factory=dict[str, str])
+    usd: dict[str, str] = field(default_factory=dict[str, str])
     findings: list[VerdictFinding] = field(default_factory=list[VerdictFinding])
 
 
@@ -57,6 +60,7 @@ class Usage:
         use = Use(test, calls=sum(entry["endpoint"] != "callback" for entry in journal))
         use.images = sum(charge["images"] for charge in charges)
         use.cost = {currency: f"{amount:f}" for currency, amount in mock.spent().items()}
+        use.usd = _in_dollars(charges)
         use.findings = [*mock.verdict()["findings"], *_unused_faults(mock)]
         self._touch(mock, journal, use)
         self.uses.append(use)
@@ -87,6 +91,15 @@ class Usage:
                 sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount)
         return sums
 
+    def total_in_dollars(self) -> dict[str, Decimal]:
+        """Return the money of all tests in US dollars, by the currencies for which each test has it."""
+        paying = {currency: [use for use in self.uses if currency in use.cost] for currency in self.total()}
+        return {
+            currency: sum((Decimal(use.usd[currency]) for use in uses), Decimal(0))
+            for currency, uses in paying.items()
+            if all(currency in use.usd for use in uses)
+        }
+
     def add(self, other: "Usage") -> None:
         """Add what another process gathered."""
         self.uses += other.uses
@@ -111,6 +124,19 @@ class Usage:
             for slug, each in values["touched"].items()
         }
         return cls([Use(**use) for use in values["uses"]], touched)
+
+
+def _in_dollars(charges: Iterable[ChargeEntry]) -> dict[str, str]:
+    """Return the sums of charges in US dollars, by the currencies of which each charge has them."""
+    stated: dict[str, list[str | None]] = {}
+    for charge in charges:
+        stated.setdefault(charge["currency"], []).append(charge["usd"])
+    amounts = {currency: [usd for usd in found if usd is not None] for currency, found in stated.items()}
+    return {
+        currency: f"{sum(map(Decimal, found), Decimal(0)):f}"
+        for currency, found in amounts.items()
+        if len(found) == len(stated[currency])
+    }
 
 
 def _unused_faults(mock: Mock) -> Iterator[VerdictFinding]:
@@ -140,9 +166,11 @@ def rule_counts(touched: Touched, catalog: Catalog, slug: str) -> tuple[int, int
     return len(touched.rules & rules), len(rules)
 
 
-def money(sums: Mapping[str, Decimal | str]) -> str:
-    """Write sums of several currencies in one line."""
-    return ", ".join(f"{amount} {currency}" for currency, amount in sorted(sums.items())) or "nothing"
+def money(sums: Mapping[str, Decimal | str], dollars: Mapping[str, Decimal | str] = MappingProxyType({})) -> str:
+    """Write sums of several currencies in one line, with what they are in US dollars."""
+    texts = {currency: f"{amount} {currency}" for currency, amount in sorted(sums.items())}
+    texts |= {currency: f"{texts[currency]} ({amount} USD)" for currency, amount in dollars.items()}
+    return ", ".join(texts.values()) or "nothing"
 
 
 def _made(usage: Usage) -> str:
@@ -152,8 +180,11 @@ def _made(usage: Usage) -> str:
 
 def lines(usage: Usage, catalog: Catalog) -> list[str]:
     """Return what the terminal says of a run."""
-    said = [f"{counted(len(usage.uses), 'test')}, {_made(usage)}: {money(usage.total())} that production would cost"]
-    said += [f"  {money(use.cost):>20}  {counted(use.images, 'image'):>11}  {use.test}" for use in _dearest(usage)]
+    total = money(usage.total(), usage.total_in_dollars())
+    said = [f"{counted(len(usage.uses), 'test')}, {_made(usage)}: {total} that production would cost"]
+    said += [
+        f"  {money(use.cost, use.usd):>20}  {counted(use.images, 'image'):>11}  {use.test}" for use in _dearest(usage)
+    ]
     for slug, touched in sorted(usage.touched.items()):
         broken, rules = rule_counts(touched, catalog, slug)
         said.append(f"{slug}: {broken} of {rules} rules on requests were broken by a test")
@@ -179,11 +210,13 @@ def write(usage: Usage, catalog: Catalog, path: Path) -> None:
     if path.suffix == ".json":
         path.write_text(usage.dump() + "\n", "utf-8")
         return
-    rows = "\n".join(f"| `{use.test}` | {use.calls} | {use.images} | {money(use.cost)} |" for use in _dearest(usage))
+    rows = "\n".join(
+        f"| `{use.test}` | {use.calls} | {use.images} | {money(use.cost, use.usd)} |" for use in _dearest(usage)
+    )
     said = [
         "## What the tests would have cost",
         "",
-        f"{_made(usage)}, **{money(usage.total())}**.",
+        f"{_made(usage)}, **{money(usage.total(), usage.total_in_dollars())}**.",
         "",
         "| test | calls | images | cost |",
         "|---|---|---|---|",

@@ -1,6 +1,8 @@
 """EvoLink's tasks, credits and callbacks, with a real receiver."""
 
 import base64
+import csv
+import io
 import random
 import socket
 import threading
@@ -111,6 +113,8 @@ def test_charge_is_shown_in_dollars_too(client: httpx.Client) -> None:
     advance(client, 60)
     [charge] = client.get("/__mock__/ledger").json()["charges"]
     assert (charge["amount"], charge["usd"]) == ("2.3", "0.0319")
+    [line] = csv.DictReader(io.StringIO(client.get("/__mock__/ledger.csv").text))
+    assert (line["amount"], line["currency"], line["usd"]) == ("2.3", "credits", "0.0319")
     [model] = client.get("/__mock__/contract/evolink").json()["models"]
     assert (model["price"], model["usd"]) == ("2.3", "0.0319")
 

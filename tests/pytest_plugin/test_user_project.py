@@ -72,6 +72,42 @@ def test_two_lines_make_tests_run_offline(project: pytest.Pytester) -> None:
     )
 
 
+def test_costs_are_shown_in_dollars_where_documents_name_them(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_credits="""
+        import httpx
+        import pytest
+
+        BODY = {"model": "qwen-image-edit", "prompt": "a cat", "image_urls": ["https://example.com/image1.png"]}
+
+        @pytest.mark.parametrize("images", [1, 2])
+        def test_edits(qwenmock, images):
+            for _ in range(images):
+                url = f"{qwenmock.url('evolink')}/v1/images/generations"
+                httpx.post(url, json=BODY, headers={"Authorization": f"Bearer {qwenmock.key}"}).raise_for_status()
+            qwenmock.advance(10)
+
+        def test_paints(qwenmock):
+            body = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
+            url = f"{qwenmock.url('nebula')}/v1/images/generations"
+            httpx.post(url, json=body, headers={"Authorization": f"Bearer {qwenmock.key}"}).raise_for_status()
+        """
+    )
+    result = pytester.runpytest_subprocess("--qwenmock-report", "used.md", "--qwenmock-report", "used.json")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "3 tests, 4 calls, 4 images: 0.18 CNY, 6.9 credits (0.0957 USD) that production would cost",
+            "*4.6 credits (0.0638 USD) *2 images  test_credits.py::test_edits?2?",
+            "*2.3 credits (0.0319 USD) *1 image  test_credits.py::test_edits?1?",
+            "*0.18 CNY *1 image  test_credits.py::test_paints",
+        ]
+    )
+    assert "**0.18 CNY, 6.9 credits (0.0957 USD)**" in (pytester.path / "used.md").read_text("utf-8")
+    used = json.loads((pytester.path / "used.json").read_text("utf-8"))
+    assert [use["usd"] for use in used["uses"]] == [{"credits": "0.0319"}, {"credits": "0.0638"}, {}]
+
+
 def test_processes_of_xdist_add_up(project: pytest.Pytester) -> None:
     result = project.runpytest_subprocess("-n", "2", "--qwenmock-report", "used.json")
     result.assert_outcomes(passed=3)

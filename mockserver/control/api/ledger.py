@@ -67,7 +67,7 @@ async def get_ledger_csv(double: Double, request: Request) -> Response:
     await settle_finished(double)
     charges = await double.store.charges(selection(double, request, CSV_LIMIT))
     headers = {"Content-Disposition": 'attachment; filename="ledger.csv"'}
-    return StreamingResponse(_csv_lines(charges), 200, headers, "text/csv; charset=utf-8")
+    return StreamingResponse(_csv_lines(double.catalog, charges), 200, headers, "text/csv; charset=utf-8")
 
 
 async def change_account(double: Double, request: Request) -> Accounts:
@@ -129,13 +129,15 @@ def _charge(double: Double, charge: Charge) -> LedgerCharge:
     }
 
 
-def _csv_lines(charges: Sequence[Charge]) -> Iterator[str]:
+def _csv_lines(catalog: Catalog, charges: Sequence[Charge]) -> Iterator[str]:
     line = io.StringIO()
     table = csv.writer(line)
-    table.writerow(Charge._fields)
+    table.writerow((*Charge._fields, "usd"))
     for charge in charges:
         price = "" if charge.unit_price is None else f"{charge.unit_price:f}"
+        dollars = usd_equivalent(catalog[charge.provider], charge)
         values = charge._asdict() | {"unit_price": price, "amount": f"{charge.amount:f}"}
+        values["usd"] = "" if dollars is None else f"{dollars:f}"
         table.writerow(values.values())
         if line.tell() > CSV_CHUNK:
             yield line.getvalue()
