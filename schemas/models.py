@@ -85,6 +85,22 @@ class Rule:
         return self.value
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A member that a document names, and does not show in a request: accepted, noted and not read.
+
+    Attributes:
+        path: Where it stands.
+        instead: The name of the place that is read.
+        source: Where it is named.
+
+    """
+
+    path: Path
+    instead: str
+    source: str
+
+
 @dataclass(frozen=True)
 class Document:
     """One schema file with its references put in, and the rules it states.
@@ -137,6 +153,15 @@ class Document:
         """
         places = ((*path, name) for path, owner in walk(self.schema) for name in owner.get("required", ()))
         return tuple(path for path in places if "default" in subschema(self.schema, path))
+
+    @cached_property
+    def unread(self) -> tuple[Unread, ...]:
+        """The members that are accepted and not read."""
+        return tuple(
+            Unread((*path, name), terms["instead"], terms["source"])
+            for path, owner in walk(self.schema)
+            for name, terms in owner.get("x-unread", {}).items()
+        )
 
     @cached_property
     def rule_at(self) -> Mapping[tuple[Path, str], Rule]:

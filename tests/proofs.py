@@ -140,6 +140,7 @@ def claims(provider: Provider) -> Iterator[Claim]:
         yield from (of_invariant(invariant) for invariant in variant.invariants.values() if is_documented(invariant))
         yield from defaults(provider, variant)
         yield from image_names(provider, variant)
+        yield from unread(provider, variant)
     yield from facts(provider)
 
 
@@ -203,6 +204,17 @@ def image_names(provider: Provider, variant: Variant) -> Iterator[Claim]:
     if variant.image_names is not None:
         name = f"{provider.slug}/{variant.name}/x-image-names"
         yield Claim(name, "x-image-names", variant.image_names.pattern.pattern, variant.image_names.source)
+
+
+def unread(provider: Provider, variant: Variant) -> Iterator[Claim]:
+    """Yield the members that a document names and does not show."""
+    for member in variant.request.unread:
+        yield Claim(
+            f"{provider.slug}/{variant.name}/{'/'.join(member.path)}/x-unread",
+            "literal",
+            member.path[-1],
+            member.source,
+        )
 
 
 def facts(provider: Provider) -> Iterator[Claim]:

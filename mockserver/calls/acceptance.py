@@ -220,6 +220,9 @@ def validate(validator: BodyValidator, body: JSON, trace: Trace, *, is_strict: b
         raise ApiError(violation.rule.error, violation.detail, violation.rule)
     for name, default in validator.defaulted(body):
         note_default(trace, name, default)
+    for member in validator.unread(body):
+        name = ".".join(member.path)
+        trace.advisories.append(f"{name} is not read in this format, but {member.instead}: {cited(member.source)}")
     unknown = validator.unknown_fields(body)
     if unknown and is_strict:
         raise ApiError("invalid", f"{unknown[0]} is not a documented field")

@@ -15,7 +15,7 @@ from qwenmock.mockserver.calls.explanation import EXPLAINER
 from qwenmock.mockserver.calls.json_schema import strict_subset, to_json_schema
 from qwenmock.mockserver.calls.keywords import CUSTOM_KEYWORDS, callback, is_local, is_uri, without_effect
 from qwenmock.mockserver.calls.reading import compile_reader
-from qwenmock.schemas.models import Document, Rule
+from qwenmock.schemas.models import Document, Rule, Unread
 from qwenmock.schemas.vocabulary import JSON, Path, Schema, select, subschema, walk
 
 LONGEST_DETAIL = 1000
@@ -117,6 +117,12 @@ class BodyValidator:
                 if isinstance(holder, dict) and path[-1] not in holder:
                     yield ".".join(path).replace(".*", "[]"), subschema(self.document.schema, path)["default"]
 
+    def unread(self, body: JSON) -> Iterator[Unread]:
+        """Yield the members of a valid body that are accepted and not read."""
+        for each in self.document.unread:
+            if any(isinstance(holder, dict) and each.path[-1] in holder for holder in select(body, each.path[:-1])):
+                yield each
+
     def unknown_fields(self, body: JSON) -> list[str]:
         """Return the members that the document does not name, such as `parameters.foo`."""
         return list(_unknown(self.document.schema, body, []))
@@ -133,7 +139,7 @@ def _unknown(schema: Schema, value: JSON, steps: list[str | int]) -> Iterator[st
         for name, member in value.items():
             if name in schema["properties"]:
                 yield from _unknown(schema["properties"][name], member, [*steps, name])
-            else:
+            elif name not in schema.get("x-unread", ()):
                 yield field_name([*steps, name])[:100]
     elif isinstance(value, list) and "items" in schema:
         for index, item in enumerate(value):

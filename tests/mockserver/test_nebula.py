@@ -13,7 +13,8 @@ from PIL import Image
 
 from qwenmock import fixtures
 from qwenmock.fixtures import data_url, exchanges
-from qwenmock.mockserver.http.server import RunningServer
+from qwenmock.mockserver.http.server import RunningServer, running
+from qwenmock.mockserver.settings import Settings
 from qwenmock.pytest_plugin.examiner import sample_images
 
 PATH = "/v1/images/generations"
@@ -416,6 +417,29 @@ def test_unknown_field_is_an_advisory(nebula: httpx.Client, control: httpx.Clien
     assert answer.status_code == 200
     assert "parameters.steps" in answer.headers["X-Qwenmock-Advisory"]
     assert control.get("/journal").json()[0]["advisories"] == ["parameters.steps is not a documented field"]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_parameters_beside_the_full_format_are_accepted_and_not_read(strict: bool) -> None:
+    """The table above both formats calls them required; the example of this format has none."""
+    extra = {"input": {"messages": [{"role": "user", "content": [{"text": "a cat"}]}]}}
+    body = {
+        "model": "qwen-image-plus",
+        "prompt": "a cat",
+        "parameters": {"size": "1664*928"},
+        "extra": {**extra, "parameters": {"size": "1328*1328"}},
+    }
+    with running(Settings(port=0, strict=strict)) as server:
+        url = f"{server.url('nebula')}/v1/images/generations"
+        answer = httpx.post(url, json=body, headers={"Authorization": "Bearer sk-mock"})
+        unknown = httpx.post(url, json={**body, "steps": 5}, headers={"Authorization": "Bearer sk-mock"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["metadata"]["usage"]["width"] == 1328
+    assert answer.headers["X-Qwenmock-Advisory"] == (
+        "parameters is not read in this format, but extra.parameters: "
+        "Nebula text to image guide, 1.1 Core Parameters Description"
+    )
+    assert unknown.status_code == (400 if strict else 200)
 
 
 @pytest.mark.parametrize(
