@@ -16,9 +16,10 @@ import jsonschema_rs
 import pytest
 
 from qwenmock.mockserver.control.openapi import openapi
-from qwenmock.mockserver.control.patterns import callback_pattern, integer_pattern
+from qwenmock.mockserver.control.patterns import callback_pattern, image_patterns, integer_pattern, task_id_pattern
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
+from qwenmock.pytest_plugin.examiner import sample_images
 from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
@@ -65,6 +66,34 @@ def test_examples_keep_their_schemas(control: httpx.Client, slug: str) -> None:
     assert tried > len(load()[slug].errors)
 
 
+def patterns_in(value: object) -> Iterator[str]:
+    """Yield every regular expression in a document."""
+    if isinstance(value, dict):
+        if isinstance(value.get("pattern"), str):
+            yield value["pattern"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from patterns_in(each)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_patterns_are_regular_expressions_of_javascript() -> None:
+    """Most tools that read OpenAPI documents compile them so."""
+    found = sorted({each for provider in load() for each in patterns_in(json.loads(json.dumps(openapi(provider))))})
+    assert len(found) > 5
+    script = "for (const each of JSON.parse(require('fs').readFileSync(0))) new RegExp(each, 'u')"
+    subprocess.run(["node", "-e", script], input=json.dumps(found), text=True, check=True)
+
+
+@pytest.mark.parametrize("prefix", ["task-unified-", "", "a.b+c/"])
+def test_pattern_of_task_ids_begins_with_the_prefix(prefix: str) -> None:
+    pattern = re.compile(task_id_pattern(prefix))
+    assert pattern.search(f"{prefix}1700-abc")
+    assert not pattern.search(prefix)
+    assert not prefix or not pattern.search(f"x{prefix[1:]}1700")
+
+
 @pytest.fixture(scope="module")
 def plain_server() -> Iterator[RunningServer]:
     """A double with one kind of store: what other programs find does not depend on the store, and takes long."""
@@ -73,7 +102,7 @@ def plain_server() -> Iterator[RunningServer]:
 
 
 UNSAYABLE = frozenset(
-    {"maxBytes", "minWidth", "maxWidth", "minHeight", "maxHeight", "integrity", "mediaTypes", "x-truncate"}
+    {"maxBytes", "minWidth", "maxWidth", "minHeight", "maxHeight", "integrity", "mediaTypes", "encoding", "x-truncate"}
 )
 """Keywords about the bytes of an image, which no JSON Schema reads, and one that refuses nothing."""
 
@@ -107,6 +136,36 @@ def test_pattern_of_a_range_has_just_its_integers(least: int, most: int) -> None
     pattern = re.compile(integer_pattern(least, most))
     assert [n for n in range(most + 2000) if pattern.fullmatch(str(n))] == list(range(least, most + 1))
     assert not any(pattern.fullmatch(text) for text in (f"0{least}", f"+{least}", "", f"{least}.0", f" {least}"))
+
+
+PNG, GIF = (sample_images.picture_url(f"image/{name}") for name in ("png", "gif"))
+
+
+@pytest.mark.parametrize(
+    ("url", "is_allowed"),
+    [
+        (PNG, True),
+        (PNG.replace("image/png", "text/plain"), True),
+        (PNG.replace("data:", "DATA:"), True),
+        ("https://example.com/a.png?b=c", True),
+        ("HTTP://user:password@EXAMPLE.com:8443/图片", True),
+        (GIF, False),
+        (GIF.replace("image/gif", "image/png"), False),
+        (PNG.replace(";base64", ""), False),
+        (f"{PNG[:60]}!{PNG[61:]}", False),
+        (f"{PNG}\n", False),
+        ("data:image/png;base64,", False),
+        ("", False),
+        ("https://", False),
+        ("https:///a.png", False),
+        ("ftp://example.com/a.png", False),
+        ("https://example.com/a b.png", False),
+    ],
+)
+def test_pattern_of_images_knows_scheme_format_and_encoding(url: str, is_allowed: bool) -> None:
+    spec, _ = load()["nebula"].variants["contents"].request.image_terms
+    allowed = jsonschema_rs.Draft202012Validator({"allOf": list(image_patterns(spec))})
+    assert allowed.is_valid(url) == is_allowed
 
 
 @pytest.mark.parametrize(
