@@ -51,6 +51,25 @@ def strict_subset(schema: Schema) -> Schema:
     return strict
 
 
+def dependency_schema(member: str, terms: Schema) -> Schema:
+    """Return what must not stand elsewhere when a member is given, as a plain schema."""
+    value: Schema = {"enum": terms["values"]} if "values" in terms else {}
+    other: Schema = {"not": {"const": terms["is"]}} if "is" in terms else {}
+    given = _holding(member.split("/"), value, terms.get("over", 0) + 1)
+    return {"if": given, "then": {"not": _holding(terms["on"].split("/"), other)}}
+
+
+def _holding(path: list[str], value: Schema, times: int = 1) -> Schema:
+    """Return a schema of what has a value at a path, in so many items of the last array on it."""
+    if not path:
+        return value
+    step, *rest = path
+    if step == "*":
+        counted = {"minContains": times} if "*" not in rest else {}
+        return {"type": "array", "contains": _holding(rest, value, times), **counted}
+    return {"type": "object", "required": [step], "properties": {step: _holding(rest, value, times)}}
+
+
 def _image_patterns(spec: Schema | None) -> Iterator[Schema]:
     """Yield patterns for common image URLs: a plain host, then printable ASCII."""
     if spec is None:

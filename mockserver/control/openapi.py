@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from qwenmock.fixtures import exchanges
 from qwenmock.mockserver._version import __version__
-from qwenmock.mockserver.calls.json_schema import last_item_rules, to_json_schema
+from qwenmock.mockserver.calls.json_schema import dependency_schema, last_item_rules, to_json_schema
 from qwenmock.mockserver.control.patterns import callback_pattern, image_patterns, size_pattern, task_id_pattern
 from qwenmock.mockserver.control.samples import answer, ended_task, refusal
 from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Provider, Variant
@@ -181,6 +181,9 @@ def _published(schema: Schema) -> Schema:
     more = [*image_patterns(schema["x-image"])] if "x-image" in schema else last_item_rules(schema.get("x-parts", {}))
     for each in more:
         plain = {**plain, **each} if not each.keys() & plain.keys() else _both(plain, each)
+    for member, terms in schema.get("x-depends", {}).items():
+        if "advisory" not in terms:
+            plain = _both(plain, dependency_schema(member, terms))
     if "x-single" in schema:
         plain = {"anyOf": [plain, plain["items"]]}
     return plain

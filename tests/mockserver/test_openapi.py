@@ -103,8 +103,9 @@ def plain_server() -> Iterator[RunningServer]:
 
 UNSAYABLE = frozenset(
     {"maxBytes", "minWidth", "maxWidth", "minHeight", "maxHeight", "integrity", "mediaTypes", "encoding", "x-truncate"}
+    | {"minArea", "maxArea", "maxRatio"}
 )
-"""Keywords about the bytes of an image, which no JSON Schema reads, and one that refuses nothing."""
+"""Keywords about the bytes of an image or the product of two sides, which no JSON Schema knows, or about no refusal."""
 
 
 @pytest.mark.parametrize("slug", load().providers)

@@ -57,7 +57,7 @@ def edits_of(provider: Provider, variant: Variant, rule: Rule) -> list[Edit]:
     """Return the edits for one rule, in the order in which a small profile tries them."""
     schema = variant.request.schema
     if rule.keyword == "required":
-        return _presence_edits(schema, rule)
+        return _presence_edits(provider, variant, rule)
     if rule.keyword == "not":
         return _absence_edits(variant, rule)
     if rule.keyword == "depends":
@@ -80,9 +80,11 @@ def _values_keyword(schema: Schema, rule: Rule) -> str:
     return rule.keyword
 
 
-def _presence_edits(schema: Schema, rule: Rule) -> list[Edit]:
+def _presence_edits(provider: Provider, variant: Variant, rule: Rule) -> list[Edit]:
+    schema = variant.request.schema
     there = Edit(rule, "accept", "there", lambda body: put(schema, body, rule.path, at(schema, body, rule.path)))
-    if "default" in subschema(schema, rule.path):
+    is_model = rule.path in variant.request.roles["model"]
+    if rule.path in variant.request.defaulted or (is_model and provider.endpoint_of(variant).default_model is not None):
         return [there]  # `defaults.observe_omissions` looks at what happens without it
     return [there, Edit(rule, "reject", "missing", lambda body: take(schema, body, rule.path))]
 
