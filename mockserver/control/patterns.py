@@ -88,12 +88,23 @@ def callback_pattern(schemes: Iterable[str]) -> str:
 
 
 def size_pattern(spec: Mapping[str, int], separator: str) -> str:
-    """Return the pattern of `W*H` with both sides in a range. It cannot say what their product is."""
-    ratio = spec.get("maxRatio", LONGEST_SIDE)
-    least = spec["minSide"] if "minSide" in spec else math.isqrt(spec["minArea"] // ratio)
-    most = spec["maxSide"] if "maxSide" in spec else math.isqrt(spec["maxArea"] * ratio)
+    """Return the pattern of `W*H` with both sides in a range.
+
+    It cannot say what their product is. So that tools that make strings from it make valid sizes, its first alternative
+    has the sides whose product is right, whatever the two are, and the second one begins as `_beginning` says.
+    """
+    if "minSide" in spec:
+        return f"^{_size(spec['minSide'], spec['maxSide'], separator)}$"
+    ratio, least, most = spec.get("maxRatio", LONGEST_SIDE), spec["minArea"], spec["maxArea"]
+    longest = math.isqrt(most)
+    surely = _size(max(math.isqrt(least - 1) + 1, -(-longest // ratio)), longest, separator)
+    perhaps = _size(math.isqrt(least // ratio), math.isqrt(most * ratio), separator)
+    return f"^(?:{surely}|{_beginning(f'{perhaps}$')}.+)$"
+
+
+def _size(least: int, most: int, separator: str) -> str:
     side = integer_pattern(max(least, 1), min(most, LONGEST_SIDE))
-    return f"^{side}{separator.replace('*', '[*]')}{side}$"
+    return f"{side}{separator.replace('*', '[*]')}{side}"
 
 
 def integer_pattern(least: int, most: int) -> str:

@@ -16,7 +16,13 @@ import jsonschema_rs
 import pytest
 
 from qwenmock.mockserver.control.openapi import openapi
-from qwenmock.mockserver.control.patterns import callback_pattern, image_patterns, integer_pattern, task_id_pattern
+from qwenmock.mockserver.control.patterns import (
+    callback_pattern,
+    image_patterns,
+    integer_pattern,
+    size_pattern,
+    task_id_pattern,
+)
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
 from qwenmock.pytest_plugin.examiner import sample_images
@@ -84,6 +90,17 @@ def test_patterns_are_regular_expressions_of_javascript() -> None:
     assert len(found) > 5
     script = "for (const each of JSON.parse(require('fs').readFileSync(0))) new RegExp(each, 'u')"
     subprocess.run(["node", "-e", script], input=json.dumps(found), text=True, check=True)
+
+
+@pytest.mark.parametrize("separator", ["*", "x"])
+def test_pattern_of_a_size_by_its_area_has_all_that_may_be_right(separator: str) -> None:
+    spec = {"minArea": 512 * 512, "maxArea": 2048 * 2048, "maxRatio": 8}
+    pattern = re.compile(size_pattern(spec, separator))
+    sides = [(512, 512), (2048, 2048), (4096, 1024), (182, 1456), (5792, 724), (1000, 999)]
+    assert all(pattern.search(f"{width}{separator}{height}") for width, height in sides)
+    assert not any(
+        pattern.search(text) for text in ("1*1", "1x1", "512", "512-512", "6000*6000", f"512{separator}512 ")
+    )
 
 
 @pytest.mark.parametrize("prefix", ["task-unified-", "", "a.b+c/"])
