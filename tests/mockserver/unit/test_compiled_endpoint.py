@@ -326,7 +326,8 @@ def names(**settings: Any) -> set[tuple[str, str]]:
 
 
 def test_endpoints_that_make_images_at_once_are_compiled(tmp_path: Path) -> None:
-    assert names() == {(slug, "create") for slug in ("ai302", "aigc", "dashscope", "nebula")}
+    created = {(slug, "create") for slug in ("ai302", "aigc", "dashscope", "nebula")}
+    assert names() == created | {("dashscope", "compatible")}
     assert names(latency=Latency(0.0, 0.0)) == names()
     for settings in ({"latency": Latency(0.0, 0.5)}, {"fetch_images": True}, {"replay": tmp_path}):
         assert names(**settings) == set()

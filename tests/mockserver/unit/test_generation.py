@@ -11,16 +11,17 @@ import pytest
 from call_values import BODIES, CATALOG, call, caller, job, trace
 
 from qwenmock.mockserver.api_error import ApiError
-from qwenmock.mockserver.calls import generation
+from qwenmock.mockserver.calls import generation, sizes
 from qwenmock.mockserver.calls.acceptance import AcceptedRequest
 from qwenmock.mockserver.calls.call import Call
 from qwenmock.mockserver.calls.client_behaviour import UNREAL_WAITS
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects
 from qwenmock.mockserver.calls.faults import Fault
-from qwenmock.mockserver.calls.generation import create_task, default_size, generate, hold
+from qwenmock.mockserver.calls.generation import create_task, generate, hold
 from qwenmock.mockserver.calls.pipeline import serve
 from qwenmock.mockserver.calls.responses import headers, refusal, to_api_error, to_header
+from qwenmock.mockserver.calls.sizes import default_size
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.metrics import Bill
@@ -71,7 +72,8 @@ def accepted(double: Double, slug: str = "nebula", **more: Any) -> AcceptedReque
     images = more.pop("n", 2)
     made = job(slug, "edit" if slug == "evolink" else "simplified", n=images)
     values: dict[str, Any] = {
-        "job": made, "inputs": (), "caller": caller(double, slug), "price": PRICE, "cost": PRICE * images,
+        "job": made, "inputs": (), "caller": caller(double, slug), "size": made.size or (1024, 1024), "price": PRICE,
+        "input_cost": Decimal(0), "cost": PRICE * images,
         "effects": NO_EFFECTS, "failure": None, "failure_code": None,
     }  # fmt: skip
     return AcceptedRequest(**values | more)
@@ -274,11 +276,11 @@ def seen_as(width: int, height: int) -> Input:
     ],
 )
 def test_size_follows_the_last_input(inputs: tuple[Input, ...], size: tuple[int, int]) -> None:
-    assert default_size(NEBULA, inputs) == size
+    assert default_size(NEBULA.picture, inputs) == size
 
 
 def test_side_is_at_least_one_multiple() -> None:
-    assert generation._size(256, 1000.0, 16) == (512, 16)
+    assert sizes._size(256, 1000.0, 16) == (512, 16)
     assert generation.SEED_BITS == 31
 
 
