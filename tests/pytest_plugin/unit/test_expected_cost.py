@@ -68,7 +68,7 @@ def test_charge_by_resolution_and_input_images(pixels: int, inputs: int, amount:
 def test_worst_case_of_any_request() -> None:
     assert worst_case_of_any(NEBULA) == 6 * PRICE
     assert worst_case_of_any(DASHSCOPE) == 6 * Decimal("0.50") + 10 * Decimal("0.02")
-    assert worst_case_of_any(CATALOG["evolink"]) == Decimal("2.3")
+    assert worst_case_of_any(CATALOG["evolink"]) == 6 * Decimal("2.3")
     assert worst_case_of_any(AIGC) == 0
 
 
