@@ -18,16 +18,33 @@ unit: .venv/test.stamp
 	$(BIN)/python -m pytest -q -n auto -rfE -p tests.no_sockets --contract-profile smoke $(UNIT_TESTS)
 
 # Small changes to the modules that decide about money, security or truth: a test must notice each. At most 40 minutes;
-# started again, it goes on where it stopped. MODULES="money budget" chooses modules by parts of their paths.
+# started again, it goes on where it stopped. MODULES="money budget" chooses modules by parts of their paths, and
+# SINCE=main those that differ from a commit, or one of whose tests does.
 .PHONY: mutants
 MUTANT_OPTIONS := --processes 2 --minutes 40
+SINCE ?=
 mutants: .venv/test.stamp
-	$(BIN)/python -m tests.mutants $(MUTANT_OPTIONS) $(MODULES)
+	$(BIN)/python -m tests.mutants $(MUTANT_OPTIONS) $(SINCE:%=--changed-since %) $(MODULES)
 
 # A test that hangs fails after this time, and says where, instead of stopping the run.
 TIME_LIMIT := --timeout 600
-test: lint types
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(TIME_LIMIT)
+# What tries the same once more is left to ALL=1: see tests/extent.py. COVERAGE=1 measures which branches the tests take,
+# in their processes too, and takes half as long again; [tool.coverage] in pyproject.toml says how many must be. SHUFFLE=7
+# runs the tests in another order, which the number decides.
+ALL ?=
+COVERAGE ?=
+SHUFFLE ?=
+PYTEST_OPTIONS = -n auto $(TIME_LIMIT) $(if $(ALL),,-m "not thorough") $(if $(SHUFFLE),-p randomly --randomly-seed $(SHUFFLE))
+test: .venv/test.stamp
+	@$(MAKE) --no-print-directory --jobs=2 lint types
+ifdef COVERAGE
+	@rm -rf build/coverage; mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(PYTEST_OPTIONS)
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+else
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+endif
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -67,7 +84,7 @@ sdks:
 
 # The tests with the oldest versions that pyproject.toml allows. Only the oldest Python has wheels of all of them.
 lowest: .venv-lowest/stamp
-	.venv-lowest/bin/python -m pytest -n auto --dist loadgroup $(TIME_LIMIT) tests/mockserver tests/pytest_plugin tests/schemas \
+	.venv-lowest/bin/python -m pytest -n auto $(TIME_LIMIT) -m "not thorough" tests/mockserver tests/pytest_plugin tests/schemas \
 		tests/test_reliability.py tests/test_data_drives.py
 
 .venv-lowest/stamp: pyproject.toml

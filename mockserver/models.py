@@ -161,7 +161,7 @@ class Task:
         if now < self.starts:
             return TaskStatus("pending", 0)
         if now < self.ends:
-            return TaskStatus("running", min(progress, 99))
+            return TaskStatus("running", progress)
         return TaskStatus("succeeded", 100) if self.failure is None else TaskStatus("failed", 99)
 
 

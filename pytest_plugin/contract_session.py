@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import TypeGuard
 
 import pytest
 
@@ -287,7 +288,7 @@ def open_live(config: pytest.Config, key: "pytest.StashKey[ContractSession]", op
     return None
 
 
-def is_contract_test(item: pytest.Item) -> bool:
+def is_contract_test(item: pytest.Item) -> TypeGuard[pytest.Function]:
     """Return whether a test examines a provider."""
     return isinstance(item, pytest.Function) and PROVIDER in (item.callspec.params if hasattr(item, "callspec") else ())
 
@@ -300,9 +301,9 @@ def _slug(item: pytest.Function) -> str:
 
 def sort(items: list[pytest.Item]) -> None:
     """Put the contract tests in the order of `place`, and leave the others where they are."""
-    places = [index for index, item in enumerate(items) if is_contract_test(item)]
-    for index, item in zip(places, sorted((items[index] for index in places), key=place), strict=True):
-        items[index] = item
+    contract = [item for item in items if is_contract_test(item)]
+    ordered = iter(sorted(contract, key=place))
+    items[:] = [next(ordered) if is_contract_test(item) else item for item in items]
 
 
 def deselect_idle(items: list[pytest.Item]) -> Sequence[pytest.Item]:

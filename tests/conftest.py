@@ -1,6 +1,7 @@
 """A real server on a loopback port, and clients for it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -10,6 +11,23 @@ from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
 
 pytest_plugins = ["pytester"]
+TOGETHER = ("tests/pages/", "tests/pytest_plugin/test_proof.py::test_error_in_a_check_is_never_a_green_run")
+"""Beginnings of names of tests that share something slow to make: they run in one process."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process one test after the other, and those of `TOGETHER` to the same one.
+
+    pytest-xdist 3.8 has marks for this, but overlooks them under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

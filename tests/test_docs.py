@@ -50,8 +50,10 @@ if arguments[:1] and arguments[0] in ("serve", "listen", "proxy"):
     process.communicate(timeout=30)
     sys.exit(0 if "127.0.0.1" in line else 3)
 if arguments[:1] == ["check"] and "--contract-profile" not in arguments:
-    # The whole of it runs as `contract_tests`, beside this.
+    # The whole of it runs as `contract_tests`, beside this, and test_check.py examines every provider.
     arguments += ["--contract-profile", "smoke"]
+    if "--provider" not in arguments:
+        arguments += ["--provider", "ai302"]
 if "--live" in arguments:
     arguments.remove("--live")
     if arguments[0] == "drift":

@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from mutants.__main__ import Module, report, touched
 from mutants.mutations import mutants_of
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +50,28 @@ def test_results_of_functions() -> None:
     ]
 
 
+def test_changes_of_sql() -> None:
+    assert names('x = "WHERE c<=?1 AND d = 0"') == [
+        ": `WHERE c<=?1 AND d = 0` -> `WHERE c<?1 AND d = 0`",
+        ": `WHERE c<=?1 AND d = 0` -> `WHERE c<=?1 OR d = 0`",
+        ": `WHERE c<=?1 AND d = 0` -> `WHERE c<=?1 AND d = 1`",
+    ]
+    assert names('x = "DELETE FROM a WHERE b = (1)"') == [
+        ": `DELETE FROM a WHERE b = (1)` -> `DELETE FROM a WHERE b = (0)`",
+        ": `DELETE FROM a WHERE b = (1)` -> `DELETE FROM a`",
+    ]
+    assert names('x = "a ORDER BY b DESC"') == [": `a ORDER BY b DESC` -> `a ORDER BY b`"]
+    assert names("x = f'{a} WHERE b < ?'") == [
+        ": ` WHERE b < ?` -> ` WHERE b <= ?`",
+        ": ` WHERE b < ?` -> ``",
+    ]
+    assert names('x = "no more than 1 and < 2"') == []
+    (mutant, _) = mutants_of("x = f'{a} WHERE b < ?'")
+    values = {"a": "c"}
+    exec(mutant.code("f.py"), values)
+    assert values["x"] == "c WHERE b <= ?"
+
+
 def test_equal_changes_are_numbered() -> None:
     assert names("f()\nf()") == [": without `f()`", ": without `f()` #2"]
 
@@ -77,3 +100,51 @@ def test_tables_name_what_exists(path: str) -> None:
 
 def test_accepted_mutants_are_of_listed_modules() -> None:
     assert ACCEPTED.keys() <= MODULES.keys()
+
+
+def module(path: str = "a.py", *, source: str = "f(1)", results: tuple[str, ...] = ()) -> Module:
+    """Return a module with the results of its first mutants."""
+    found = Module(path, [f"tests/test_{path}", "tests/test_both.py"], {}, mutants_of(source))
+    found.results = {mutant.name: result for mutant, result in zip(found.mutants, results, strict=False)}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"a.py"}, ["a.py"]),
+        ({"tests/test_b.py", "c.py"}, ["b.py"]),
+        ({"tests/test_both.py"}, ["a.py", "b.py"]),
+        ({"c.py", ""}, []),
+    ],
+)
+def test_change_touches_modules_and_their_tests(files: set[str], expected: list[str]) -> None:
+    assert [each.path for each in touched([module("a.py"), module("b.py")], files)] == expected
+
+
+@pytest.mark.parametrize(
+    ("results", "must_finish", "is_good"),
+    [
+        (("noticed", "noticed", "noticed"), True, True),
+        (("noticed",), True, False),
+        (("noticed",), False, True),
+        ((), False, True),
+        (("survived", "noticed", "noticed"), True, False),
+        (("survived",), False, False),
+    ],
+)
+def test_running_out_of_time_is_a_failure_of_whole_runs_only(
+    capsys: pytest.CaptureFixture[str], results: tuple[str, ...], must_finish: bool, is_good: bool
+) -> None:
+    assert report([module(results=results)], must_finish=must_finish) is is_good
+    printed = capsys.readouterr().out
+    assert ("not yet run" in printed) is (len(results) < 3)
+    assert ("a.py:1: no test notices : without `f(1)`" in printed) is ("survived" in results)
+
+
+def test_accepted_mutant_may_survive_and_must_not_be_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    for result, is_good in (("survived", True), ("noticed", False)):
+        one = module(results=(result, "noticed", "noticed"))
+        one.accepted = {one.mutants[0].name: "equivalent: a reason"}
+        assert report([one], must_finish=False) is is_good
+    assert "in accepted.toml, but does not survive" in capsys.readouterr().out

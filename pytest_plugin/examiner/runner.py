@@ -115,15 +115,16 @@ def label(values: Arguments) -> str:
     return f"{slug}/{values['contract_variant'].name}" if "contract_variant" in values else slug
 
 
-def place(item: pytest.Item) -> tuple[bool, int]:
+def place(item: pytest.Function) -> tuple[bool, int, Path, int, tuple[int, ...]]:
     """Return where a test comes in the order: cheap and broad ones first, then those that prove most for their money.
 
-    Tests in the same place keep the order in which they are written.
+    Tests in the same place come as they are written, whatever order other plugins gave them.
     """
     name = item.path.stem.removeprefix("test_")
     costly = item.get_closest_marker(COSTLY) is not None or name in COSTLY_ORDER[-1:]
     order = COSTLY_ORDER if costly else FIRST
-    return costly, order.index(name) if name in order else len(order)
+    rank = order.index(name) if name in order else len(order)
+    return costly, rank, item.path, item.location[1] or 0, tuple(item.callspec.indices.values())
 
 
 @contextmanager

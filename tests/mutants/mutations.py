@@ -1,6 +1,7 @@
 """The small changes that are made to a module: one at a time, in its syntax tree."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,10 +33,31 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd,
 }
+SQL = re.compile(r"\b(SELECT|UPDATE|DELETE FROM|INSERT|WHERE|ORDER BY|RETURNING)\b")
+"""What a text with SQL statements, or a part of one, contains."""
+SQL_CHANGES = (
+    (r"<=", "<"),
+    (r">=", ">"),
+    (r" < ", " <= "),
+    (r" > ", " >= "),
+    (r" \+ ", " - "),
+    (r" - ", " + "),
+    (r" AND ", " OR "),
+    (r" OR (?=EXISTS)", " AND "),
+    (r"\bIS NULL", "IS NOT NULL"),
+    (r"\bmax\(", "min("),
+    (r"(?<![\w.?'])0(\.0)?(?![\w.'])", "1"),
+    (r"(?<![\w.?'])(?<!SELECT )1(?![\w.'])", "0"),
+    (r" DESC\b", ""),
+    (r" ORDER BY [a-z]+(?= |$)(?! DESC)", ""),
+    (r" WHERE ((?! ORDER BY | RETURNING )([^()]|\([^()]*\)))+(?=$|\)| ORDER BY | RETURNING )", ""),
+    (r"INSERT OR (IGNORE|REPLACE)", "INSERT"),
+)
 OTHER_FUNCTION = {"min": "max", "max": "min", "any": "all", "all": "any"}
 UNTOUCHED = {"TypeAlias", "TypedDict", "Literal", "lru_cache", "cache"}
 """What is only written for types, or for speed."""
 SHOWN = 120
+SQL_SHOWN = 25
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -89,6 +111,7 @@ class _Change:
 
     Attributes:
         shown: The node that is printed, before and after; None for a statement that is removed.
+        label: What is printed instead, for a change inside a text.
 
     """
 
@@ -99,8 +122,11 @@ class _Change:
     field: str
     index: int | None
     new: Any
+    label: str | None = None
 
     def name(self) -> str:
+        if self.label is not None:
+            return f"{self.function}: {self.label}"
         old = getattr(self.owner, self.field)
         old = old if self.index is None else old[self.index]
         if self.shown is None:
@@ -170,6 +196,8 @@ class _Changes:
             if field in skipped or field in {"annotation", "decorator_list", "returns"}:
                 continue
             for index, child in enumerate(value) if isinstance(value, list) else ((None, value),):
+                if isinstance(child, ast.JoinedStr):
+                    yield from self._sql_of(child, scope)
                 if isinstance(child, ast.JoinedStr) or not isinstance(child, ast.AST) or _is_untouched(child):
                     continue
                 yield from self._changes_of(child, node, field, index, scope)
@@ -195,10 +223,19 @@ class _Changes:
         elif isinstance(node, ast.Constant):
             for new in _other_constants(node.value):
                 yield change(owner, owner, field, index, ast.Constant(new))
+            for label, text in _other_sql(node.value):
+                yield _Change(scope, line, node, owner, field, index, ast.Constant(text), label)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in OTHER_FUNCTION:
             yield change(node, node, "func", None, ast.Name(OTHER_FUNCTION[node.func.id], ast.Load()))
         if field == "test" and not isinstance(node, ast.Compare | ast.UnaryOp):
             yield change(owner, owner, field, index, ast.UnaryOp(ast.Not(), node))
+
+    def _sql_of(self, node: ast.JoinedStr, scope: str) -> Iterator[_Change]:
+        """Yield the changes of the SQL in an f-string."""
+        for index, part in enumerate(node.values):
+            if isinstance(part, ast.Constant):
+                for label, text in _other_sql(part.value):
+                    yield _Change(scope, node.lineno, node, node, "values", index, ast.Constant(text), label)
 
 
 def _other_constants(value: object) -> list[object]:
@@ -207,6 +244,18 @@ def _other_constants(value: object) -> list[object]:
     if isinstance(value, int | float):
         return [value + 1] if value == 0 else [value + 1, value - 1]
     return []
+
+
+def _other_sql(value: object) -> Iterator[tuple[str, str]]:
+    """Yield the changes of a text that has SQL: the place before and after, and the whole text after."""
+    if not isinstance(value, str) or not SQL.search(value):
+        return
+    for pattern, new in SQL_CHANGES:
+        for found in re.finditer(pattern, value):
+            start, end = max(0, found.start() - SQL_SHOWN), found.end() + SQL_SHOWN
+            before, after = value[start : found.start()], value[found.end() : end]
+            label = f"`{before}{found[0]}{after}` -> `{before}{new}{after}`"
+            yield " ".join(label.split()), value[: found.start()] + new + value[found.end() :]
 
 
 def _is_untouched(node: ast.AST) -> bool:

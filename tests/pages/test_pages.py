@@ -17,10 +17,7 @@ from qwenmock.schemas.catalog import load
 from qwenmock.schemas.sources import cited
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
-    pytest.mark.xdist_group("pages"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 KEY = {"Authorization": "Bearer sk-mock"}
 NEBULA = "/nebula/v1/images/generations"
 BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}

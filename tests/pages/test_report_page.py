@@ -19,10 +19,7 @@ from qwenmock.pytest_plugin.examiner.verdicts import Verdict
 from qwenmock.schemas.catalog import load
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
-    pytest.mark.xdist_group("pages"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 MAXIMUM = "nebula/contents/parameters/n/maximum"
 MINIMUM = "nebula/contents/parameters/n/minimum"
 

@@ -39,11 +39,6 @@ def checks() -> list[Check]:
     return [check for check in checks_of(PROVIDER) if check.module == "test_task_callbacks"]
 
 
-@pytest.fixture(scope="session")
-def state() -> None:
-    """One kind of store is enough here."""
-
-
 def controlled(url: str) -> Examiner:
     """Return the examiner of a double on this machine whose control API is used."""
     target = HttpTarget(url)

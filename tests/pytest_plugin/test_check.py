@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from commands import CONTRACT_TESTS
+from extent import usually
 from wrong_servers.faults import NEBULA, Fault, status
 
 from qwenmock.mockserver.http.server import RunningServer, listen, serving
@@ -74,6 +75,7 @@ def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     listener.close()
 
 
+@pytest.mark.thorough
 def test_embedded_double_conforms(tmp_path: Path) -> None:
     paths = [tmp_path / f"report.{suffix}" for suffix in ("json", "html", "md")]
     options = [part for path in paths for part in ("--contract-report", str(path))]
@@ -143,7 +145,7 @@ SHOWN = [
 ]
 
 
-@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize("name", usually(SHOWN, SHOWN[::4]))
 def test_wrong_server_is_found_over_http(name: str) -> None:
     fault: Fault = next(fault for fault in NEBULA if fault.name == name)
     app, _ = fault.server(load()["nebula"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from commands import CONTRACT_TESTS
+from extent import usually
 
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
@@ -27,11 +28,6 @@ CHECK = (sys.executable, "-m", "qwenmock.mockserver", "check")
 NOBODYS_FAULT = {"key": "sk-mock.somebody", "status": 500}
 
 
-@pytest.fixture(scope="session")
-def state() -> None:
-    """One kind of store is enough here."""
-
-
 def outcomes(examiner: Examiner, slug: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the result of each check, with the reason of a skip, and the status of each rule."""
     results = {
@@ -43,7 +39,7 @@ def outcomes(examiner: Examiner, slug: str) -> tuple[dict[str, str], dict[str, s
     return results, statuses
 
 
-@pytest.mark.parametrize("slug", CATALOG.providers)
+@pytest.mark.parametrize("slug", usually(CATALOG.providers, ["ai302"]))
 def test_running_double_is_examined_like_the_embedded_one(
     server: RunningServer, control: httpx.Client, monkeypatch: pytest.MonkeyPatch, slug: str
 ) -> None:

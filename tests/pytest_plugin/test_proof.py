@@ -15,6 +15,7 @@ from types import CodeType, FrameType, FunctionType
 
 import pytest
 from commands import CONTRACT_TESTS
+from extent import usually
 
 from qwenmock.mockserver.http.server import RunningServer
 from qwenmock.pytest_plugin.commands import examination
@@ -112,7 +113,7 @@ class Only:
         items[:] = [item for item in items if item.name == self._name]
 
 
-@pytest.mark.xdist_group("broken_checks")
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CHECKS)
 def test_error_in_a_check_is_never_a_green_run(
     name: str,
@@ -131,11 +132,6 @@ def test_error_in_a_check_is_never_a_green_run(
     told = capfd.readouterr().err
     assert "internal error of the examiner" in told
     assert "broken on purpose" in told
-
-
-@pytest.fixture(scope="session")
-def state() -> None:
-    """One kind of store is enough here."""
 
 
 def run(*command: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -164,8 +160,8 @@ def test_wrong_base_url_is_not_a_hundred_violations(server: RunningServer) -> No
 TARGETS = [("ai302", "0"), ("nebula", "0"), ("nebula", "1"), ("evolink", "7")]
 
 
-@pytest.mark.parametrize(("slug", "budget"), TARGETS)
-@pytest.mark.parametrize("profile", ["smoke", "ci"])
+@pytest.mark.parametrize(("slug", "budget"), usually(TARGETS, TARGETS[-1:]))
+@pytest.mark.parametrize("profile", usually(["smoke", "ci"], ["smoke"]))
 def test_pytest_and_check_examine_the_same(
     server: RunningServer, tmp_path: Path, slug: str, budget: str, profile: str
 ) -> None:

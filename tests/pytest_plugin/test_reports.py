@@ -35,11 +35,6 @@ from qwenmock.schemas.vocabulary import JSON
 CATALOG = load()
 
 
-@pytest.fixture(scope="session")
-def state() -> None:
-    """One kind of store is enough here."""
-
-
 @cache
 def checks(slug: str) -> list[Check]:
     return checks_of(CATALOG[slug])

@@ -138,6 +138,40 @@ tolerance = 5
     assert 'provider.toml#/rules/invariants~1link-colour: unknown rule "invariants/link-colour"' in failure(copy)
 
 
+def test_endpoints_have_kind_and_header() -> None:
+    assert CATALOG.endpoint_kind("nebula", "create") == "create"
+    assert CATALOG.endpoint_kind("evolink", "credits") == "credits"
+    assert CATALOG.endpoint_kind("nebula", "callback") is None
+    assert CATALOG.endpoint_kind("none", "create") is None
+    dashscope = CATALOG["dashscope"].endpoints
+    assert dashscope["synthesize"].required_header == ("x-dashscope-async", "enable")
+    assert dashscope["create"].required_header is None
+
+
+def test_rules_of_the_catalogue_are_those_of_all_providers() -> None:
+    assert [rule.id for rule in CATALOG.rules] == [rule.id for provider in CATALOG for rule in provider.rules]
+
+
+def test_state_of_a_task_has_its_name_and_what_the_query_answers() -> None:
+    tasks = CATALOG["evolink"].tasks
+    assert tasks is not None
+    assert list(tasks.states) == ["pending", "running", "succeeded", "failed", "cancelled"]
+    assert (tasks.states["running"].name, tasks.states["succeeded"].name) == ("processing", "completed")
+    # The answer of a success is its variant's, and has its rules there.
+    assert [state for state, each in tasks.states.items() if each.document is None] == ["succeeded"]
+
+
+def test_model_may_have_its_own_price(copy: Path) -> None:
+    file = copy / "nebula/provider.toml"
+    own = '[models.qwen-image-plus.price]\namount = "0.5"\nsource = "published: Nebula"\ncertainty = "published"\n'
+    text = file.read_text("utf-8").replace("[models.qwen-image-plus]\n", own)
+    file.write_text(text, "utf-8")
+    nebula = catalog.load(copy)["nebula"]
+    price = nebula.price_of("qwen-image-plus")
+    assert (price.amount, price.source, price.certainty) == (Decimal("0.5"), "published: Nebula", "published")
+    assert nebula.price_of("qwen-image-edit-plus").amount == Decimal("0.18")
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     shutil.copytree(catalog.HERE / "nebula", tmp_path / "nebula")

@@ -45,6 +45,7 @@ def test_wrong_server_is_found_without_random_requests(name: str) -> None:
     assert is_found(name, [check for check in checks(FAULTS[name].slug) if not is_random(check)])
 
 
+@pytest.mark.thorough
 def test_two_seeds_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random checks first: what they find and what they miss must not matter. Profile ci draws by this seed."""
     sample = {name for name in SAMPLE if name.startswith("evolink")}

@@ -240,7 +240,6 @@ class SqliteAccounts(SqliteJournal):
         """
         if self.is_shared:
             return None
-        self._refresh_cache()
         try:
             limits = self._limits_of((provider, key))
         except StoreError:

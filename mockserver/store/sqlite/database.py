@@ -274,4 +274,6 @@ def _in_memory() -> str:
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
+    if not isinstance(error, sqlite3.OperationalError):
+        return False  # and may have no code, as that of a closed connection
     return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}

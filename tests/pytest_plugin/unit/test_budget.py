@@ -1,5 +1,6 @@
 """The budget of a run, and who pays from it."""
 
+import json
 import sqlite3
 import threading
 from decimal import Decimal
@@ -205,3 +206,47 @@ def test_ledger_is_read_strictly() -> None:
 
 def test_worst_case_is_that_of_the_provider() -> None:
     assert payments()[0].worst_case(None, {"model": "qwen-image-plus", "n": 2}) > 0
+
+
+def test_ledger_is_asked_at_its_own_address() -> None:
+    payer, ledger = payments(body=b'{"accounts": []}')
+    assert payer.bill_url("a/b c") == "http://ledger.example/?id=a%2Fb%20c"
+    assert payer.bill_url(None) is None
+    assert payer.balances("sk-mock") == []
+    assert ledger.urls == ["GET http://ledger.example/?id=none"]
+    assert Payments(NEBULA, ledger, budget(), None).balances("sk-mock") == []
+
+
+@pytest.mark.parametrize(
+    ("accounts", "balances"),
+    [
+        ([], []),
+        ([{"key": "sk-mock", "balance": "1.5"}], ["1.5"]),
+        ([{"key": "sk-mock", "provider": "nebula", "balance": 2}, {"key": "sk-mock.b", "balance": 3}], ["2"]),
+        ([{"key": "sk-mock", "balance": 1}, {"key": "sk-mock", "balance": 2}], ["1", "2"]),
+        ([{"key": "sk-mock", "provider": "aigc", "balance": 1}], []),
+        ([{"key": "sk-mock.b", "balance": 1}], []),
+        ([{"key": "sk-mock"}], []),
+        ([{"balance": 1}], ["1"]),  # the only account, and the ledger names no keys
+        ([{"balance": 1}, {"balance": 2}], []),
+        ([{"balance": 1}, {"key": "sk-mock", "balance": 2}], ["2"]),
+        ([{"provider": "aigc", "balance": 1}, {"provider": "nebula", "balance": 2}], ["2"]),
+    ],
+)
+def test_balances_are_those_of_the_key(accounts: list[dict[str, object]], balances: list[str]) -> None:
+    payer, _ = payments(body=json.dumps({"accounts": accounts}).encode())
+    assert payer.balances("sk-mock") == [Decimal(balance) for balance in balances]
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"accounts": {}}', b'{"accounts": [1]}', b"no JSON"])
+def test_ledger_without_accounts_that_can_be_read_is_no_verdict(body: bytes) -> None:
+    with pytest.raises(NotExaminable, match=r"^the ledger cannot be read: ") as raised:
+        payments(body=body)[0].balances("sk-mock")
+    assert isinstance(raised.value.__cause__, UnreadableAnswer)
+    assert payments(body=b"{}")[0].balances("sk-mock") == []
+
+
+def test_ledger_that_does_not_answer_states_no_balance() -> None:
+    with pytest.raises(NotExaminable, match=r"^the ledger cannot be read: no answer") as raised:
+        payments(0)[0].balances("sk-mock")
+    assert isinstance(raised.value.__cause__, TargetError)

@@ -1,0 +1,402 @@
+"""The compiled path alone: what it answers and books, and everything that it leaves to the general way unchanged."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from call_values import BASE, BODIES, CATALOG, caller, data_url, job
+
+from qwenmock.mockserver.calls import compiled
+from qwenmock.mockserver.calls.compiled import (
+    MAX_BODY,
+    REMEMBERED,
+    TERMS,
+    CompiledEndpoint,
+    SentAnswer,
+    compile_endpoints,
+    is_plain,
+)
+from qwenmock.mockserver.calls.double import Double, create_double
+from qwenmock.mockserver.calls.faults import Fault
+from qwenmock.mockserver.calls.templates import _blank, _learn, success_template
+from qwenmock.mockserver.clock import Clock
+from qwenmock.mockserver.errors import StoreError
+from qwenmock.mockserver.metrics import Bill
+from qwenmock.mockserver.models import Job, Result
+from qwenmock.mockserver.settings import Latency, Settings
+from qwenmock.mockserver.store.protocols import InsufficientBalance, Selection
+from qwenmock.pytest_plugin.examiner.sample_images import picture
+from qwenmock.schemas.vocabulary import JSON
+
+NEBULA = CATALOG["nebula"]
+PATH = NEBULA.endpoints["create"].path
+BODY = BODIES["nebula", "create"]
+PRICE = NEBULA.price_of("qwen-image-plus").amount
+EDIT: dict[str, Any] = {
+    "model": "qwen-image-edit-plus",
+    "prompt": "a cat",
+    "parameters": {"n": 2, "seed": 7},
+    "contents": [{"role": "user", "parts": [{"image": "https://images.example/a.png"}, {"text": "a cat"}]}],
+}
+EVERYTHING = Selection()
+
+
+def edit(*images: str) -> dict[str, Any]:
+    parts: list[dict[str, str]] = [{"image": url} for url in images]
+    return EDIT | {"contents": [{"role": "user", "parts": [*parts, {"text": "a cat"}]}]}
+
+
+class Still(Clock):
+    """A clock that stands."""
+
+    def now(self) -> float:
+        return 1000.75
+
+
+Steps = Callable[[Double, CompiledEndpoint], Awaitable[None]]
+
+
+def on(steps: Steps, *, slug: str = "nebula", **settings: Any) -> None:
+    async def run() -> None:
+        double = create_double(Settings(seed=1, **settings), CATALOG)
+        double.clock = Still()
+        await double.store.account(caller(double, slug).defaults)
+        provider = CATALOG[slug]
+        try:
+            await steps(double, CompiledEndpoint(double, provider, provider.endpoints["create"]))
+        finally:
+            await double.store.close()
+
+    asyncio.run(run())
+
+
+async def sent(
+    endpoint: CompiledEndpoint,
+    body: object = BODY,
+    *,
+    key: str = "sk-mock",
+    base: str = BASE,
+    data: bytes | None = None,
+    **headers: str,
+) -> SentAnswer | None:
+    async def read() -> bytes:
+        return orjson.dumps(body) if data is None else data
+
+    names = {"authorization": f"Bearer {key}"} | headers
+    return await endpoint.answer(PATH, {n.encode(): v.encode() for n, v in names.items()}, base, read)
+
+
+async def balance(double: Double) -> Decimal:
+    [found] = await double.store.accounts(EVERYTHING)
+    return found.balance
+
+
+def test_usual_request_is_answered_charged_and_noted() -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        logged: list[Any] = []
+        counted: list[tuple[Any, ...]] = []
+        double.log = logged.append
+        double.metrics.answered = lambda *values: counted.append(values)  # type: ignore[method-assign]
+        answer = await sent(endpoint, EDIT)
+        assert answer is not None
+        cost = 2 * NEBULA.price_of("qwen-image-edit-plus").amount
+        [charge] = await double.store.charges(EVERYTHING)
+        assert charge[1:] == (
+            answer.request_id, "nebula", "qwen-image-edit-plus", "sk-mock", 2, cost / 2, "CNY", cost, 1000.75,
+        )  # fmt: skip
+        assert await balance(double) == 1000000 - cost
+        [entry] = await double.store.journal(EVERYTHING)
+        milliseconds, microseconds = entry.pop("milliseconds"), entry.pop("microseconds")  # type: ignore[misc]
+        assert 0 <= milliseconds < 10_000
+        assert microseconds.keys() == {"compiled"}
+        assert entry == {
+            "id": answer.request_id, "at": 1000.75, "provider": "nebula", "endpoint": "create", "method": "POST",
+            "path": PATH, "key": "sk-m…", "status": 200, "variant": "contents", "model": "qwen-image-edit-plus",
+            "task": "", "effective_prompt": "a cat", "effective_negative_prompt": entry["effective_negative_prompt"],
+            "request": EDIT, "answer": orjson.loads(answer.body), "retry_after": None, "refusal": None, "rule": None,
+            "advisories": [],
+            "charge": {"id": charge.id, "images": 2, "amount": f"{cost:f}", "currency": "CNY"},
+        }  # fmt: skip
+        [(slug, status, stage, seconds, bill)] = counted
+        assert (slug, status, stage, bill) == ("nebula", 200, "charge", Bill("CNY", 2, cost))
+        assert 0 <= seconds < 10
+        assert [each.id for each in logged] == [answer.request_id]
+
+    on(steps)
+
+
+def test_answer_has_links_that_lead_to_its_images() -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        answer = await sent(endpoint, EDIT)
+        assert answer is not None
+        text = answer.body.decode()
+        links = [part.partition('"')[0] for part in text.split('"') if part.startswith(f"{BASE}/__files__/")]
+        assert len(set(links)) == 2
+        for number, link in enumerate(dict.fromkeys(links)):
+            path, _, query = link.removeprefix(BASE).partition("?")
+            token, name = path.split("/")[2:]
+            assert name == f"{number}.png"
+            recipe = await double.links.recipe(token)
+            assert recipe is not None
+            assert (recipe.seed, recipe.images, recipe.request_id) == (7, 2, answer.request_id)
+            assert (recipe.width, recipe.height) == (1024, 1024)
+            assert [each[1] for each in recipe.inputs] == ["https://images.example/a.png"]
+            assert f"Expires={1000 + NEBULA.link_lifetime}&" in query
+        assert '"created":1000' in text
+        second = await sent(endpoint, BODY)
+        assert second is not None
+        assert second.request_id != answer.request_id
+
+    on(steps)
+
+
+def test_seed_that_is_not_given_is_drawn() -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        seeds = set()
+        for _ in range(8):
+            answer = await sent(endpoint, BODY)
+            assert answer is not None
+            token = answer.body.decode().partition("/__files__/")[2].partition("/")[0]
+            recipe = await double.links.recipe(token)
+            assert recipe is not None
+            assert 0 <= recipe.seed < 2**31
+            assert (recipe.width, recipe.height) == (1328, 1328)
+            seeds.add(recipe.seed)
+        assert len(seeds) == 8
+
+    on(steps)
+
+
+# What is unusual.
+
+
+async def left(double: Double, endpoint: CompiledEndpoint, *args: Any, **more: Any) -> None:
+    """Check that the general way must answer, and that nothing has changed."""
+    state, money = double.rng.getstate(), await balance(double)
+    assert await sent(endpoint, *args, **more) is None
+    assert double.rng.getstate() == state
+    assert await balance(double) == money
+    assert await double.store.charges(EVERYTHING) == []
+    assert await double.store.journal(EVERYTHING) == []
+
+
+UNUSUAL: dict[str, dict[str, Any]] = {
+    "unknown key": {"key": "nobody"},
+    "account that is not open": {"key": "sk-mock.new"},
+    "no object": {"body": [1]},
+    "no JSON": {"data": b"{"},
+    "nothing": {"data": b""},
+    "no model": {"body": {"prompt": "a cat"}},
+    "model that is no text": {"body": BODY | {"model": 7}},
+    "unknown model": {"body": BODY | {"model": "dall-e"}},
+    "invalid": {"body": BODY | {"parameters": {"n": 7}}},
+    "unknown field": {"body": BODY | {"flavour": 1}},
+    "directive": {"body": BODY | {"prompt": "a cat [[qwenmock:wait=1]]"}},
+    "picture in it": {"body": edit(data_url(picture()))},
+    "images that the prompt does not name": {"body": edit("https://images.example/a.png", "https://images.example/b.png")},
+    "address that does not stand in JSON": {"base": 'http://mock.example"'},
+    "preference": {"prefer": "wait=1"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_request_changes_nothing(name: str) -> None:
+    on(lambda double, endpoint: left(double, endpoint, **UNUSUAL[name]))
+
+
+def test_header_of_another_endpoint_is_unusual() -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        assert await sent(endpoint, BODIES["dashscope", "create"], **{"x-dashscope-async": "enable"}) is None
+        assert await sent(endpoint, BODIES["dashscope", "create"], other="enable") is not None
+
+    on(steps, slug="dashscope")
+
+
+@pytest.mark.parametrize("key", ["sk-mock-broken", "sk-mock-forbidden", "sk-mock-throttled", "sk-mock-limited"])
+def test_key_with_a_behaviour_is_unusual(key: str) -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        await double.store.account(caller(double, key=key).defaults)
+        assert await sent(endpoint, key=key) is None
+        assert await double.store.charges(EVERYTHING) == []
+
+    on(steps)
+
+
+def test_any_fault_makes_requests_unusual() -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        await double.plan.set([Fault(provider="aigc")])
+        await left(double, endpoint)
+        await double.plan.set([])
+        assert await sent(endpoint) is not None
+
+    on(steps)
+
+
+@pytest.mark.parametrize(
+    ("amount", "is_sold"),
+    [(PRICE, True), (PRICE - Decimal("0.000000001"), False), (PRICE + 1, True), (Decimal(0), False)],
+)
+def test_account_that_cannot_pay_is_left_to_the_general_way(amount: Decimal, is_sold: bool) -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        await double.store.change_account(caller(double).defaults, {"balance": amount})
+        if is_sold:
+            assert await sent(endpoint) is not None
+            assert await balance(double) == amount - PRICE
+        else:
+            await left(double, endpoint)
+
+    on(steps)
+
+
+def test_empty_account_buys_nothing_for_nothing() -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        assert await sent(endpoint) is not None
+        assert await balance(double) == 1000000
+        await double.store.change_account(caller(double).defaults, {"balance": Decimal(0)})
+        state = double.rng.getstate()
+        assert await sent(endpoint) is None
+        assert double.rng.getstate() == state
+        await double.store.change_account(caller(double).defaults, {"balance": Decimal("0.000000001")})
+        assert await sent(endpoint) is not None
+
+    on(steps, prices={"nebula": Decimal(0)})
+
+
+@pytest.mark.parametrize("failure", [InsufficientBalance(), StoreError("full")])
+def test_sale_that_fails_is_left_to_the_general_way(failure: Exception) -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        def fail(*_: object) -> None:
+            raise failure
+
+        counted: list[object] = []
+        double.log = counted.append
+        double.store.sell = fail  # type: ignore[method-assign]
+        assert await sent(endpoint) is None
+        assert counted == []
+
+    on(steps)
+
+
+def test_price_of_a_model_that_is_not_known_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled.pricing, "unit_price", lambda *_: None)
+
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        assert await sent(endpoint) is not None
+        [charge] = await double.store.charges(EVERYTHING)
+        assert (charge.unit_price, charge.amount) == (None, 0)
+
+    on(steps)
+
+
+def test_answers_that_cannot_be_predicted_are_unusual(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "success_template", lambda *_: None)
+    on(left)
+
+
+def test_terms_are_made_once_for_each_kind_of_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[str, int, int]] = []
+
+    def template(_dialect: object, for_job: Job) -> Any:
+        made.append((for_job.model, for_job.n, len(for_job.images)))
+        assert not for_job.watermark
+        assert not for_job.prompt_extend
+        return lambda values: f"{values}"
+
+    monkeypatch.setattr(compiled, "success_template", template)
+
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        for body in (BODY, BODY | {"prompt": "a dog"}, EDIT, EDIT):
+            assert await sent(endpoint, body) is not None
+        assert made == [("qwen-image-plus", 1, 0), ("qwen-image-edit-plus", 2, 1)]
+
+    on(steps)
+
+
+# Which endpoints.
+
+
+def names(**settings: Any) -> set[tuple[str, str]]:
+    double = create_double(Settings(**settings), CATALOG)
+    asyncio.run(double.store.close())
+    return set(compile_endpoints(double))
+
+
+def test_endpoints_that_make_images_at_once_are_compiled(tmp_path: Path) -> None:
+    assert names() == {(slug, "create") for slug in ("ai302", "aigc", "dashscope", "nebula")}
+    assert names(latency=Latency(0.0, 0.0)) == names()
+    for settings in ({"latency": Latency(0.0, 0.5)}, {"fetch_images": True}, {"replay": tmp_path}):
+        assert names(**settings) == set()
+    assert (MAX_BODY, TERMS, REMEMBERED) == (65536, 4096, 1024)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_it"), [("http://a.example:8080/ä", True), ('"', False), ("\\", False), ("\n", False), ("", True)]
+)
+def test_text_that_stands_in_json_as_it_is(text: str, is_it: bool) -> None:
+    assert is_plain(text) is is_it
+
+
+# Templates.
+
+
+@pytest.mark.parametrize("slug", ["ai302", "aigc", "dashscope", "nebula"])
+def test_template_writes_what_the_dialect_writes(slug: str) -> None:
+    provider = CATALOG[slug]
+    double = create_double(Settings(), CATALOG)
+    asyncio.run(double.store.close())
+    for variant in provider.endpoints["create"].variants:
+        images = ("https://a.example",) if "image" in variant.request.roles else ()
+        for_job = job(slug, variant.name, n=3, images=images, prompt="%s 100 % @1.0@")
+        fill = success_template(double.dialects[slug], for_job)
+        assert fill is not None
+        urls = tuple(f"http://mock.example/{number}%2F" for number in range(3))
+        result = Result(for_job, "id", 1234, urls, 640, 480)
+        assert fill(("id", 1234, 640, 480, *urls)).encode() == orjson.dumps(double.dialects[slug].success(result))
+
+
+class Dialect:
+    """Writes of a job what it is told to."""
+
+    def __init__(self, *fields: str) -> None:
+        self._fields = fields
+
+    def success(self, result: Result) -> JSON:
+        written = {field: getattr(result.job, field) for field in self._fields}
+        return [result.request_id, result.urls, orjson.loads(orjson.dumps(written))]
+
+
+@pytest.mark.parametrize(
+    ("field", "is_predicted"),
+    [
+        ("prompt", False), ("negative_prompt", False), ("size", False), ("seed", False), ("watermark", False),
+        ("prompt_extend", False), ("images", False), ("callback_url", False), ("model", True), ("n", True),
+    ],
+)  # fmt: skip
+def test_answer_with_more_of_a_job_has_no_template(field: str, is_predicted: bool) -> None:
+    fill = success_template(Dialect(field), job(variant="contents", images=("u",)))  # type: ignore[arg-type]
+    assert (fill is not None) is is_predicted
+    assert success_template(Dialect("images"), job(images=())) is not None  # type: ignore[arg-type]
+
+
+def test_blanks_are_different_and_cannot_be_mistaken() -> None:
+    kinds = ("", 0, 0, 0, *[""] * 12)
+    one, two = _blank(1, kinds), _blank(2, kinds)
+    fields = [str(value) for value in (*one.fields, *two.fields)]
+    assert len(set(fields)) == len(fields)
+    assert not any(a in b for a in fields for b in fields if a is not b)
+    assert (one.fields[0], one.fields[1], two.fields[15]) == ("@1.0@", 7_310_001_001, "@2.15@")
+    assert (one.number, two.number) == (1, 2)
+
+
+def test_template_keeps_the_text_around_its_fields() -> None:
+    known, check = _blank(1, ("", 0)), _blank(2, ("", 0))
+    fill = _learn(lambda blank: f"100 % {blank.fields[1]}, %s {blank.fields[0]}".encode(), known, check)
+    assert fill is not None
+    assert fill(("a", 1)) == "100 % 1, %s a"
+    fill = _learn(lambda blank: f"{blank.fields[0]}{blank.fields[0]}".encode(), known, check)
+    assert fill is not None
+    assert fill(("a", 1)) == "aa"
