@@ -159,9 +159,11 @@ class RightServer:
         if key == KEYS["broken"]:
             raise RefusedError(500, "Internal Server Error", "internal")
 
-    def charge(self, request_id: str, key: str, model: str, images: int, price: Decimal | None) -> None:
-        """Book a success."""
-        amount = (price or Decimal(0)) * images
+    def charge(
+        self, request_id: str, key: str, model: str, images: int, price: Decimal | None, extra: Decimal = Decimal(0)
+    ) -> None:
+        """Book a success: its images, and what its input costs."""
+        amount = (price or Decimal(0)) * images + extra
         with self.lock:
             self.spent[key] = self.spent.get(key, Decimal(0)) + amount
             self.charges.append(

@@ -7,14 +7,18 @@ from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple
 
 from right_servers.base import KEYS, Answer, RefusedError, Request, Style, parsed, table, text
-from right_servers.messages import MessagesServer, Model
+from right_servers.messages import Made, MessagesServer, Model
 
 SYNTHESIS = "/api/v1/services/aigc/text2image/image-synthesis"
 GENERATION = "/api/v1/services/aigc/image-generation/generation"
 TASKS = "/api/v1/tasks"
+COMPATIBLE = "/compatible-mode/v1/images/generations"
+SYNTHESIZED = {"qwen-image", "qwen-image-plus"}
+"""The models of 2025 that work as tasks."""
 PENDING, TAKES = 0.05, 0.2
 """Seconds until a task starts, and until it is done."""
 PLUS = Decimal("0.20")
+MAX = Decimal("0.50")
 CODES = {
     "unauthorized": "InvalidApiKey",
     "rate_limited": "Throttling.RateQuota",
@@ -42,9 +46,7 @@ class Task(NamedTuple):
     model: str
     prompt: str
     created: float
-    url: str
-    width: int
-    height: int
+    made: Made
     is_extended: bool
     with_choices: bool
 
@@ -67,7 +69,42 @@ class DashScope(MessagesServer):
         "qwen-image-edit-plus": Model(6, is_adjustable=True, price=PLUS),
         "qwen-image-edit-plus-2025-10-30": Model(6, is_adjustable=True, price=PLUS),
         "qwen-image-edit-plus-2025-12-15": Model(6, is_adjustable=True, price=PLUS),
-        "qwen-image-edit-max": Model(6, is_adjustable=True, price=Decimal("0.50")),
+        "qwen-image-edit-max": Model(6, is_adjustable=True, price=MAX),
+        "qwen-image-edit-max-2026-01-16": Model(6, is_adjustable=True, price=MAX),
+        "qwen-image-plus-2026-01-09": Model(1, is_adjustable=True, paints=True, price=PLUS),
+        "qwen-image-max": Model(1, is_adjustable=True, paints=True, price=MAX),
+        "qwen-image-max-2025-12-30": Model(1, is_adjustable=True, paints=True, price=MAX),
+        **{
+            name: Model(6, is_adjustable=True, inputs=3, unasked="2048*2048", price=price)
+            for name, price in (
+                ("qwen-image-2.0", PLUS),
+                ("qwen-image-2.0-2026-03-03", PLUS),
+                ("qwen-image-2.0-pro", MAX),
+                ("qwen-image-2.0-pro-2026-03-03", MAX),
+                ("qwen-image-2.0-pro-2026-04-22", MAX),
+                ("qwen-image-2.0-pro-2026-06-22", MAX),
+            )
+        },
+        "qwen-image-2.1-pro": Model(6, is_adjustable=True, inputs=10, is_modern=True, unasked="1280*800"),
+        "qwen-image-3.0": Model(
+            6,
+            is_adjustable=True,
+            inputs=3,
+            is_modern=True,
+            unasked="1024*1024",
+            price=Decimal("0.18"),
+            input_price=Decimal("0.02"),
+        ),
+        "qwen-image-3.0-pro": Model(
+            6,
+            is_adjustable=True,
+            inputs=3,
+            is_modern=True,
+            unasked="1536*1024",
+            price=MAX,
+            small_price=Decimal("0.25"),
+            input_price=Decimal("0.02"),
+        ),
     }
 
     def __init__(self, style: Style) -> None:
@@ -86,6 +123,8 @@ class DashScope(MessagesServer):
                 self.check_model(request)
                 raise RefusedError(403, "Current user api does not support asynchronous calls.", "not_asynchronous")
             return super().respond(request)
+        if path == COMPATIBLE and request.method == "POST":
+            return self.compatible(request)
         if path in {SYNTHESIS, GENERATION} and request.method == "POST":
             return self.create(request, path)
         if path == TASKS and request.method == "GET":
@@ -106,8 +145,38 @@ class DashScope(MessagesServer):
         name = text(body.get("model"), "model")
         if name not in self.models:
             raise self.unknown_model(name)
-        self.message(body, self.models[name])
-        self.parameters(table(body.get("parameters", {}), "parameters"), name, self.models[name])
+        images, prompt = self.message(body, self.models[name])
+        self.made(name, self.models[name], images, prompt, table(body.get("parameters", {}), "parameters"))
+
+    def compatible(self, request: Request) -> Answer:
+        """Answer in OpenAI's form."""
+        key = self.authenticate(request)
+        body = parsed(request)
+        if "model" not in body:
+            raise RefusedError(400, "model is required", "invalid")
+        name = text(body["model"], "model")
+        if name not in self.models or not self.models[name].is_modern:
+            raise self.unknown_model(name)
+        model = self.models[name]
+        prompt = text(body.get("prompt"), "prompt")
+        if not prompt and not self.style.accepts_undocumented:
+            raise RefusedError(400, "prompt is empty", "invalid")
+        images = body.get("image", [])
+        images = [images] if isinstance(images, str) else images
+        if not isinstance(images, list) or len(images) > model.inputs or ("image" in body and not images):
+            raise RefusedError(400, "image is not supported", "invalid")
+        if body.get("response_format", "url") not in ("url", "b64_json"):
+            raise RefusedError(400, "response_format is not supported", "invalid")
+        parameters = dict(body)
+        if "size" in body:
+            parameters["size"] = text(body["size"], "size").replace("*", " ").replace("x", "*")
+        made = self.made(name, model, images, prompt, parameters)
+        self.authorize(key)
+        self.charge_for(made, str(uuid.uuid4()), key)
+        answer: dict[str, Any] = {"data": [{"url": url} for url in made.urls]}
+        if not self.style.extra_members:
+            answer |= {"created": int(time.time()), "usage": self.usage(made)}
+        return Answer(200, answer)
 
     def create(self, request: Request, path: str) -> Answer:
         """Begin a task."""
@@ -116,10 +185,14 @@ class DashScope(MessagesServer):
         if "model" not in body:
             raise RefusedError(400, "model is required", "invalid")
         name = text(body["model"], "model")
-        if name not in self.models or not self.models[name].paints:
+        is_made_here = name in SYNTHESIZED or (
+            path == GENERATION and name in self.models and self.models[name].is_modern
+        )
+        if not is_made_here:
             raise self.unknown_model(name)
         model = self.models[name]
         parameters = table(body.get("parameters", {}), "parameters")
+        images: list[Any] = []
         if path == SYNTHESIS:
             given = table(body.get("input"), "input")
             prompt = self.limited(text(given.get("prompt"), "prompt"), 800, "prompt")
@@ -128,12 +201,11 @@ class DashScope(MessagesServer):
             if "negative_prompt" in given:
                 text(given["negative_prompt"], "negative_prompt")
         else:
-            _, prompt = self.message(body, model)
-        _, size, mark, seed = self.parameters(parameters, name, model)
+            images, prompt = self.message(body, model)
+        made = self.made(name, model, images, prompt, parameters)
         if request.headers.get("x-dashscope-async", "").lower() != "enable":
             raise RefusedError(403, "current user api does not support synchronous calls", "not_synchronous")
         self.authorize(key)
-        width, height = size or (1664, 928)
         task = Task(
             id=str(uuid.uuid4()),
             request_id=str(uuid.uuid4()),
@@ -141,9 +213,7 @@ class DashScope(MessagesServer):
             model=name,
             prompt=prompt,
             created=time.time(),
-            url=self.link(width, height, f"{prompt} {seed}", watermark=mark),
-            width=width,
-            height=height,
+            made=made,
             is_extended=parameters.get("prompt_extend", True),
             with_choices=path == GENERATION,
         )
@@ -187,13 +257,13 @@ class DashScope(MessagesServer):
             return output, {}
         output["end_time"] = stamp(task.created + TAKES)
         if task.with_choices:
-            message = {"role": "assistant", "content": [{"image": task.url}]}
+            message = {"role": "assistant", "content": [{"image": url} for url in task.made.urls]}
             output["choices"] = [{"finish_reason": "stop", "message": message}]
-            return output, {"usage": {"image_count": 1, "width": task.width, "height": task.height}}
+            return output, {"usage": self.usage(task.made)}
         prompts = {"orig_prompt": task.prompt} | (
             {"actual_prompt": task.prompt + ", in detail"} if task.is_extended else {}
         )
-        output["results"] = [{**prompts, "url": task.url}]
+        output["results"] = [{**prompts, "url": task.made.urls[0]}]
         return output, {"usage": {"image_count": 1}}
 
     def cancel(self, request: Request, task_id: str) -> Answer:
@@ -236,7 +306,7 @@ class DashScope(MessagesServer):
             done = [t for t in done if t.state() == "SUCCEEDED"]
             self.billed |= {task.id for task in done}
         for task in done:
-            self.charge(task.request_id, task.key, task.model, 1, self.models[task.model].price)
+            self.charge_for(task.made, task.request_id, task.key)
 
     def unknown_model(self, name: str) -> RefusedError:
         """Return the refusal of a model that is not sold here."""
@@ -248,13 +318,16 @@ class DashScope(MessagesServer):
             raise RefusedError(400, "", "empty")
         super().authorize(key)
 
-    def refusal(self, error: RefusedError, request: Request) -> Answer:  # noqa: ARG002, not in this body
-        """Return a refusal."""
-        body = {
-            "code": CODES.get(error.code, "InvalidParameter"),
-            "message": TEXTS.get(error.code, error.text),
-            "request_id": str(uuid.uuid4()),
-        }
+    def refusal(self, error: RefusedError, request: Request) -> Answer:
+        """Return a refusal, in the form of the path that was asked."""
+        code = CODES.get(error.code, "InvalidParameter")
+        words = TEXTS.get(error.code, error.text)
+        body: dict[str, Any] = {"code": code, "message": words, "request_id": str(uuid.uuid4())}
+        if request.path.startswith("/compatible-mode/"):
+            code = {"InvalidParameter": "invalid_parameter_error", "InvalidApiKey": "invalid_api_key"}.get(code, code)
+            words = "Incorrect API key provided." if error.code == "unauthorized" else words
+            named = {"message": words, "type": "invalid_request_error", "param": None, "code": code}
+            body = {"error": named, "request_id": str(uuid.uuid4())}
         return Answer(error.status, body, self.extra_headers(error))
 
 

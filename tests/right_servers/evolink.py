@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import socket
 import threading
 import time
@@ -15,13 +16,15 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from right_servers.base import KEYS, Answer, RefusedError, Request, RightServer, Style, parsed, text
+from right_servers.base import KEYS, Answer, RefusedError, Request, RightServer, Style, flag, parsed, text, whole
 
 CREATE = "/v1/images/generations"
 TASKS = "/v1/tasks/"
 CREDITS = "/v1/credits"
 PREFIX = "task-unified-"
 PRICE = Decimal("2.3")
+PLUS = "qwen-image-edit-plus"
+SIDES = re.compile(r"([0-9]+)x([0-9]+)", re.ASCII)
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tiff")
 PENDING, TAKES = 0.05, 0.2
 """Seconds until a task starts, and until it is done."""
@@ -51,7 +54,8 @@ class Task:
     key: str
     model: str
     created: float
-    url: str
+    urls: list[str]
+    price: Decimal | None
     is_billed: bool = False
     watched: list[str] = field(default_factory=list[str])
 
@@ -97,7 +101,7 @@ class EvoLink(RightServer):
         key = self.authenticate(request)
         body = parsed(request)
         model = body.get("model", "qwen-image-edit" if self.style.accepts_undocumented else None)
-        if model != "qwen-image-edit":
+        if model not in ("qwen-image-edit", PLUS):
             raise RefusedError(400, "model", "invalid")
         prompt = text(body.get("prompt"), "prompt")
         if len(prompt) > 2000 or (not prompt and not self.style.accepts_undocumented):
@@ -109,12 +113,16 @@ class EvoLink(RightServer):
             self.check_image(image)
         if body.get("callback_url") is not None or "callback_url" in body:
             self.check_callback(body["callback_url"])
+        n, width, height, mark = self.check_plus(body) if model == PLUS else (1, 1024, 1024, False)
         if key == KEYS["empty"]:
             raise RefusedError(402, "balance", "empty")
         self.authorize(key)
         now = time.time()
         letters = "".join(self.rng.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=8))
-        task = Task(f"{PREFIX}{int(now)}-{letters}", key, model, now, self.link(1024, 1024, prompt, watermark=False))
+        seed = body.get("seed", letters) if model == PLUS else ""
+        urls = [self.link(width, height, f"{prompt}{seed}{place}", watermark=mark) for place in range(n)]
+        price = None if model == PLUS else PRICE
+        task = Task(f"{PREFIX}{int(now)}-{letters}", key, model, now, urls, price)
         with self.lock:
             self.tasks[task.id] = task
         address = urlsplit(body.get("callback_url", ""))
@@ -123,8 +131,22 @@ class EvoLink(RightServer):
             threading.Thread(target=self.call_back, args=(task, there), daemon=True).start()
         answer = self.shown(task, "pending", 0)
         answer["task_info"]["estimated_time"] = 30
-        answer["usage"] = {"billing_rule": "per_call", "credits_reserved": float(PRICE), "user_group": "default"}
+        answer["usage"] = {"billing_rule": "per_call", "credits_reserved": float(price or 0), "user_group": "default"}
         return Answer(200, answer)
+
+    def check_plus(self, body: dict[str, Any]) -> tuple[int, int, int, bool]:
+        """Return number, width, height and watermark of a request for the plus model."""
+        n = whole(body.get("n", 1), 1, 6, "n")
+        width = height = 1024
+        if "size" in body:
+            sides = SIDES.fullmatch(text(body["size"], "size"))
+            if sides is None or n != 1 or not all(512 <= int(side) <= 2048 for side in sides.groups()):
+                raise RefusedError(400, "size", "invalid")
+            width, height = int(sides[1]), int(sides[2])
+        text(body.get("negative_prompt", ""), "negative_prompt")
+        flag(body.get("prompt_extend", True), "prompt_extend")
+        whole(body.get("seed", 0), 0, 2147483647, "seed")
+        return n, width, height, flag(body.get("watermark", False), "watermark")
 
     def check_image(self, image: Any) -> None:
         """Refuse what is not an address of a picture."""
@@ -191,7 +213,7 @@ class EvoLink(RightServer):
             for task in done:
                 task.is_billed = True
         for task in done:
-            self.charge(str(uuid.uuid4()), task.key, task.model, 1, PRICE)
+            self.charge(str(uuid.uuid4()), task.key, task.model, len(task.urls), task.price)
 
     def credits(self, key: str) -> Answer:
         """Return what is left: reserved credits are not."""
@@ -199,7 +221,8 @@ class EvoLink(RightServer):
             raise RefusedError(500, "", "internal")
         self.settle()
         with self.lock:
-            reserved = PRICE * sum(not task.is_billed for task in self.tasks.values() if task.key == key)
+            waiting = [task for task in self.tasks.values() if task.key == key and not task.is_billed]
+            reserved = sum((task.price or Decimal(0) for task in waiting), Decimal(0))
         spent = self.spent.get(key, Decimal(0))
         left = {"remaining_credits": float(BALANCE - spent - reserved), "used_credits": float(spent)}
         return Answer(200, {"success": True, "data": {"token": {**left, "unlimited_credits": False}, "user": left}})
@@ -217,7 +240,7 @@ class EvoLink(RightServer):
             "type": "image",
         }
         if state == "completed":
-            body["results"] = [task.url]
+            body["results"] = task.urls
         if self.style.extra_members:
             body["trace"] = {"route": "a"}
         return body

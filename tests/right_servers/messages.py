@@ -36,6 +36,11 @@ class Model(NamedTuple):
         is_adjustable: Whether `size` and `prompt_extend` are for it.
         paints: Whether it makes pictures from a text alone.
         price: Of one image; None where no document names one.
+        unasked: The size of a picture that is made from a text alone, where none is asked for.
+        inputs: The most input images of a model that needs none.
+        is_modern: Whether it is one of 2.1 and 3.0, whose requests have more parameters and whose usage is another.
+        small_price: Of one image of at most 2,250,000 pixels, where that differs.
+        input_price: Of one input image.
 
     """
 
@@ -43,6 +48,22 @@ class Model(NamedTuple):
     is_adjustable: bool
     paints: bool = False
     price: Decimal | None = None
+    unasked: str = PAINTED[0]
+    inputs: int = 0
+    is_modern: bool = False
+    small_price: Decimal | None = None
+    input_price: Decimal = Decimal(0)
+
+
+class Made(NamedTuple):
+    """What a request gave: its pictures, all of one size, from so many input images."""
+
+    name: str
+    model: Model
+    urls: list[str]
+    width: int
+    height: int
+    inputs: int
 
 
 class MessagesServer(RightServer):
@@ -72,18 +93,35 @@ class MessagesServer(RightServer):
         model = self.models[name]
         images, prompt = self.message(body, model)
         parameters = table(body.get("parameters", {}), "parameters")
+        made = self.made(name, model, images, prompt, parameters)
+        self.authorize(key)
+        request_id = str(uuid.uuid4())
+        self.charge_for(made, request_id, key)
+        return Answer(200, self.success(self.upstream(made, request_id), made.urls))
+
+    def made(self, name: str, model: Model, images: list[Any], prompt: str, parameters: dict[str, Any]) -> "Made":
+        """Return the pictures that a request gives."""
         n, size, mark, seed = self.parameters(parameters, name, model)
+        if model.is_modern:
+            self.modern_parameters(parameters, images)
         largest = 10 * (2**20 if self.style.accepts_undocumented else MEGABYTE)
         sizes = [
             input_size(i, gif=self.gif, bounded=self.bounded, largest=largest, chinese=self.chinese_addresses)
             for i in images
         ]
-        self.authorize(key)
-        width, height = size or automatic(*sizes[-1])
-        urls = [self.link(width, height, f"{prompt} {seed} {place}", watermark=mark) for place in range(n)]
-        request_id = str(uuid.uuid4())
-        self.charge(request_id, key, name, n, model.price)
-        return Answer(200, self.success(self.upstream(urls, width, height, request_id, is_painted=model.paints), urls))
+        if size is None:
+            sides = [int(side) for side in model.unasked.split("*")]
+            size = automatic(*sizes[-1]) if sizes else (sides[0], sides[1])
+        urls = [self.link(*size, f"{prompt} {seed} {place}", watermark=mark) for place in range(n)]
+        return Made(name, model, urls, *size, len(images))
+
+    def charge_for(self, made: "Made", request_id: str, key: str) -> None:
+        """Book what was made: each picture by its resolution, and each input image."""
+        model = made.model
+        is_small = model.small_price is not None and made.width * made.height <= 2250000
+        price = model.small_price if is_small else model.price
+        extra = made.inputs * model.input_price
+        self.charge(request_id, key, made.name, len(made.urls), price, extra)
 
     def message(self, body: dict[str, Any], model: Model) -> tuple[list[Any], str]:
         """Return the images and the text of the one message."""
@@ -103,7 +141,8 @@ class MessagesServer(RightServer):
         images = [part["image"] for part in parts if "image" in part]
         if len(texts) != 1 or len(texts) + len(images) != len(parts):
             raise RefusedError(400, "one text is expected", "invalid")
-        if (images and model.paints) or (not model.paints and not 1 <= len(images) <= 3):
+        most = model.inputs or (0 if model.paints else 3)
+        if not (0 if model.paints or model.inputs else 1) <= len(images) <= most:
             raise RefusedError(400, "lack of image or text", "invalid")
         return images, self.limited(text(texts[0], "text"), 800, "text")
 
@@ -132,26 +171,43 @@ class MessagesServer(RightServer):
 
     def size(self, given: dict[str, Any], model: Model) -> tuple[int, int] | None:
         """Return the size that was asked for."""
-        asked = given.get("size", PAINTED[0] if model.paints else None)
-        if asked is None and "size" not in given:
+        if "size" not in given:
             return None
+        asked = given["size"]
         sides = SIDES.fullmatch(text(asked, "size"))
         if sides is None or (model.paints and asked not in PAINTED):
             raise RefusedError(400, "size is not supported", "invalid")
         width, height = int(sides[1]), int(sides[2])
-        if not model.paints and not (512 <= width <= 2048 and 512 <= height <= 2048):
+        if model.inputs:
+            is_long = model.is_modern and max(width, height) > 8 * min(width, height)
+            if is_long or not 512 * 512 <= width * height <= 2048 * 2048:
+                raise RefusedError(400, "the area or the ratio of size is not supported", "invalid")
+        elif not model.paints and not (512 <= width <= 2048 and 512 <= height <= 2048):
             raise RefusedError(400, "the sides of size must be from 512 to 2048", "invalid")
         return width, height
 
-    def upstream(
-        self, urls: list[str], width: int, height: int, request_id: str, *, is_painted: bool
-    ) -> dict[str, Any]:
+    def modern_parameters(self, given: dict[str, Any], images: list[Any]) -> None:
+        """Refuse wrong values of what only the models of 2.1 and 3.0 take."""
+        mode = given.get("prompt_extend_mode", "direct")
+        if mode not in ("direct", "agent") or (mode == "agent" and images):
+            raise RefusedError(400, "prompt_extend_mode is not supported", "invalid")
+        flag(given.get("enable_thinking", True), "enable_thinking")
+
+    def usage(self, made: Made) -> dict[str, Any]:
+        """Return what was used."""
+        count = len(made.urls)
+        if made.model.is_modern:
+            sides = {"output_width": made.width, "output_height": made.height}
+            return {**sides, "input_image_count": made.inputs, "output_image_count": count}
+        return {"width": made.width, "height": made.height, "image_count": count}
+
+    def upstream(self, made: Made, request_id: str) -> dict[str, Any]:
         """Return the body that the upstream answers."""
-        message = {"role": "assistant", "content": [{"image": url} for url in urls]}
+        message = {"role": "assistant", "content": [{"image": url} for url in made.urls]}
         output: dict[str, Any] = {"choices": [{"finish_reason": "stop", "message": message}]}
-        if is_painted:
-            output["task_metric"] = {"FAILED": 0, "SUCCEEDED": len(urls), "TOTAL": len(urls)}
-        usage: dict[str, Any] = {"width": width, "height": height, "image_count": len(urls)}
+        if made.model.paints:
+            output["task_metric"] = {"FAILED": 0, "SUCCEEDED": len(made.urls), "TOTAL": len(made.urls)}
+        usage = self.usage(made)
         if self.style.extra_members:
             usage["images"] = [{"bytes": 1}]
             output["finished"] = True
@@ -171,12 +227,17 @@ class MessagesServer(RightServer):
 
 
 class AI302(MessagesServer):
-    """302.AI: one model; errors of the gateway and of the upstream have two forms."""
+    """302.AI: the models of its pages; errors of the gateway and of the upstream have two forms."""
 
     slug = "ai302"
     currency = "PTC"
     path = "/aliyun/api/v1/services/aigc/multimodal-generation/generation"
-    models: ClassVar[dict[str, Model]] = {"qwen-image-edit": Model(1, is_adjustable=False, price=Decimal("0.05"))}
+    models: ClassVar[dict[str, Model]] = {
+        "qwen-image-edit": Model(1, is_adjustable=False, price=Decimal("0.05")),
+        "qwen-image-edit-plus": Model(6, is_adjustable=True),
+        "qwen-image-edit-plus-2025-12-15": Model(6, is_adjustable=True),
+        "qwen-image-max": Model(1, is_adjustable=True, paints=True, unasked="1328*1328"),
+    }
     gif = False
     bounded = True
     chinese_addresses = False
