@@ -115,7 +115,7 @@ def test_charge_is_shown_in_dollars_too(client: httpx.Client) -> None:
     assert (charge["amount"], charge["usd"]) == ("2.3", "0.0319")
     [line] = csv.DictReader(io.StringIO(client.get("/__mock__/ledger.csv").text))
     assert (line["amount"], line["currency"], line["usd"]) == ("2.3", "credits", "0.0319")
-    [model] = client.get("/__mock__/contract/evolink").json()["models"]
+    model = client.get("/__mock__/contract/evolink").json()["models"][0]
     assert (model["price"], model["usd"]) == ("2.3", "0.0319")
 
 
