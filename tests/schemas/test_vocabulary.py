@@ -1,6 +1,7 @@
 """The walk over contract schemas, the limits that they state, and the sentences for what breaks the meta-schemas."""
 
 import tomllib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from qwenmock.schemas import shared_rules
 from qwenmock.schemas.catalog import HERE
 from qwenmock.schemas.errors import CatalogError
-from qwenmock.schemas.metaschemas import mistake, pointer, quoted
+from qwenmock.schemas.metaschemas import _describe, mistake, pointer, quoted
 from qwenmock.schemas.shared_rules import SharedRules
 from qwenmock.schemas.vocabulary import constraints, reader, roles, select, subschema, walk
 
@@ -124,7 +125,8 @@ def of_provider(**changes: Any) -> Any:
         ({}, None, None),
         ({"name": 7}, "/name", "expected a value of type string, got 7"),
         ({"name": ["x" * 300]}, "/name", 'expected a value of type string, got ["' + "x" * 198 + "…"),
-        ({"name": ["x" * 196]}, "/name", 'expected a value of type string, got ["' + "x" * 196 + '"]'),
+        ({"name": {"猫": 1}}, "/name", 'expected a value of type string, got {"猫": 1}'),
+        ({"base_url_certainty": "sure"}, "/base_url_certainty", 'expected one of "documented", "published", '),
         ({"max_body_bytes": 0}, "/max_body_bytes", "expected at least 1, got 0"),
         ({"variants": {}}, "/variants", "expected at least 1 members, got {}"),
         ({"more": 1, "colour": 2}, "", 'unknown "colour", "more"; expected '),
@@ -141,6 +143,15 @@ def test_mistake_is_told_in_a_sentence(change: dict[str, Any], where: str | None
         assert told[1].startswith(sentence)
 
 
+def test_value_is_shown_whole_if_it_is_short() -> None:
+    told = mistake(of_provider(name=["x" * 196]), "provider.schema.json")
+    assert told == ("/name", f'expected a value of type string, got ["{"x" * 196}"]')
+
+
+def test_keyword_without_a_sentence_has_the_message_of_the_validator() -> None:
+    assert _describe("odd", 1, 2, SimpleNamespace(message="y" * 1001)) == "y" * 1000
+
+
 def test_members_that_are_missing_are_named() -> None:
     table = of_provider()
     del table["name"], table["price"]
@@ -155,6 +166,10 @@ def test_members_that_are_missing_are_named() -> None:
 
 class Told:
     source, certainty = "published: x", "published"
+
+
+class Documented:
+    source, certainty = "003_64a870f5d0232faf.txt#x", "documented"
 
 
 class Document:
@@ -176,7 +191,7 @@ def test_shared_rules_have_the_terms_of_what_they_belong_to() -> None:
     rules = SharedRules("a", table)
     assert rules.unknown_override() is None
     errors: Any = {entry["error"]: Told for entry in shared_rules._shared()["http"].values() if "error" in entry}
-    http = {rule.id: rule for rule in rules.http(errors, Told)}  # type: ignore[arg-type]
+    http = {rule.id: rule for rule in rules.http(errors, Documented)}  # type: ignore[arg-type]
     assert {rule.variant for rule in http.values()} == {"http"}
     assert (http["a/http/body/maxBytes"].value, http["a/http/body/maxBytes"].path) == (77, ("body",))
     assert http["a/http/authorization/known"].value is True
@@ -186,7 +201,7 @@ def test_shared_rules_have_the_terms_of_what_they_belong_to() -> None:
     assert (syntax.value, syntax.comment, syntax.source, syntax.error) == (5, "own", "observed: y", "malformed")
     assert (syntax.certainty, syntax.reject_certainty) == ("published", "observed")
     known = http["a/http/authorization/known"]
-    assert (known.certainty, known.reject_certainty, known.source) == ("published", "published", "published: x")
+    assert (known.certainty, known.reject_certainty, known.source) == ("documented", "documented", Documented.source)
     terms: Any = {"answer": Told, "links": Told}
     found_ = rules.invariants(Document(), terms)  # type: ignore[arg-type]
     assert "link-lifetime" in found_
