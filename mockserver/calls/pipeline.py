@@ -77,7 +77,6 @@ async def serve(double: Double, call: Call) -> Answer:
         else:
             # Booked together with the journal entry; the answer must not be sent before.
             await book(double, call, charge, entry, is_held=trace.is_held)
-            trace.is_held = False
     except BaseException as failure:
         if trace.is_held:
             await release_hold(double, call, trace)
@@ -167,7 +166,6 @@ async def as_recorded(double: Double, call: Call, trace: Trace, recording: Recor
 
 async def release_hold(double: Double, call: Call, trace: Trace) -> None:
     """Release the hold of a request that failed. If the store fails too, the hold ends with its term."""
-    trace.is_held = False
     with contextlib.suppress(StoreError):
         await double.store.release(call.provider.slug, trace.key, trace.request_id)
 

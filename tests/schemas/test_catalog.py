@@ -214,6 +214,7 @@ def test_limit_without_a_source_is_refused(copy: Path) -> None:
         (lambda c: c["properties"]["model"].update({"$ref": "missing.schema.json#/$defs/x"}), "missing.schema.json"),
         (lambda c: c["properties"]["model"].update({"enum": ["a"]}), '"enum" stands both'),
         (lambda c: c["x-rules"].update({"maximum": {"certainty": "assumed"}}), "not a limit of this subschema"),
+        (lambda c: c["x-rules"].update({"properties": {"certainty": "assumed"}}), "not a limit of this subschema"),
         (lambda c: c["x-rules"]["required.contents"].update({"error": "nonsense"}), "nonsense"),
         (lambda c: c.update({"x-certainty": "sure"}), "sure"),
         (
@@ -221,7 +222,7 @@ def test_limit_without_a_source_is_refused(copy: Path) -> None:
             'expected a value of type number, got "6"',
         ),
     ],
-    ids=["ref", "file", "clash", "override", "error", "certainty", "operand"],
+    ids=["ref", "file", "clash", "override", "override of no limit", "error", "certainty", "operand"],
 )
 def test_schema_that_is_off_is_refused(copy: Path, edit: Any, named: str) -> None:
     change(copy / "nebula/contents.schema.json", edit)
@@ -447,6 +448,17 @@ def test_two_rules_of_one_id_are_refused(copy: Path) -> None:
     text = text.replace("[variants.simplified]", "[variants.error]").replace('["simplified", ', '["error", ')
     file.write_text(text, "utf-8")
     assert "/variants: two rules have the id nebula/error/" in failure(copy)
+
+
+@pytest.mark.parametrize(("levels", "is_loaded"), [(63, True), (64, False)])
+def test_schema_has_at_most_64_levels(copy: Path, levels: int, is_loaded: bool) -> None:
+    value = json.loads("[" * levels + "]" * levels)
+    change(copy / "nebula/billing-log.schema.json", lambda c: c["properties"]["content"].pop("examples", None))
+    change(copy / "nebula/billing-log.schema.json", lambda c: c.update({"default": value}))
+    if is_loaded:
+        catalog.load(copy)
+    else:
+        assert "expected at most 64 objects and arrays inside each other" in failure(copy)
 
 
 def test_reference_to_itself_is_refused(copy: Path) -> None:

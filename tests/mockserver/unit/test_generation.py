@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects
 from qwenmock.mockserver.calls.faults import Fault
 from qwenmock.mockserver.calls.generation import create_task, generate, hold
 from qwenmock.mockserver.calls.pipeline import serve
-from qwenmock.mockserver.calls.responses import headers, refusal, to_api_error, to_header
+from qwenmock.mockserver.calls.responses import _param, headers, refusal, to_api_error, to_header
 from qwenmock.mockserver.calls.sizes import default_size
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.errors import StoreError
@@ -28,6 +29,7 @@ from qwenmock.mockserver.metrics import Bill
 from qwenmock.mockserver.models import Input
 from qwenmock.mockserver.settings import Latency, Settings
 from qwenmock.mockserver.store.protocols import InsufficientBalance, NoReservation, Selection
+from qwenmock.schemas.recordings import Recording, save
 
 NEBULA, EVOLINK = CATALOG["nebula"], CATALOG["evolink"]
 EVERYTHING = Selection()
@@ -269,7 +271,7 @@ def seen_as(width: int, height: int) -> Input:
         ((seen_as(100, 100),), (1024, 1024)),
         ((seen_as(2, 1),), (1456, 720)),
         ((seen_as(1, 2),), (720, 1456)),
-        ((seen_as(1, 2), seen_as(1, 1)), (1024, 1024)),
+        ((seen_as(3, 5), seen_as(1, 1)), (1024, 1024)),
         ((seen_as(1024, 1),), (32768, 32)),
         ((seen_as(2**31, 1),), (32768, 32)),
         ((seen_as(1, 2**31),), (32, 32768)),
@@ -502,6 +504,72 @@ def test_waits_that_are_not_real_are_noted() -> None:
     on(steps)
 
 
+# Queries and recordings.
+
+
+def test_query_is_answered_and_noted() -> None:
+    async def steps(double: Double) -> None:
+        status, body, _ = await served(double, call("evolink", "credits"))
+        assert (status, body["success"]) == (200, True)
+        [entry] = await double.store.journal(EVERYTHING)
+        assert (entry["endpoint"], entry["charge"]) == ("credits", None)
+        assert (await served(double, call("evolink", "task", task_id="task-unified-1")))[0] == 404
+
+    on(steps)
+
+
+def recording(slug: str, path: str, request: Any, answer: Any, **more: Any) -> Recording:
+    return Recording(slug, "POST", path, request, more.pop("status", 200), answer, **more)
+
+
+def test_recorded_request_is_answered_as_recorded(tmp_path: Path) -> None:
+    path = NEBULA.endpoints["create"].path
+    name = next(iter(NEBULA.link_names))
+    answer = {"data": [{name: "https://gone.example/1.png"}, {name: "https://gone.example/2.png"}]}
+    headers_ = {"Retry-After": "7", "Content-Type": "text/x"}
+    save(tmp_path, recording("nebula", path, BODIES["nebula", "create"], answer, status=418, headers=headers_))
+
+    async def steps(double: Double) -> None:
+        status, body, found = await served(double)
+        assert status == 418
+        assert (found["retry-after"], found.keys() & {"content-type"}) == ("7", set())
+        assert found["x-qwenmock-advisory"] == "answered as recorded"
+        links = [each[name] for each in body["data"]]
+        assert all(link.startswith("http://mock.example/__files__/") for link in links)
+        assert f"Expires={1000 + NEBULA.link_lifetime}&" in links[0]
+        recipe = await double.links.recipe(links[0].split("/")[4])
+        assert recipe is not None
+        assert (recipe.width, recipe.height, recipe.images, recipe.seed) == (1024, 1024, 16, 0)
+        [entry] = await double.store.journal(EVERYTHING)
+        assert (entry["charge"], next(iter(entry["microseconds"]))) == (None, "replay")
+        # The contract answers what was not recorded.
+        assert (await served(double, call(body=BODIES["nebula", "create"] | {"prompt": "a dog"})))[0] == 200
+
+    on(steps, replay=tmp_path)
+
+
+def test_recorded_query_is_found_by_its_task(tmp_path: Path) -> None:
+    save(tmp_path, recording("evolink", "/v1/tasks/task-unified-1", None, {"recorded": True}))
+
+    async def steps(double: Double) -> None:
+        assert (await served(double, call("evolink", "task", task_id="task-unified-1")))[1] == {"recorded": True}
+        assert (await served(double, call("evolink", "task", task_id="task-unified-2")))[0] == 404
+        assert (await served(double, call("evolink", "credits")))[1]["success"]
+
+    on(steps, replay=tmp_path)
+
+
+def test_recorded_links_begin_with_the_public_address(tmp_path: Path) -> None:
+    name = next(iter(NEBULA.link_names))
+    path = NEBULA.endpoints["create"].path
+    save(tmp_path, recording("nebula", path, BODIES["nebula", "create"], {name: "https://gone.example/1.png"}))
+
+    async def steps(double: Double) -> None:
+        assert (await served(double))[1][name].startswith("https://public.example/__files__/")
+
+    on(steps, replay=tmp_path, public_url="https://public.example")
+
+
 # How a refusal is written.
 
 
@@ -533,6 +601,8 @@ def test_refusal_has_message_and_headers() -> None:
             "x-qwenmock-rule": rule.id,
             "x-qwenmock-source": to_header(rule.source),
         }
+        assert [_param(ApiError("invalid", "x", each)) for each in (None, NEBULA.http_rule("body/syntax"))] == ["", ""]
+        assert _param(ApiError("invalid", "x", rule)) == "parameters.n"
         http = NEBULA.http_rule("body/syntax")
         evolink = double.dialects["evolink"]
         for broken, param in ((EVOLINK.rule("evolink/edit/prompt/maxLength"), "prompt"), (http, None), (None, None)):

@@ -268,6 +268,12 @@ def test_job_has_what_the_body_says() -> None:
     assert extracted("evolink", "edit", hook).callback_url == "https://hook.example"
 
 
+def test_first_of_several_texts_is_the_prompt() -> None:
+    content = [{"text": "first"}, {"text": "second"}]
+    body = {"model": "qwen-image", "input": {"messages": [{"role": "user", "content": content}]}}
+    assert extracted("dashscope", "generation", body).prompt == "first"
+
+
 def test_defaults_of_the_schema_come_before_those_of_all() -> None:
     found = extracted("nebula", "simplified", {"model": "qwen-image-plus", "prompt": "p"})
     schema: Any = CATALOG["nebula"].variants["simplified"].request.schema

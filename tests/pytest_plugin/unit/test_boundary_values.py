@@ -1,6 +1,7 @@
 """The values that are tried on both sides of each limit: exactly at it, and exactly beyond it."""
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.boundaries import arrays, images, json_types, numbers, strings
 from qwenmock.pytest_plugin.examiner.boundaries.edit import describe
 from qwenmock.pytest_plugin.examiner.boundaries.near_misses import near_misses
-from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import VALUES, edits_of
+from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import VALUES, _forbidden, edits_of
 from qwenmock.pytest_plugin.examiner.boundaries.values import LINES, LONG, WIDE
 from qwenmock.pytest_plugin.examiner.sample_images import data_url, hosted_url, picture, picture_url, size_of
 from qwenmock.schemas.catalog import load
 from qwenmock.schemas.models import Rule
+from qwenmock.schemas.vocabulary import select
 
 CATALOG = load()
 NEBULA, EVOLINK, DASHSCOPE = CATALOG["nebula"], CATALOG["evolink"], CATALOG["dashscope"]
@@ -350,6 +352,31 @@ def test_every_keyword_has_its_values() -> None:
     assert used - {"required", "not", "depends"} <= VALUES.keys()
 
 
+def test_every_rule_has_edits() -> None:
+    for provider in CATALOG:
+        for variant in provider.variants.values():
+            for rule_ in variant.request.rules:
+                if rule_.keyword in {"maxBytes", "minWidth", "maxWidth", "minHeight", "maxHeight"}:
+                    continue  # large pictures; they are tested above
+                assert "accept" in {each.side for each in edits_of(provider, variant, rule_)}, rule_.id
+
+
+def test_schemes_of_callbacks_and_of_images_differ() -> None:
+    callback = [note for _, note, *_ in edits(EVOLINK, "edit", "callback_url/schemes")]
+    assert callback[0] == describe("https://example.com/hook")
+    image = [note for _, note, *_ in edits(EVOLINK, "edit", "image_urls/*/schemes")]
+    assert image[0] == describe(sample_images.SAMPLES[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n", 1), ("prompt_extend", True), ("size", "1024*1024"), ("image", picture_url()), ("other", "simplified")],
+)
+def test_member_that_must_not_be_there_gets_a_likely_value(name: str, value: Any) -> None:
+    found = _forbidden(NEBULA.variants["simplified"], replace(rule("not"), path=("parameters", name)))
+    assert (type(found), found) == (type(value), value)
+
+
 def test_member_is_there_or_missing() -> None:
     assert edits(NEBULA, "simplified", "prompt/required") == [
         ("accept", "there", False, False, False),
@@ -375,6 +402,10 @@ def test_models_of_other_providers_may_be_sold_too() -> None:
     assert not {f"'{model}'" for model in NEBULA.models} & set(billable)
     # One near miss comes first, then these: a small profile tries the first ones.
     assert [each[-1] for each in found[1 : 2 + len(billable)]] == [False] + [True] * len(billable)
+    _, misses = strings.enum({"enum": ["qwen-image-plus"]}, rule("enum"))
+    assert [note for side, note, *_ in found if side == "reject" and note not in billable] == [
+        describe(m) for m in misses
+    ]
     sizes = edits(NEBULA, "simplified", "parameters/size/enum")
     assert not any(each[-1] for each in sizes)
 
@@ -406,6 +437,8 @@ def test_kinds_of_both_parts_in_one_are_put_in_three_places() -> None:
     [rule_] = [each for each in NEBULA.variants["contents"].request.rules if each.keyword == "oneOf"]
     found = edits_of(NEBULA, NEBULA.variants["contents"], rule_)
     body: Any = example(NEBULA.variants["contents"])
+    images_ = [{"image": f"https://images.example/{number}.png"} for number in range(2)]
+    body["contents"][0]["parts"] = [*images_, {"text": "a cat"}]
     parts = [each.change(body)["contents"][0]["parts"] for each in found]  # type: ignore[call-overload,index]
     usual = body["contents"][0]["parts"]
     both, nothing = {**usual[0], **usual[-1]}, {}
@@ -441,6 +474,14 @@ def test_member_that_must_not_be_there() -> None:
         assert [each.may_break_others for each in found] == [False] * 7 + [True] * in_items
         assert [each.note for each in found[1:2]] == ["{}"]
         assert [each.note for each in found[3:7]] == ["[]", "'x'", "1", "True"]
+        if in_items:
+            last = found[-1].change(base)
+            [items] = select(base, rule_.path[:-2])
+            [changed_] = select(last, rule_.path[:-2])
+            assert isinstance(items, list)
+            item = {rule_.path[-1]: _forbidden(variant, rule_)}
+            assert changed_ == [item, *items]
+            assert found[-1].note == describe(item)
         name = rule_.path[-1]
         likely = {"n": "1", "prompt_extend": "True", "size": "'1024*1024'", "parameters": "{'size': '1328*1328'}"}
         assert name not in likely or found[2].note == likely[name]
