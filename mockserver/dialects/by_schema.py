@@ -17,8 +17,8 @@ SAMPLE_IMAGE = "https://example.com/image.png"
 SAMPLE_TEXT = "text"
 IN_A_FORM = (
     "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000Z", "2026-01-01 00:00:00", "2026-01-01 00:00:00.000", "2026-01-01",
-    "3f0c8a52-7d1e-4b9a-9c64-0a5d2e7b1f38", "3f0c8a527d1e4b9a9c640a5d2e7b1f38", "1024*1024", "1024x1024", "1:1", "0", "#000000",
-    SAMPLE_IMAGE,
+    "3f0c8a52-7d1e-4b9a-9c64-0a5d2e7b1f38", "3f0c8a527d1e4b9a9c640a5d2e7b1f38", "1024*1024", "1024x1024", "1:1", "0",
+    "#000000", SAMPLE_IMAGE,
 )  # fmt: skip
 """Texts in the forms that patterns usually ask for."""
 

@@ -320,8 +320,9 @@ class _Maker:
         made = refusals.Refusals(translator, self._notes, self._finder.source())
         errors = made.table([each.operation for each in found.creations], refusals.KINDS)
         if found.query is not None:
-            kinds = refusals.OF_TASKS if self._prefix(found) else refusals.OF_ANY_TASKS
-            errors |= made.table([found.query[0]], kinds)
+            errors |= made.table([found.query[0]], refusals.OF_TASKS)
+            if not self._prefix(found):
+                errors["task_id_invalid"] = {**errors["task_not_found"], "certainty": "assumed"}
         if found.cancel is not None:
             errors |= made.table([found.cancel[0]], refusals.OF_CANCELLATION)
         if any(each.header is not None for each in found.creations):

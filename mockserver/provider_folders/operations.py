@@ -210,7 +210,8 @@ class Finder:
             self._notes.assume(
                 operation.name, f"the models are those of its default and examples: {', '.join(model['enum'])}"
             )
-        model.pop("examples", None)
+        for keyword in ("examples", "default"):
+            model.pop(keyword, None)
         if "model" not in schema.get("required", ()):
             schema["required"] = ["model", *schema.get("required", ())]
             schema.setdefault("x-rules", {})["required.model"] = {"certainty": "assumed"}

@@ -40,12 +40,11 @@ KINDS: Mapping[str, _Kind] = {
     "rate_limited": _Kind((429, 503), is_told=True, message="Too many requests."),
     "internal": _Kind((500, 502, 503), is_told=True, message="Internal error."),
 }
-OF_ANY_TASKS: Mapping[str, _Kind] = {
+OF_TASKS: Mapping[str, _Kind] = {
+    "task_id_invalid": _Kind((400, 422, 404)),
     "task_not_found": _Kind((404, 400), is_told=True, message="The task was not found."),
     "task_forbidden": _Kind((403, 404), message="The task belongs to another key."),
 }
-OF_TASKS: Mapping[str, _Kind] = {"task_id_invalid": _Kind((400, 422, 404)), **OF_ANY_TASKS}
-"""Of a provider whose ids begin with a prefix: others are refused by their form."""
 OF_CANCELLATION: Mapping[str, _Kind] = {"task_not_cancellable": _Kind((409, 400))}
 OF_HEADERS: Mapping[str, _Kind] = {"not_synchronous": _Kind((400, 403)), "not_asynchronous": _Kind((400, 403))}
 DETAILED = frozenset({"malformed", "invalid", "unknown_model", "bad_image", "task_id_invalid"})

@@ -41,7 +41,7 @@ IMAGE_INPUTS = frozenset(
 LINKS = frozenset(
     {
         "url", "urls", "imageurl", "imageurls", "image", "images", "uri", "output", "outputs", "results", "src",
-        "outputurl", "outputurls", "resulturl", "resulturls", "downloadurl", "imageuri", "link",
+        "outputurl", "outputurls", "resulturl", "resulturls", "downloadurl", "imageuri", "link", "generated",
     }
 )  # fmt: skip
 ANSWER_NAMES: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
