@@ -72,11 +72,10 @@ def examine(folder: Path) -> Examined:
         provider = load_provider(folder)
         dialect = dialect_of(provider)
     except CatalogError as error:
-        found += _more([_of(folder, error)], found)
-        return Examined(found, [])
+        return Examined(_once([*found, _of(folder, error)]), [])
     found += _in_answers(provider, dialect)
     found += _in_fixtures(provider, folder)
-    return Examined(found, [*_assumed(provider)])
+    return Examined(_once(found), [*_assumed(provider)])
 
 
 def _in_files(folder: Path) -> Iterator[Mistake]:
@@ -105,8 +104,8 @@ def _names(table: JSON, folder: Path) -> str:
     return orjson.dumps(table, default=str).decode() + "".join(texts)
 
 
-def _more(these: list[Mistake], found: list[Mistake]) -> list[Mistake]:
-    return [each for each in these if each not in found]
+def _once(found: list[Mistake]) -> list[Mistake]:
+    return list(dict.fromkeys(found))
 
 
 def _of(folder: Path, error: CatalogError) -> Mistake:

@@ -179,6 +179,8 @@ class Translator:
             found["const"] = plain["const"]
         elif listed and kind in {"string", "integer", "number"}:
             found["enum"] = list(dict.fromkeys(listed))
+        elif kind == "boolean" and len(set(listed)) == 1:
+            found["const"] = listed[0]
         if "default" in plain and _is_a(kind, plain["default"]) and kind not in {"object", "array"}:
             found["default"] = plain["default"]
         examples = [*_scalars(plain.get("examples")), *([plain["example"]] if "example" in plain else [])]
