@@ -1,11 +1,12 @@
 """Explains what is wrong with a provider's folder: its files, its dialect's answers and its fixtures."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import TypeAlias
 
 import orjson
 
@@ -20,9 +21,12 @@ from qwenmock.mockserver.tasks.lifecycle import new_task_id
 from qwenmock.schemas.catalog import load_provider
 from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.metaschemas import mistakes
-from qwenmock.schemas.models import STATES, Document, Provider, Variant
+from qwenmock.schemas.models import STATES, Document, Protocol, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 from qwenmock.schemas.wording import counted
+
+Dialects: TypeAlias = Sequence[tuple[Protocol | None, Dialect]]
+"""The dialect of each protocol; that of the usual one is at None."""
 
 REQUEST_ID = "3f0c8a52-7d1e-4b9a-9c64-0a5d2e7b1f38"
 CREATED = 1_767_225_600
@@ -70,10 +74,11 @@ def examine(folder: Path) -> Examined:
     found = [*_in_files(folder)]
     try:
         provider = load_provider(folder)
-        dialect = dialect_of(provider)
+        dialects = [(protocol, dialect_of(provider, protocol)) for protocol in _protocols(provider)]
     except CatalogError as error:
         return Examined(_once([*found, _of(folder, error)]), [])
-    found += _in_answers(provider, dialect)
+    found += _in_answers(provider, dialects)
+    found += _in_refusals(provider, dialects)
     found += _in_fixtures(provider, folder)
     return Examined(_once(found), [*_assumed(provider)])
 
@@ -117,14 +122,22 @@ def _place(file: str, pointer: str) -> str:
     return f"{file}#{pointer}" if pointer else file
 
 
-def _in_answers(provider: Provider, dialect: Dialect) -> Iterator[Mistake]:
-    """Yield what the dialect writes that the provider's schemas do not accept."""
+def _protocols(provider: Provider) -> list[Protocol | None]:
+    """Return the protocols of the endpoints: None for the provider's usual one."""
+    found: list[Protocol | None] = [None]
+    found += [each.protocol for each in provider.endpoints.values() if each.protocol not in found]
+    return found
+
+
+def _in_answers(provider: Provider, dialects: Dialects) -> Iterator[Mistake]:
+    """Yield what the dialects write that the provider's schemas do not accept."""
     for variant in provider.variants.values():
         job = _job(provider, variant)
         if job is None:
             yield Mistake(variant.request.file, "no body could be made that it accepts: give its members examples")
             continue
         endpoint = provider.endpoint_of(variant)
+        dialect = _dialect_in(dialects, endpoint.protocol)
         if endpoint.created_response is None:
             result = Result(job, REQUEST_ID, CREATED, _links(job.n), SIDE, SIDE)
             yield from _against(variant.answer, dialect.success(result))
@@ -136,13 +149,22 @@ def _in_answers(provider: Provider, dialect: Dialect) -> Iterator[Mistake]:
             document = provider.tasks.states[state].document or variant.answer
             seen = TaskStatus(state, 100 if state == "succeeded" else 0)
             yield from _against(document, dialect.task(provider, task, seen, REQUEST_ID))
-    for kind in provider.errors.values():
-        message = kind.message.replace("{detail}", "prompt is required").replace("{model}", "a model")
-        yield from _against(kind.document, dialect.refusal(Refused(kind, message, REQUEST_ID, "prompt")))
-    for name, body in _other_answers(provider, dialect):
-        endpoint = provider.endpoints[name]
-        if endpoint.answer is not None:
-            yield from _against(endpoint.answer, body)
+    for name, body in _other_answers(provider, _dialect_in(dialects, None)):
+        document = provider.endpoints[name].answer
+        if document is not None:
+            yield from _against(document, body)
+
+
+def _in_refusals(provider: Provider, dialects: Dialects) -> Iterator[Mistake]:
+    for protocol, dialect in dialects:
+        for kind in (provider.errors if protocol is None else protocol.errors).values():
+            message = kind.message.replace("{detail}", "prompt is required").replace("{model}", "a model")
+            yield from _against(kind.document, dialect.refusal(Refused(kind, message, REQUEST_ID, "prompt")))
+
+
+def _dialect_in(dialects: Dialects, protocol: Protocol | None) -> Dialect:
+    """Return the dialect that a protocol's answers are written in."""
+    return next(dialect for known, dialect in dialects if known is protocol)
 
 
 def _other_answers(provider: Provider, dialect: Dialect) -> Iterator[tuple[str, JSON]]:

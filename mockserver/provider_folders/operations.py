@@ -1,7 +1,6 @@
 """Finds in a document the calls that the contract knows: those that make images, and those about tasks and credits."""
 
 import copy
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from qwenmock.mockserver.provider_folders.roles import (
     give_answer_roles,
     give_image_roles,
     give_request_roles,
+    most_images,
     words_of,
 )
 from qwenmock.mockserver.provider_folders.states import TaskForms, require_images, task_forms
@@ -152,7 +152,7 @@ class Finder:
             if not with_images:
                 self._notes.leave_out(operation.name, "its success describes no list of links to images, and no task")
                 return None
-            answer = max(with_images, key=_most_images)
+            answer = max(with_images, key=most_images)
             give_success_roles(answer)
             require_images(answer)
         else:
@@ -284,11 +284,6 @@ def _at(schema: Schema, path: Sequence[str]) -> Schema:
     for step in path:
         schema = schema["items"] if step == "*" else schema["properties"][step]
     return schema
-
-
-def _most_images(answer: Schema) -> float:
-    """Return how many images an answer may have: of several forms the one for most is taken over."""
-    return min(_at(answer, path).get("maxItems", math.inf) for path in roles(answer)["images"])
 
 
 def _created(answers: Sequence[Schema]) -> Schema | None:

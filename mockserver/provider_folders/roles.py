@@ -3,6 +3,7 @@
 A document with `x-role`, as this project exports, says so itself: then nothing is guessed.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -145,22 +146,26 @@ def _can_have(role: str, owner: Schema, place: str, notes: Notes) -> bool:
         owner |= _size_limits(owner)
         is_usable = "x-size" in owner
     if not is_usable:
-        notes.leave_out(place, "a size in another form than 1024*1024: the double makes pictures of its usual size")
+        notes.leave_out(
+            place, "sizes that are listed in another form than 1024*1024: the double makes pictures of its usual size"
+        )
     return is_usable
 
 
 def _size_limits(owner: Schema) -> Schema:
-    """Return the limits of a size that is written as W*H, read from its pattern by trying it."""
+    """Return the limits of a size that is written as W*H or WxH, read from its pattern by trying it."""
     pattern = owner.get("pattern")
-    if not isinstance(pattern, str) or re.search(pattern, "1024*1024") is None or re.search(pattern, "1024x1024"):
+    separators = [each for each in "*x" if isinstance(pattern, str) and re.search(pattern, f"1024{each}1024")]
+    if not isinstance(pattern, str) or len(separators) != 1:
         return {}
-    fits = [side for side in range(1, 16385) if re.search(pattern, f"{side}*{side}")]
+    form = {} if separators == ["*"] else {"separator": "x"}
+    fits = [side for side in range(1, 16385) if re.search(pattern, f"{side}{separators[0]}{side}")]
     is_stated = fits[0] > 1 and fits[-1] < 16384 and fits == [*range(fits[0], fits[-1] + 1)]
     if is_stated:
-        return {"x-size": {"minSide": fits[0], "maxSide": fits[-1]}}
+        return {"x-size": {"minSide": fits[0], "maxSide": fits[-1], **form}}
     assumed = {"certainty": "assumed"}
     rules = owner.get("x-rules", {})
-    return {"x-size": dict(ASSUMED_SIDES), "x-rules": {**rules, "minSide": assumed, "maxSide": assumed}}
+    return {"x-size": {**ASSUMED_SIDES, **form}, "x-rules": {**rules, "minSide": assumed, "maxSide": assumed}}
 
 
 def _give_image(schema: Schema, place: str, notes: Notes, texts: Mapping[Path, str]) -> None:
@@ -240,6 +245,13 @@ def give_image_roles(schema: Schema) -> bool:
     owner = subschema(schema, best[: len(best) - 1 - best[::-1].index("*")])
     owner["x-role"] = "images"
     return True
+
+
+def most_images(answer: Schema) -> float:
+    """Return how many images an answer may have: of several forms the one for most is taken over."""
+    return min(
+        (subschema(answer, path).get("maxItems", math.inf) for path in roles(answer).get("images", ())), default=0
+    )
 
 
 def _is_link(path: Path, owner: Schema) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qwenmock.mockserver.provider_folders.document import Notes
-from qwenmock.mockserver.provider_folders.roles import plain_name
+from qwenmock.mockserver.provider_folders.roles import most_images, plain_name
 from qwenmock.schemas.models import STATES, State
 from qwenmock.schemas.vocabulary import Schema, roles, subschema
 
@@ -112,8 +112,8 @@ def _form_of(forms: Sequence[Schema], state: State, names: dict[State, str]) -> 
     fitting = [form for form in forms if names[state] in statuses_of(form)]
     own = [form for form in fitting if all(state_called(each) in group for each in statuses_of(form))]
     if state == "succeeded":
-        own = [form for form in own if "image_url" in roles(form)]
-        fitting.sort(key=lambda form: "image_url" not in roles(form))
+        own = sorted((form for form in own if "image_url" in roles(form)), key=most_images, reverse=True)
+        fitting.sort(key=most_images, reverse=True)
     made = copy.deepcopy((own or fitting)[0])
     if not own:
         _narrow(made, list(dict.fromkeys(names[each] for each in group)))

@@ -33,7 +33,7 @@ UNKNOWN = (
     "dependentRequired", "dependentSchemas", "prefixItems", "contains", "unevaluatedProperties",
 )  # fmt: skip
 """Keywords that the vocabulary has no word for."""
-OWN = ("x-role", "x-image", "x-size", "x-parts", "x-truncate", "x-callback")
+OWN = ("x-role", "x-image", "x-size", "x-parts", "x-truncate", "x-callback", "x-depends", "x-single")
 """Extensions that mean here what they mean in the vocabulary, if they are written as it has them."""
 NO_TERMS = frozenset({"x-role"})
 
@@ -65,6 +65,8 @@ class Translator:
         if nullable and NULL not in kinds and kinds:
             kinds = [*kinds, NULL]
         if is_request:
+            if {"string", "array"} <= set(kinds):
+                plain = {**plain, "x-single": True}
             kinds = self._one_type(kinds, place)
         if not kinds:  # any value
             return {"type": [*TYPES], "x-source": self.source, "x-certainty": "published"}
@@ -106,6 +108,13 @@ class Translator:
             return {"enum": list(dict.fromkeys(values))}
         # A list has room for what a single value says, and more.
         chosen = next((branch for branch in branches if "array" in _types(branch)), branches[0])
+        others = [branch for branch in branches if branch is not chosen]
+        if (
+            len(others) == 1
+            and is_table(chosen.get("items"))
+            and _types(others[0]) == _types(chosen["items"]) == ["string"]
+        ):
+            return {**chosen, "x-single": True}
         self.notes.leave_out(
             place, f"one of {len(branches)} forms is taken over: {'/'.join(_types(chosen)) or 'the first'}"
         )
@@ -143,6 +152,8 @@ class Translator:
             kinds = [kind for kind in kinds if kind != NULL]
         if len(kinds) > 1:
             kinds = ["number"] if set(kinds) == {"integer", "number"} else kinds
+        if set(kinds) == {"string", "array"}:
+            return ["array"]  # with x-single
         if len(kinds) > 1:
             self.notes.leave_out(place, f"one of {len(kinds)} types is taken over: {kinds[0]}")
         return kinds[:1]

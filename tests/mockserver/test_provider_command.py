@@ -90,7 +90,7 @@ def test_folder_of_a_public_document(here: Path, capsys: pytest.CaptureFixture[s
         "  POST /images/generations.guidance_scale: multipleOf 0.5\n",
         "  POST /images/generations.style: pattern ^[a-z-]+$\n",
         "  POST /images/generations: status 202: the double answers 200\n",
-        "  POST /images/edits.image: one of 2 forms is taken over: array\n",
+        "  POST /images/edits.size: sizes that are listed in another form than 1024*1024",
         "  POST /images/upscale: not a call that makes images",
         "Folder contains itself; expected references that end\n",
         "  security ApiKey: the key is sent otherwise (header X-Acme-Key): the double expects Authorization: Bearer\n",

@@ -97,6 +97,11 @@ def answer(schema: dict[str, Any]) -> Any:
             {"properties": {"a": {"not": {}}, "b": {**TEXT, "readOnly": True}}},
             {"type": "object", "properties": {"a": {"not": {}}}},
         ),
+        (
+            {"oneOf": [TEXT, {"type": "array", "items": TEXT}]},
+            {"type": "array", "items": TEXT, "x-single": True},
+        ),
+        ({"type": ["string", "array"], "items": TEXT}, {"type": "array", "items": TEXT, "x-single": True}),
         ({"type": "string", "x-role": "prompt"}, {"type": "string", "x-role": "prompt"}),
     ],
 )
@@ -112,7 +117,7 @@ def test_what_the_vocabulary_can_say(schema: dict[str, Any], expected: Any) -> N
         ({"anyOf": [TEXT, {"type": "null"}]}, TEXT, "x: null is accepted too"),
         ({"type": ["string", "integer"]}, TEXT, "x: one of 2 types is taken over: string"),
         (
-            {"oneOf": [TEXT, {"type": "array", "items": TEXT}]},
+            {"oneOf": [{"type": "integer"}, {"type": "array", "items": TEXT}]},
             {"type": "array", "items": TEXT},
             "x: one of 2 forms is taken over: array",
         ),
@@ -222,6 +227,12 @@ def test_patterns_tell_sizes_and_schemes() -> None:
     give_request_roles(found, "x", notes, {}, makes_tasks=False)
     assert found["properties"]["size"]["x-size"] == {"minSide": 100, "maxSide": 9999}
     assert found["properties"]["image"]["x-image"]["schemes"] == ["https", "data"]
+    other = Translator(SOURCE, Notes()).request(
+        {"properties": {**members, "size": {**TEXT, "pattern": "^[0-9]+x[0-9]+$"}}}, "x"
+    )
+    give_request_roles(other, "x", Notes(), {}, makes_tasks=False)
+    assert other["properties"]["size"]["x-size"] == {"minSide": 64, "maxSide": 4096, "separator": "x"}
+    assert other["properties"]["size"]["x-rules"]["minSide"] == {"certainty": "assumed"}
     assert [str(note) for note in notes.left_out] == [f"x.style: pattern {side}"]
     assert not any("pattern" in member for member in found["properties"].values())
 
@@ -232,7 +243,9 @@ def test_size_in_another_form_is_a_text() -> None:
     found = Translator(SOURCE, notes).request({"properties": members}, "x")
     give_request_roles(found, "x", notes, {}, makes_tasks=False)
     assert "size" not in roles(found)
-    assert next(str(note) for note in notes.left_out).startswith("x.size: a size in another form than 1024*1024")
+    assert next(str(note) for note in notes.left_out).startswith(
+        "x.size: sizes that are listed in another form than 1024*1024"
+    )
 
 
 def test_links_to_images_are_found() -> None:
