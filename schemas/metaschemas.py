@@ -41,7 +41,7 @@ def mistakes(value: JSON, metaschema: str) -> list[tuple[str, str]]:
     return list(dict.fromkeys(_told([error]) for error in _VALIDATORS[metaschema].iter_errors(value)))
 
 
-def _told(errors: Iterable[Any]) -> tuple[str, str]:
+def _told(errors: Iterable[jsonschema.ValidationError]) -> tuple[str, str]:
     """Return what a person should read first of some errors."""
     error = cast(Any, best_match(errors))
     return pointer(error.absolute_path), _describe(error.validator, error.validator_value, error.instance, error)
