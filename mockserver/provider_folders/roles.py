@@ -114,7 +114,7 @@ def give_request_roles(
     for path, owner in walk(schema):
         pattern = owner.pop("pattern", None)
         if pattern is not None and not owner.keys() & {"x-image", "x-size", "x-callback"}:
-            notes.leave_out(_at(place, path), f"pattern {pattern}"[:200])
+            notes.leave_out(_at(place, path), f"pattern {pattern}"[:100])
 
 
 def _guess_request_roles(

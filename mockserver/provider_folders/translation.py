@@ -35,7 +35,11 @@ UNKNOWN = (
 """Keywords that the vocabulary has no word for."""
 OWN = ("x-role", "x-image", "x-size", "x-parts", "x-truncate", "x-callback", "x-depends", "x-single")
 """Extensions that mean here what they mean in the vocabulary, if they are written as it has them."""
-NO_TERMS = frozenset({"x-role"})
+CONDITION = frozenset({"if", "then", "else"})
+FORMS = frozenset({"type", "properties", "items"})
+"""What a schema has that is a form of its own, and not only a limit on another."""
+NAMED = {"if": "a condition between members (if)", "not": "what must not be (not)"}
+"""What keywords are called that no short value explains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,9 @@ class Translator:
         """Return a schema without compositions, and whether it accepts null: what cannot be told in one is noted."""
         found, nullable = dict(schema), schema.get("nullable") is True
         for part in tables(found.pop("allOf", None)):
-            if not self._take_parts(found, part):
+            if part.keys() <= CONDITION:
+                self.notes.leave_out(place, "a condition between members (if)")
+            elif not self._take_parts(found, part):
                 inner, _ = self.simplified(part, place, is_request=is_request)
                 self._merge(found, inner, place)
         for keyword in ("oneOf", "anyOf"):
@@ -93,11 +99,24 @@ class Translator:
                     found["oneOf"] = [{"required": branch["required"]} for branch in branches]
                 else:
                     self.notes.leave_out(place, f"{keyword}: which of the members are needed")
+            elif len(branches) > 1 and "type" in found and not any(branch.keys() & FORMS for branch in branches):
+                self._take_alternatives(found, branches, place)
             elif branches:
                 inner, inner_null = self.simplified(self._one_of(branches, place), place, is_request=is_request)
                 nullable = nullable or inner_null
                 self._merge(found, inner, place)
         return found, nullable
+
+    def _take_alternatives(self, found: Schema, branches: list[Schema], place: str) -> None:
+        """Take over what a value of one type must keep one of: values or patterns can be told in one."""
+        listed = [_listed(branch) for branch in branches]
+        patterns = [branch["pattern"] for branch in branches if branch.keys() == {"pattern"}]
+        if all(listed):
+            self._merge(found, {"enum": [value for values in listed for value in values]}, place)
+        elif len(patterns) == len(branches):
+            self._merge(found, {"pattern": "|".join(f"(?:{pattern})" for pattern in patterns)}, place)
+        else:
+            self.notes.leave_out(place, f"one of {len(branches)} conditions")
 
     def _one_of(self, branches: list[Schema], place: str) -> Schema:
         """Return the form to take over where a value may have several."""
@@ -129,6 +148,8 @@ class Translator:
                 found[keyword] = [*dict.fromkeys([*map(str, found[keyword]), *map(str, value)])]
             elif keyword not in found:
                 found[keyword] = value
+            elif keyword == "pattern" and found[keyword] != value:
+                found[keyword] = "^" + "".join(f"(?=[\\s\\S]*?(?:{pattern}))" for pattern in (found[keyword], value))
             elif found[keyword] != value and keyword not in {"title", "description", "example", "examples", "default"}:
                 self.notes.leave_out(
                     place, f"{keyword}: it is stated twice, as {found[keyword]!r} and as {value!r}"[:200]
@@ -266,7 +287,9 @@ class Translator:
     def _note_unknown(self, plain: Schema, place: str, *, is_request: bool) -> None:
         for keyword in UNKNOWN:
             if keyword in plain and plain[keyword] is not False and plain[keyword] != 0:
-                self.notes.leave_out(place, f"{keyword} {plain[keyword]!r}"[:200])
+                value = plain[keyword]
+                text = f"{keyword} {value!r}" if isinstance(value, str | int | float) else keyword
+                self.notes.leave_out(place, NAMED.get(keyword, text))
         if is_request and plain.get("additionalProperties") is False:
             self.notes.leave_out(place, "other members are refused; the double does so with --strict")
 

@@ -1,5 +1,6 @@
 """Parts of the import of OpenAPI documents: schemas, roles by name, states of tasks, written files."""
 
+import re
 import tomllib
 from typing import Any
 
@@ -136,6 +137,16 @@ def test_what_the_vocabulary_can_say(schema: dict[str, Any], expected: Any) -> N
             {**TEXT, "maxLength": 2},
             "x: maxLength: it is stated twice",
         ),
+        (
+            {"type": "object", "allOf": [{"if": {}, "then": {}}, {"if": {}, "else": {}}]},
+            {"type": "object"},
+            "x: a condition between members (if)",
+        ),
+        (
+            {"type": "array", "items": TEXT, "anyOf": [{"maxItems": 1}, {"minItems": 3}]},
+            {"type": "array", "items": TEXT},
+            "x: one of 2 conditions",
+        ),
         ({"type": "integer", "multipleOf": 8}, {"type": "integer"}, "x: multipleOf 8"),
         ({"properties": {"a": {}}}, {"type": "object"}, "x.a: its type, or that of its items, is not described"),
         (
@@ -149,7 +160,7 @@ def test_what_the_vocabulary_can_say(schema: dict[str, Any], expected: Any) -> N
         (
             {"properties": {"a": TEXT}, "if": {"required": ["a"]}},
             {"type": "object", "properties": {"a": TEXT}},
-            "x: if {",
+            "x: a condition between members (if)",
         ),
         (
             {"properties": {"a": TEXT, "b": TEXT}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
@@ -174,6 +185,10 @@ def test_answers_keep_what_requests_cannot() -> None:
     found = answer({"type": ["string", "null"], "pattern": "^a", "format": "uri"})
     assert plain(found) == {"type": ["string", "null"], "pattern": "^a", "format": "uri"}
     assert "pattern" not in answer({"type": "string", "pattern": "("})
+    either = answer({"type": "string", "anyOf": [{"pattern": "^a"}, {"pattern": "^b"}]})["pattern"]
+    assert [bool(re.search(either, text)) for text in ("a", "b", "ca")] == [True, True, False]
+    both = answer({"type": "string", "allOf": [{"pattern": "^a"}, {"pattern": "b"}]})["pattern"]
+    assert [bool(re.search(both, text)) for text in ("acb", "b", "a", "cab")] == [True, False, False, False]
     assert len(answer({})["type"]) == 7
     assert "items" not in answer({"type": "array"})
 
