@@ -52,7 +52,10 @@ COMMANDS = {
         Entry("proxy", f"{PLUGIN}.proxy", "Forward to a provider, check each exchange, and record it."),
         Entry("har", f"{PLUGIN}.har", "Convert recordings to HAR and back."),
     ),
-    "Contract": (Entry("openapi", f"{SERVER}.openapi", "Print a provider's contract as OpenAPI 3.1."),),
+    "Contract": (
+        Entry("openapi", f"{SERVER}.openapi", "Print a provider's contract as OpenAPI 3.1."),
+        Entry("provider", f"{SERVER}.provider", "Make a provider's folder from an OpenAPI document, and check it."),
+    ),
     "Shell": (Entry("completion", f"{SERVER}.completion", "Print the completion script of bash, zsh or fish."),),
 }
 

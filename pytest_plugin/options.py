@@ -176,6 +176,7 @@ CONTRACT_OPTIONS = (
         "PATH",
         is_repeatable=True,
     ),
+    Declaration("--schemas", "Folder of the contract catalogue (default: the one in the package).", "DIR"),
     Declaration("--contract-baseline", "Say what has changed since an earlier report.", "OLD.json"),
     Declaration("--require-rules", "Fail if fewer of a provider's rules were examined (default 0).", "PERCENT"),
     Declaration("--contract-traceback", "Print where an internal error of the examiner was raised."),
@@ -233,6 +234,7 @@ class GivenOptions:
     contract_seed: str = "0"
     contract_seconds: str | None = None
     contract_report: Sequence[str] | None = None
+    schemas: str | None = None
     contract_baseline: str | None = None
     require_rules: str | None = None
     contract_traceback: bool = False
@@ -295,7 +297,7 @@ def read_options(given: GivenOptions) -> Options:
         raise OptionError("--record needs --live or --live-url: the double's answers are not recorded")
     profile = given.contract_profile or ("smoke" if given.live else "ci")
     seconds = given.contract_seconds or (DEEP_SECONDS if profile == "deep" else None)
-    schemas = os.environ.get(SCHEMAS)
+    schemas = given.schemas or os.environ.get(SCHEMAS)
     return Options(
         providers=providers,
         url=url,

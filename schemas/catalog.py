@@ -83,6 +83,16 @@ def load(folder: FilePath = HERE) -> Catalog:
     return Catalog(MappingProxyType(found))
 
 
+def load_provider(folder: FilePath) -> Provider:
+    """Load one provider's folder.
+
+    Raises:
+        CatalogError: As `load`.
+
+    """
+    return _Loader(folder).provider()
+
+
 RESERVED = frozenset({"control"})
 """Names that the control API uses below `openapi/`, beside the providers' slugs."""
 

@@ -1,7 +1,7 @@
 """The schemas of the catalogue's own files, and sentences for what breaks them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +33,16 @@ def mistake(value: JSON, metaschema: str) -> tuple[str, str] | None:
     errors = list(_VALIDATORS[metaschema].iter_errors(value))
     if not errors:
         return None
+    return _told(errors)
+
+
+def mistakes(value: JSON, metaschema: str) -> list[tuple[str, str]]:
+    """Return everything that makes a file's content invalid, each as JSON pointer and sentence."""
+    return list(dict.fromkeys(_told([error]) for error in _VALIDATORS[metaschema].iter_errors(value)))
+
+
+def _told(errors: Iterable[jsonschema.ValidationError]) -> tuple[str, str]:
+    """Return what a person should read first of some errors."""
     error = cast(Any, best_match(errors))
     return pointer(error.absolute_path), _describe(error.validator, error.validator_value, error.instance, error)
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,8 +46,20 @@ def commands() -> list[str]:
     return [block.strip() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
 
 
+def test_document_becomes_a_provider_as_the_page_says(tmp_path: Path) -> None:
+    shutil.copy(Path(__file__).parent / "data" / "acme.openapi.json", tmp_path)
+    for line in (line for block in commands()[:2] for line in block.splitlines() if " serve " not in line):
+        program, *words = shlex.split(line)
+        assert program == "qwenmock"
+        words += ["--contract-profile", "smoke"] if words[0] == "check" else []
+        command = [sys.executable, "-m", "qwenmock.mockserver", *words]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    assert "my-schemas/acme" in PAGE.partition("## By hand")[0]
+
+
 def test_provider_answers_as_the_page_says(folder: Path) -> None:
-    serve, curl, _ = commands()
+    serve, curl, _ = commands()[2:]
     assert shlex.split(serve)[:2] == ["qwenmock", "serve"]
     with running(Settings(port=0, schemas=folder / shlex.split(serve)[-1])) as server:
         done = subprocess.run(
@@ -59,7 +72,7 @@ def test_provider_answers_as_the_page_says(folder: Path) -> None:
 
 
 def test_provider_passes_its_examination(folder: Path) -> None:
-    *assignments, program, option, package = shlex.split(commands()[2])
+    *assignments, program, option, package = shlex.split(commands()[4])
     assert (program, option) == ("pytest", "--pyargs")
     environment = {**os.environ, **dict(each.split("=") for each in assignments)}
     report = folder / "report.json"

@@ -5,6 +5,8 @@ May import `models`. Start reading in `base`; `dialect_of` finds a provider's di
 
 import importlib
 from collections.abc import Iterator
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
@@ -14,6 +16,8 @@ from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.models import Endpoint, Protocol, Provider
 
+OWN_MODULE = "dialect.py"
+"""Name of a dialect's module in a provider's folder."""
 _NO_DIALECTS = frozenset({"base", "upstream"})
 """Modules of this package that dialects are built from."""
 
@@ -46,7 +50,7 @@ def _others(provider: Provider) -> list[Endpoint]:
 
 
 def dialect_of(provider: Provider, protocol: Protocol | None = None) -> Dialect:
-    """Return the dialect that a provider names, or one of its protocols.
+    """Return the dialect that a provider names, or one of its protocols; without a name that in the provider's folder.
 
     Raises:
         CatalogError: The module does not exist, does not define exactly one subclass of `Dialect`, or its class lacks
@@ -65,10 +69,13 @@ def dialect_of(provider: Provider, protocol: Protocol | None = None) -> Dialect:
     for name, reason in _needed(provider, protocol):
         if getattr(dialect, name) is getattr(Dialect, name):
             raise _error(provider, f"{dialect.__name__}.{name} is missing, needed for {reason}, in {module.__file__}")
-    return dialect()
+    return dialect.for_provider(provider)
 
 
 def _module_of(provider: Provider, slug: str) -> ModuleType:
+    own = provider.file.with_name(OWN_MODULE)
+    if slug == provider.slug and own.is_file():
+        return _own_module(provider, own)
     stem = slug.replace("-", "_")
     name = f"{__name__}.{stem}"
     known = [each.name for each in iter_modules(__path__) if each.name not in _NO_DIALECTS]
@@ -76,9 +83,29 @@ def _module_of(provider: Provider, slug: str) -> ModuleType:
         file = Path(__path__[0]) / f"{stem}.py"
         raise _error(
             provider,
-            f"unknown dialect {slug!r}, expected one of {', '.join(known)}; a new one is a module {file}",
+            f"unknown dialect {slug!r}, expected one of {', '.join(known)}; a new one is a module {file}, "
+            f"or, where provider.toml names none, {own}",
         )
     return importlib.import_module(name)
+
+
+@cache
+def _module_in(file: Path) -> ModuleType:
+    spec = spec_from_file_location(f"{__name__}.in_{file.parent.name}", file)
+    assert spec is not None, "the name of the file ends in .py"
+    assert spec.loader is not None, "a file has a loader"
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _own_module(provider: Provider, file: Path) -> ModuleType:
+    """Return the module in the provider's own folder."""
+    try:
+        return _module_in(file.absolute())
+    except Exception as error:
+        reason = f"{file.name} cannot be imported: {type(error).__name__}: {error}"
+        raise _error(provider, reason) from error
 
 
 def _needed(provider: Provider, protocol: Protocol | None) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The class that every dialect derives from, and the values of a task list."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 from qwenmock.mockserver.models import Account, Refused, Result, Task, TaskStatus, UploadPolicy
 from qwenmock.schemas.models import Provider
@@ -50,6 +50,12 @@ class Dialect:
     resolve_header: ClassVar[str | None] = None
     upload_folder: ClassVar[str] = ""
     list_parameters: ClassVar[ListParameters | None] = None
+
+    @classmethod
+    def for_provider(cls, provider: Provider) -> Self:
+        """Return the dialect of a provider."""
+        del provider
+        return cls()
 
     def success(self, result: Result) -> dict[str, JSON]:
         """Return the body of a synchronous success."""

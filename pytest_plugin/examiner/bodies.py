@@ -109,6 +109,8 @@ def put(schema: Schema, body: JSON, path: Path, value: JSON) -> JSON:
         return value
     changed = copy.deepcopy(body)
     holder, key = _holder(schema, changed, path)
+    if path[-1] == "*" and key == len(holder):
+        holder.append(None)  # an array that may be empty
     holder[key] = copy.deepcopy(value)
     return changed
 

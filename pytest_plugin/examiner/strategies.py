@@ -22,6 +22,9 @@ from qwenmock.schemas.vocabulary import JSON, Schema
 LONGEST = 200
 """Characters of a random text without a limit."""
 
+LARGEST = 1e9
+"""Of random numbers without a limit."""
+
 TEXT = st.characters(exclude_categories=("Cs",))
 
 
@@ -140,12 +143,16 @@ def _number(schema: Schema) -> st.SearchStrategy[JSON]:
     return st.one_of(whole, whole.filter(lambda value: abs(value) < 2**53).map(float))
 
 
+def _real(schema: Schema) -> st.SearchStrategy[JSON]:
+    return st.floats(schema.get("minimum", -LARGEST), schema.get("maximum", LARGEST))
+
+
 _STRATEGIES: dict[str, Callable[[Schema], st.SearchStrategy[JSON]]] = {
     "object": _object,
     "array": _array,
     "string": _string,
     "integer": _number,
-    "number": _number,
+    "number": _real,
     "boolean": lambda _schema: st.booleans(),
     "null": lambda _schema: st.none(),
 }

@@ -55,7 +55,7 @@ def test_an_unknown_dialect_is_one_line_and_exit_code_2(arguments: tuple[str, ..
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert "provider nebula: " in done.stderr
     assert "nebula/provider.toml#/dialect: unknown dialect 'nope'" in done.stderr
-    assert "aigc, dashscope, evolink, nebula" in done.stderr
+    assert "aigc, by_schema, dashscope, evolink, nebula" in done.stderr
     assert "nope.py" in done.stderr
 
 
