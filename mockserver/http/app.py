@@ -38,6 +38,8 @@ CONTROL = "/__mock__"
 NO_QUERY: dict[str, str] = {}
 JSON_TYPE = b"application/json"
 CONSTANT_HEADERS = ((b"content-type", b"application/json"), (b"x-qwenmock", __version__.encode()))
+LONGEST_HOST = 300
+"""Characters of a host that links begin with; names have at most 253."""
 DRAIN_SECONDS = 20.0
 DRAIN_PAUSE_SECONDS = 2.0
 """How long a client may send nothing before the rest of its body is no longer waited for."""
@@ -296,7 +298,8 @@ def base_url(scope: Scope, headers: dict[bytes, bytes]) -> str:
     proto = headers.get(b"x-forwarded-proto", b"").decode("latin-1")
     scheme: str = proto if proto in {"http", "https"} else scope["scheme"]
     for name in (b"x-forwarded-host", b"host"):
-        origin = _origin(scheme, headers[name].decode("latin-1")) if headers.get(name) else None
+        host = headers.get(name, b"")
+        origin = _origin(scheme, host.decode("latin-1")) if 0 < len(host) <= LONGEST_HOST else None
         if origin is not None:
             return origin
     address, port = scope.get("server") or ("127.0.0.1", 80)

@@ -1,5 +1,8 @@
 """Which provider and endpoint a path belongs to."""
 
+import gc
+import tracemalloc
+
 import pytest
 
 from qwenmock.mockserver.http.routing import Routes
@@ -57,3 +60,14 @@ def test_task_id_is_one_part_of_a_path() -> None:
     assert found("/evolink/v1/tasks/a/b") == ("evolink", [], "")
     assert found("/evolink/v1/tasks") == ("evolink", [], "")
     assert found("/evolink/v1xtasks/a") == ("evolink", [], "")
+
+
+def test_what_strangers_send_is_not_remembered_when_it_is_long() -> None:
+    """A thousand paths of 100 KB would stay in memory."""
+    routes = Routes(CATALOG, None)
+    gc.collect()
+    tracemalloc.start()
+    for number in range(100):
+        assert found(f"/nebula/{number}{'a' * 100_000}", routes=routes) == ("nebula", [], "")
+    assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    tracemalloc.stop()
