@@ -302,3 +302,9 @@ def test_callbacks() -> None:
         assert list(names(keywords.callback(spec, wrong))) == ["schemes"]
     assert list(names(keywords.callback(spec, "https://10.0.0.1/"))) == ["publicHost"]
     assert names(keywords.callback(spec | {"publicHost": False}, "https://10.0.0.1/")) == {}
+
+
+def test_uri_has_a_length_that_servers_take() -> None:
+    start = "https://a.example/"
+    assert is_uri(start + "a" * (2**16 - len(start)))
+    assert not is_uri(start + "a" * (2**16 - len(start) + 1))
