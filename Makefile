@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.14 python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
 BIN := .venv/bin
 
-.PHONY: serve test lint lint-js format-js types sdks peers vendor screenshots docs lowest bench bench-growth bench-detection clean
+.PHONY: serve test lint lint-js format-js types sdks peers vendor screenshots docs lowest bench bench-growth bench-delays bench-detection clean
 
 serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
@@ -136,6 +136,10 @@ profile: .venv/test.stamp
 
 bench-growth: .venv/test.stamp
 	$(BIN)/python -m benchmarks.growth
+
+# How long a small request waits beside each kind of large body.
+bench-delays: .venv/test.stamp
+	$(BIN)/python -m benchmarks.delays
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; set PYTHON=/path/to/python" >&2; exit 1; }

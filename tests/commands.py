@@ -5,17 +5,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 COMMAND = [sys.executable, "-m", "qwenmock.mockserver", "serve"]
 CONTRACT_TESTS = [sys.executable, "-m", "pytest", "--pyargs", "qwenmock.contract_tests", "-q", "-p", "no:cacheprovider"]
 
 
 @contextlib.contextmanager
-def serving(*options: str, environment: dict[str, str] | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the command until the block ends; gives the process, which leads a group of its own, and its address."""
+def serving(
+    *options: str, environment: dict[str, str] | None = None, prefix: Sequence[str] = ()
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command until the block ends; gives the process, which leads a group of its own, and its address.
+
+    The command follows `prefix`, which runs it.
+    """
     process = subprocess.Popen(
-        [*COMMAND, *options],
+        [*prefix, *COMMAND, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

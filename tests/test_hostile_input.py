@@ -13,14 +13,16 @@ from typing import Any
 import httpx
 import pytest
 
-from qwenmock.mockserver.calls import input_images, journal_feed
-from qwenmock.mockserver.calls.acceptance import MAX_COMMAS
+from qwenmock.mockserver.calls import acceptance, input_images, journal_feed
 from qwenmock.mockserver.calls.double import create_double
+from qwenmock.mockserver.calls.keywords import LONGEST_URL, is_uri
+from qwenmock.mockserver.calls.large_bodies import MAX_COMMAS
 from qwenmock.mockserver.http.app import create_app
 from qwenmock.mockserver.http.protocol import MAX_HEAD_BYTES
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.images import uploads
 from qwenmock.mockserver.settings import Settings
+from qwenmock.pytest_plugin.examiner.sample_images import picture_of_length
 
 PATH = "/nebula/v1/images/generations"
 BODY: dict[str, Any] = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
@@ -88,21 +90,52 @@ def test_body_of_many_values_is_refused_before_it_is_parsed(values: dict[str, An
 
 @pytest.mark.parametrize("filler", [b"\xff", b"\xff\xe0\x00\x02"], ids=["fill bytes", "empty segments"])
 def test_images_that_are_slow_to_read_leave_the_event_loop(monkeypatch: pytest.MonkeyPatch, filler: bytes) -> None:
+    called: set[Any] = set()
     threads: set[str] = set()
-    read_header, decode = input_images.read_header, input_images.decode_data_url
+    parsed = acceptance.parsed
+    read_header, decode = input_images.header_and_digest, input_images.decode_data_url
 
     def noting(function: Any) -> Any:
         def call(*args: Any) -> Any:
+            called.add(function)
             threads.add(threading.current_thread().name)
             return function(*args)
 
         return call
 
-    monkeypatch.setattr(input_images, "read_header", noting(read_header))
+    monkeypatch.setattr(input_images, "header_and_digest", noting(read_header))
     monkeypatch.setattr(input_images, "decode_data_url", noting(decode))
+    monkeypatch.setattr(acceptance, "parsed", noting(parsed))
     post_embedded(PATH, edit(*[data_url(jpeg(filler, 3_000_000))] * 3))
-    assert threads
+    assert called == {parsed, read_header, decode}
+    assert len(threads) == 1, "several at once would keep others waiting"
     assert threading.main_thread().name not in threads
+
+
+def test_largest_request_that_is_documented_is_accepted(target: RunningServer) -> None:
+    """Also as PHP writes it, with a backslash before each slash."""
+    picture = picture_of_length(10_000_000)
+    body = json.dumps(edit(*[data_url(picture)] * 3)).encode()
+    for sent in (body, body.replace(b"/", b"\\/")):
+        url, headers = target.origin + PATH, {**KEY, "Content-Type": "application/json"}
+        answer = httpx.post(url, content=sent, headers=headers, timeout=TIMEOUT)
+        assert answer.status_code == 200, answer.text
+        link = answer.json()["data"]["data"][0]["url"]
+        assert httpx.get(link, timeout=TIMEOUT).status_code == 200
+
+
+@pytest.mark.parametrize("prompt", ["x" * 2_000_000, "data:," + "x" * 2_000_000], ids=["text", "data URL"])
+def test_only_images_are_larger_than_a_megabyte(prompt: str) -> None:
+    answer = post_embedded(PATH, {**BODY, "prompt": prompt})
+    assert (answer.status_code, "at most 1048576" in answer.text or "only images" in answer.text) == (400, True)
+
+
+def test_urls_of_any_length_are_not_kept_in_memory() -> None:
+    """`urlsplit` remembers what it has split: 128 URLs of a megabyte."""
+    body = edit("https://example.com/" + "x" * 1_000_000)
+    assert post_embedded(PATH, body).status_code == 400
+    assert not is_uri("https://example.com/" + "x" * LONGEST_URL)
+    assert is_uri("https://example.com/" + "x" * (LONGEST_URL - 20))
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ import csv
 import json
 import os
 import random
+import re
 import resource
 import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -25,7 +27,7 @@ from urllib.parse import urlsplit
 import httpx
 import jsonschema
 import pytest
-from commands import serving
+from commands import COMMAND, serving
 from fuzz.mutations import changed_json, dumped
 from redis_server import RedisServer
 
@@ -267,6 +269,52 @@ def test_state_file_that_vanishes_means_documented_errors(end: Callable[[Path], 
         assert "was removed, emptied or replaced" in answer.headers["X-Qwenmock-Detail"]
 
 
+UNPRIVILEGED = (
+    sys.executable,
+    "-c",
+    "import ctypes, os, sys\n"
+    "for capability in (1, 2): ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)\n"
+    "os.execv(sys.argv[1], sys.argv[1:])",
+)
+"""Runs a command for which the permissions of files hold, also as root (Linux: without CAP_DAC_OVERRIDE and
+CAP_DAC_READ_SEARCH)."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="root may write everywhere; Linux can take that away")
+@pytest.mark.parametrize("protected", ["file", "folder"])
+def test_state_that_cannot_be_written_is_said_at_the_start(protected: str, tmp_path: Path) -> None:
+    path = tmp_path / "qm.db"
+    with serving("--state", str(path), "--port", "0") as (_, origin):
+        httpx.post(f"{origin}{PATH}", json=BODY, headers=KEY).raise_for_status()
+    (path if protected == "file" else tmp_path).chmod(0o444 if protected == "file" else 0o555)
+    try:
+        done = subprocess.run(
+            [*UNPRIVILEGED, *COMMAND, "--state", str(path), "--port", "0"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        tmp_path.chmod(0o755)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf".*{re.escape(str(path))}: (attempt to write a readonly|unable to open).*\n", done.stderr)
+
+
+def test_folder_of_the_state_that_becomes_read_only_disturbs_nothing(tmp_path: Path) -> None:
+    with serving("--state", str(tmp_path / "qm.db"), "--port", "0", prefix=UNPRIVILEGED) as (
+        _,
+        origin,
+    ):
+        httpx.post(f"{origin}{PATH}", json=BODY, headers=KEY).raise_for_status()
+        (tmp_path / "qm.db").chmod(0o444)
+        tmp_path.chmod(0o555)
+        for _ in range(20):
+            httpx.post(f"{origin}{PATH}", json=BODY, headers=KEY).raise_for_status()
+        assert len(charged(origin)) == 21
+        tmp_path.chmod(0o755)
+
+
 def test_sigterm_finishes_what_was_begun() -> None:
     with serving("--port", "0", "--latency", "1500") as (process, origin), ThreadPoolExecutor(1) as pool:
         answer = pool.submit(httpx.post, f"{origin}{PATH}", json=BODY, headers=KEY, timeout=20)
@@ -499,10 +547,24 @@ def test_no_part_of_a_link_can_be_changed(target: RunningServer) -> None:
     link = answer["data"]["data"][0]["url"]
     assert httpx.get(link).status_code == 200
     start = link.index("/__files__/") + len("/__files__/")
-    for at in range(start, len(link)):
-        if link[at : at + 1].isalnum() and "OSSAccessKeyId" not in link[at - 20 : at + 20]:
+    with httpx.Client() as client:
+        # Token, name, expiry, key id and signature, their names, and what is between them.
+        for at in range(start, len(link)):
             forged = link[:at] + ("a" if link[at] != "a" else "b") + link[at + 1 :]
-            assert httpx.get(forged).status_code == 403, forged
+            assert client.get(forged).status_code == 403, forged
+        place, _, query = link.partition("?")
+        for forged in (
+            place,
+            f"{place}?Expires=99999999999&{query}",
+            f"{place}?{query}".replace("Expires=", "Expires=+"),
+            f"{place}?OSSAccessKeyId=other&{query}",
+            f"{place}?Signature=AAAA&{query}",
+            *(
+                f"{place}?{'&'.join(part for part in query.split('&') if part != left_out)}"
+                for left_out in query.split("&")
+            ),
+        ):
+            assert client.get(forged).status_code == 403, forged
 
 
 @pytest.mark.parametrize("path", ["journal", "ledger", "ledger.csv", "metrics", "providers", "faults", "tasks"])

@@ -19,9 +19,12 @@ from PIL import Image
 from soak import verdict
 from soak.receiver import Receiver
 from soak.server import Sample, Server, running
-from soak.traffic import Book, CreatedTask
+from soak.traffic import Book, Client, CreatedTask
 from soak.verdict import Row, ledger_rows, process_rows, task_rows
 
+from qwenmock.mockserver.http import server as http_server
+from qwenmock.mockserver.images import files
+from qwenmock.mockserver.settings import Settings
 from qwenmock.schemas.catalog import load
 
 TESTS = Path(__file__).parent
@@ -30,7 +33,19 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, wh
 
 def test_short_run_holds() -> None:
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
-    command = [sys.executable, "-m", "soak", "--minutes", "0.15", "--seed", "1", "--kill-seconds", "3"]
+    command = [
+        sys.executable,
+        "-m",
+        "soak",
+        "--minutes",
+        "0.15",
+        "--seed",
+        "1",
+        "--kill-seconds",
+        "3",
+        "--pictures",
+        "4",
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.search(r"^[0-9]+ actions, ([0-9]+) kills, ([0-9]+) faults armed$", done.stdout, re.MULTILINE)
@@ -157,6 +172,25 @@ def test_workers_that_listen_are_found_and_killed_ones_are_expected(tmp_path: Pa
         os.kill(server.workers()[1], signal.SIGKILL)
         while not server.error_lines():
             assert server.process.poll() is None
+
+
+def test_pictures_are_drawn_until_each_worker_has_enough_to_remember(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker remembers is bounded; before the bound is reached, its memory grows and says nothing."""
+    drawn: list[int] = []
+    render = files.render
+
+    def noting(*args: Any) -> bytes:
+        picture = render(*args)
+        drawn.append(len(picture))
+        return picture
+
+    monkeypatch.setattr(files, "render", noting)
+    with http_server.running(Settings(port=0)) as target:
+        client = Client(0, target.origin, load(), "", 1)
+        client.fill(1_000_000)
+    assert sum(drawn) >= 1_000_000
+    assert not client.book.problems
+    assert sum(images for images, _ in client.book.charged.values()) == len(drawn)
 
 
 def broken_tiff() -> bytes:

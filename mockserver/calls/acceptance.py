@@ -4,11 +4,10 @@
 reserved or charged here.
 """
 
-import asyncio
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import orjson
 
@@ -20,6 +19,7 @@ from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects, directives
 from qwenmock.mockserver.calls.input_images import inspect
 from qwenmock.mockserver.calls.keywords import format_value
+from qwenmock.mockserver.calls.large_bodies import LARGE, LARGEST_TEXT, Unreadable, in_turn, parsed
 from qwenmock.mockserver.calls.sizes import default_size
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.models import Input, Job
@@ -32,10 +32,6 @@ from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import JSON
 
 JSON_TYPE = "application/json"
-LARGE = 2**18
-"""Bytes of a body that is not shortened on the event loop: its images are hashed, which would keep others waiting."""
-MAX_COMMAS = 4000
-"""A documented request has about a hundred values. A million take seconds to parse and to explain."""
 
 
 class ReceivedRequest(NamedTuple):
@@ -95,6 +91,7 @@ async def accept(double: Double, call: Call, received: ReceivedRequest, trace: T
     whole = variant.request.unwrapped(body)
     validate(handler.validator, whole, trace, is_strict=double.settings.strict)
     trace.job = job = handler.extract(cast(dict[str, JSON], whole))
+    check_texts(job)
     note_unnamed_images(job, trace)
     trace.enter("inspect")
     inputs = await inspect(double, call, job, trace)
@@ -151,21 +148,20 @@ async def parse(call: Call, trace: Trace) -> dict[str, JSON]:
     except BodyTooLarge as error:
         limit = provider.max_body_bytes
         raise _malformed(provider, "body/maxBytes", f"the body must have at most {limit} bytes") from error
-    if data.count(b",") > MAX_COMMAS:
-        raise ApiError("malformed", f"the body must have at most {MAX_COMMAS} commas")
+    is_large = len(data) > LARGE
     try:
-        body = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        body = await in_turn(parsed, data) if is_large else parsed(data)
+    except Unreadable as error:
         trace.body = data[:500].decode("utf-8", "replace")
         reason = str(error)[:200] if data else "it is empty"
         raise _malformed(provider, "body/syntax", f"invalid JSON: {reason}") from error
     if is_brief(data):
-        trace.body = orjson.Fragment(data)
+        trace.body = orjson.Fragment(bytes(data))
     else:
-        trace.body = brief(body) if len(data) <= LARGE else await asyncio.to_thread(brief, body)
+        trace.body = await in_turn(brief, body) if is_large else brief(body)
     if not isinstance(body, dict):
         raise ApiError("invalid", f"the body must be an object, got {format_value(body)}")
-    return cast(dict[str, JSON], body)
+    return body
 
 
 def _malformed(provider: Provider, rule: str, detail: str) -> ApiError:
@@ -228,6 +224,12 @@ def validate(validator: BodyValidator, body: JSON, trace: Trace, *, is_strict: b
         raise ApiError("invalid", f"{unknown[0]} is not a documented field")
     trace.advisories.extend(f"{name} is not a documented field" for name in unknown)
     trace.advisories.extend(validator.members_without_effect(body))
+
+
+def check_texts(job: Job) -> None:
+    """Check that a text that no document limits is not as large as an image."""
+    if max(len(job.prompt), len(job.negative_prompt)) > LARGEST_TEXT:
+        raise ApiError("invalid", f"a prompt must have at most {LARGEST_TEXT} characters")
 
 
 def note_unnamed_images(job: Job, trace: Trace) -> None:

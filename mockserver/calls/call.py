@@ -22,7 +22,7 @@ class Call(NamedTuple):
         base_url: Scheme and host that the call came to; image URLs begin with it.
         task_id: The task id in the path; "" if the endpoint's path has none.
         query: The values of the query string.
-        read: Returns the body, or raises `BodyTooLarge`.
+        read: Returns the body, which is bytes unless it is large, or raises `BodyTooLarge`.
 
     """
 
@@ -34,7 +34,7 @@ class Call(NamedTuple):
     base_url: str
     task_id: str
     query: Mapping[str, str]
-    read: Callable[[], Awaitable[bytes]]
+    read: Callable[[], Awaitable[bytes | bytearray]]
 
     def header(self, name: str) -> str:
         """Return the value of a header; "" if there is none."""

@@ -85,7 +85,7 @@ class CompiledEndpoint:
         self._terms = lru_cache(maxsize=TERMS)(self._make_terms)
 
     async def answer(
-        self, path: str, headers: Mapping[bytes, bytes], base_url: str, read: Callable[[], Awaitable[bytes]]
+        self, path: str, headers: Mapping[bytes, bytes], base_url: str, read: Callable[[], Awaitable[bytes | bytearray]]
     ) -> SentAnswer | None:
         """Answer a usual request; return None for another one, of which nothing was noted."""
         began = time.perf_counter()
@@ -99,7 +99,7 @@ class CompiledEndpoint:
             if balance is None or profile.always is not None:
                 return None
             # What, and whether it is valid.
-            data = await read()
+            data = bytes(await read())
             body = orjson.loads(data)
             variant = self._variant_of(body)
             if variant is None:

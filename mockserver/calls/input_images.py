@@ -4,16 +4,15 @@ A URL that leads elsewhere is fetched only with `--fetch-images`. A URL of this 
 that was uploaded to it, is resolved and checked like a data URL.
 """
 
-import asyncio
-import hashlib
 from collections.abc import Mapping
 
 from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Call, Trace
 from qwenmock.mockserver.calls.double import Double
+from qwenmock.mockserver.calls.large_bodies import LARGE, in_turn
 from qwenmock.mockserver.images import uploads
-from qwenmock.mockserver.images.files import BadLink
-from qwenmock.mockserver.images.headers import Header, NotAnImage, decode_data_url, read_header
+from qwenmock.mockserver.images.files import BadLink, header_and_digest
+from qwenmock.mockserver.images.headers import Header, NotAnImage, decode_data_url
 from qwenmock.mockserver.images.links import PREFIX
 from qwenmock.mockserver.models import Input, Job
 from qwenmock.mockserver.net.guarded_client import Outbound, OutboundError
@@ -21,8 +20,6 @@ from qwenmock.schemas.models import Provider, Rule
 from qwenmock.schemas.vocabulary import Schema
 
 FETCH_SECONDS = 10.0
-LARGE = 2**18
-"""Bytes that are not decoded and hashed on the event loop: it would keep other requests waiting."""
 
 
 async def inspect(double: Double, call: Call, job: Job, trace: Trace) -> tuple[Input, ...]:
@@ -63,14 +60,14 @@ async def _inspected(
         data = await _bytes_of(double, call, url, spec, rules)
         if data is None:
             return unread(call.provider, url)
-        read = _header_and_digest
-        header, digest = read(data) if len(data) <= LARGE else await asyncio.to_thread(read, data)
+        read = header_and_digest
+        header, digest = read(data) if len(data) <= LARGE else await in_turn(read, data)
     except NotAnImage as error:
         raise _bad(rules[error.keyword], f"image: {error.reason}") from error
     _check(header, spec, rules, trace)
     await double.store.keep(digest, data)
     is_data = url[:5].lower() == "data:"
-    if is_data and not url[5:].lower().startswith(header.media_type):
+    if is_data and not url[5:100].lower().startswith(header.media_type):
         trace.advisories.append(f"image is labelled {url[5:40].partition(';')[0]} and is {header.media_type}")
     return Input(
         digest=digest,
@@ -81,16 +78,12 @@ async def _inspected(
     )
 
 
-def _header_and_digest(data: bytes) -> tuple[Header, str]:
-    return read_header(data), hashlib.sha256(data).hexdigest()
-
-
 async def _bytes_of(double: Double, call: Call, url: str, spec: Schema, rules: Mapping[str, Rule]) -> bytes | None:
     """Return the bytes of an image; None for a URL that leads elsewhere and is not fetched."""
     max_bytes: int = spec["maxBytes"]
     if url[:5].lower() == "data:":
         decode = decode_data_url
-        data = decode(url, max_bytes) if len(url) <= LARGE else await asyncio.to_thread(decode, url, max_bytes)
+        data = decode(url, max_bytes) if len(url) <= LARGE else await in_turn(decode, url, max_bytes)
         if data is None or len(data) > max_bytes:
             raise _too_large(rules)
         return data

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from qwenmock.mockserver.calls.keywords import LONGEST_URL
 from qwenmock.schemas.vocabulary import Schema
 
 LIKELY_ITEMS = 10
@@ -79,6 +80,7 @@ def _image_patterns(spec: Schema | None) -> Iterator[Schema]:
     if "data" in spec["schemes"]:
         kinds.append("data:")
     yield {"pattern": f"^(?:{'|'.join(kinds)})"}
+    yield {"anyOf": [{"pattern": "^data:"}, {"maxLength": LONGEST_URL}]}
     if "urlPattern" in spec:
         yield {"anyOf": [{"pattern": "^data:"}, {"pattern": spec["urlPattern"]}]}
 

@@ -19,6 +19,8 @@ SIZES = {
 }
 """Sizes by what stands between width and height."""
 
+LONGEST_URL = 2**16
+"""`urlsplit` remembers what it has split."""
 Breach = tuple[str, str]
 """The name of the broken rule, and what it demands."""
 
@@ -49,7 +51,9 @@ def regex(pattern: str) -> re.Pattern[str]:
 
 
 def is_uri(text: str) -> bool:
-    """Return whether a text is an absolute URI with a scheme and a host."""
+    """Return whether a text is an absolute URI with a scheme and a host, and not longer than any server takes."""
+    if len(text) > LONGEST_URL:
+        return False
     try:
         parts = urlsplit(text)
         return bool(parts.scheme and parts.hostname) and text.isprintable() and " " not in text

@@ -140,7 +140,7 @@ def _unknown(schema: Schema, value: JSON, steps: list[str | int]) -> Iterator[st
             if name in schema["properties"]:
                 yield from _unknown(schema["properties"][name], member, [*steps, name])
             elif name not in schema.get("x-unread", ()):
-                yield field_name([*steps, name])[:100]
+                yield field_name([*steps, name[:100]])[:100]
     elif isinstance(value, list) and "items" in schema:
         for index, item in enumerate(value):
             yield from _unknown(schema["items"], item, [*steps, index])

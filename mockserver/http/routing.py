@@ -10,6 +10,8 @@ from qwenmock.schemas.models import Endpoint, Provider
 
 TASK_ID = "{task_id}"
 REMEMBERED = 1024
+LONGEST = 500
+"""Characters of a path and a host that are remembered: clients could fill the memory with long ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,9 @@ class Routes:
         self._has_patterns = any(provider.hosts for provider in catalog)
         self._tables = {provider.slug: _Table(provider) for provider in catalog}
         # Clients call the same few paths.
-        self.find = lru_cache(maxsize=REMEMBERED)(self._find)
+        self._remembered = lru_cache(maxsize=REMEMBERED)(self._find)
 
-    def _find(self, path: str, host: bytes) -> RoutedPath | None:
+    def find(self, path: str, host: bytes) -> RoutedPath | None:
         """Return the target; None for a path that belongs to no provider.
 
         Args:
@@ -53,6 +55,9 @@ class Routes:
             host: The Host header; its port is ignored.
 
         """
+        return (self._remembered if len(path) + len(host) <= LONGEST else self._find)(path, host)
+
+    def _find(self, path: str, host: bytes) -> RoutedPath | None:
         path = path.rstrip("/")
         provider = self._of_host(host.partition(b":")[0].lower())
         if provider is not None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import pybase64
 
+LONGEST_HEAD = 1000
+"""Characters of a data URL before its data."""
 MAX_PARTS = 20_000
 """Chunks of a PNG, and segments of a JPEG before its size. A PNG of 10 MB in chunks of 1 KB has half as many."""
 _NOT_FILL = re.compile(rb"[^\xff]")
@@ -48,9 +50,10 @@ def decode_data_url(url: str, max_bytes: int | None) -> bytes | None:
         NotAnImage: It is not `data:{mime_type};base64,{data}`, or the base64 does not decode.
 
     """
-    head, comma, data = url.partition(",")
-    if not comma or not head.lower().endswith(";base64"):
+    comma = url.find(",", 0, LONGEST_HEAD)
+    if comma < 0 or not url[:comma].lower().endswith(";base64"):
         raise NotAnImage("encoding", "a data URL must be data:{mime_type};base64,{data}")
+    data = url[comma + 1 :]
     if max_bytes is not None and len(data) // 4 * 3 - data[-2:].count("=") > max_bytes:
         return None
     try:

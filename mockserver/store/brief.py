@@ -11,12 +11,12 @@ DEEPEST = 20
 LONG_RUN = 200
 
 
-def is_brief(data: bytes) -> bool:
+def is_brief(data: bytes | bytearray) -> bool:
     """Return whether a JSON text needs no shortening, by a quick check that most texts pass."""
     return len(data) <= LONGEST_TEXT and data.count(b"[") + data.count(b"{") <= DEEPEST and not _has_long_run(data)
 
 
-def _has_long_run(data: bytes) -> bool:
+def _has_long_run(data: bytes | bytearray) -> bool:
     """Return whether a string in a JSON text may be longer than `LONG_RUN`: no quotation mark for as long."""
     for at in range(LONG_RUN, len(data), LONG_RUN):
         end = data.find(b'"', at)

@@ -5,8 +5,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
+import orjson
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -373,6 +375,47 @@ def test_nothing_that_is_shown_can_act(target: RunningServer, open_page: Callabl
     assert page.title() == "Journal · qwenmock"
     assert "script" in (page.get_by_role("article").text_content() or "")
     assert page.locator("main script").count() == 0
+
+
+def test_headers_paths_and_file_names_cannot_act(
+    target: RunningServer, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    key = {"Authorization": "Bearer sk-mock"}
+    sent = [
+        ("nebula", NEBULA, {**key, "Content-Type": EVIL}),
+        ("nebula", NEBULA, {"Authorization": f"Bearer {EVIL}", "Content-Type": "application/json"}),
+        ("nebula", NEBULA, {**key, "Prefer": f"code={EVIL}, wait=0", "X-Forwarded-Host": EVIL}),
+        ("evolink", f"/evolink/v1/tasks/{quote(EVIL.partition('</script>')[2])}", key),
+    ]
+    for slug, path, headers in sent:
+        method = "GET" if slug == "evolink" else "POST"
+        httpx.request(method, target.origin + path, headers=headers, content=orjson.dumps(BODY))
+    picture = f"data:image/{EVIL};base64,AAAA"
+    parts = [{"image": picture}, {"text": "a hat"}]
+    contents = [{"role": "user", "parts": parts}]
+    post(target, body={"model": "qwen-image-edit-plus", "prompt": "a", "parameters": {}, "contents": contents})
+    page = open_page("")
+    expect(page.locator("button.entry")).to_have_count(len(sent) + 1)
+    shown = ""
+    for number in range(len(sent) + 1):
+        page.locator("button.entry").nth(number).click()
+        expect(page.get_by_role("article")).to_be_visible()
+        shown += page.get_by_role("article").text_content() or ""
+    assert shown.count("onerror") >= 3, "what a page leaves out proves nothing"
+    assert page.title() == "Journal · qwenmock"
+    page = open_page("#playground")
+    page.get_by_label("Provider").select_option("nebula")
+    page.locator("select[name=variant]").select_option("contents")
+    for suffix, content in (("txt", b"no picture"), ("png", fixtures.image("landscape.png"))):
+        name = f"<img src=x onerror=document.title='taken'>.{suffix}"
+        (tmp_path / name).write_bytes(content)
+        page.locator("input[name=pictures]").set_input_files(tmp_path / name)
+        expect(page.get_by_text("onerror") if suffix == "txt" else page.get_by_role("img", name=name)).to_be_visible()
+    for view in VIEWS:
+        page = open_page(f"#{view}")
+        expect(page.locator("main h2").first).to_be_visible()
+        assert page.locator("main script, main [onerror], main [src=x]").count() == 0
+        assert page.title() != "taken"
 
 
 @pytest.mark.parametrize("view", [f"#{name}" for name in VIEWS] + ["docs/nebula"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from qwenmock.mockserver.images.files import MAX_RENDERED_BYTES
 from qwenmock.schemas.catalog import load
 from soak.disturbance import KILL_SECONDS, Disturbance
 from soak.receiver import SECRET, receiving
@@ -18,6 +19,9 @@ from soak.traffic import Client
 from soak.verdict import Row, ledger_rows, merged, process_rows, settled, table, task_rows
 
 CLIENTS = 6
+PICTURES_MB = 3 * MAX_RENDERED_BYTES // 2**20
+"""Megabytes of pictures that are fetched before memory is measured: each of the two workers keeps the last
+`MAX_RENDERED_BYTES` that it drew, and the kernel gives each connection to any of them."""
 SAMPLE_SECONDS = 0.5
 SHOWN = 10
 
@@ -41,6 +45,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10, help="how long (default 10)")
     parser.add_argument("--seed", type=int, help="what the clients send follows from it (default: a random seed)")
     parser.add_argument("--clients", type=int, default=CLIENTS, help=f"how many send at once (default {CLIENTS})")
+    parser.add_argument("--pictures", type=int, default=PICTURES_MB, help="megabytes of them that are fetched first")
     parser.add_argument("--kill-seconds", type=float, default=KILL_SECONDS, help="seconds from kill to kill")
     options = parser.parse_args()
     if sys.platform != "linux":
@@ -54,6 +59,8 @@ def main() -> None:
             before = descriptors(server.process.pid)
             catalog = load()
             clients = [Client(n, server.origin, catalog, receiver.url, seed) for n in range(options.clients)]
+            clients[0].fill(options.pictures * 2**20)
+            print(f"memory of a worker after {options.pictures} MB of pictures: {sample(spared).resident_mb:.0f} MB")
             with Disturbance(server, spared, seed, options.kill_seconds) as disturbance:
                 samples = send_for(options.minutes * 60, clients, spared)
             book = merged([client.book for client in clients])

@@ -1,5 +1,7 @@
 """Clients that send everything that clients send, and note what they were told."""
 
+import base64
+import io
 import threading
 import time
 from collections import Counter
@@ -11,6 +13,7 @@ from typing import Any
 import httpx
 from fuzz.bodies import links_of
 from fuzz.mutations import changed_json, dumped
+from PIL import Image
 
 from qwenmock import fixtures
 from qwenmock.pytest_plugin.examiner.bodies import example, put
@@ -22,6 +25,8 @@ from qwenmock.schemas.vocabulary import JSON
 TIMEOUT = 30
 BUGS = ("the mock server failed", "the store failed")
 BACKOFF_SECONDS = 0.02
+NOISE = (880, 500)
+"""An input image of noise. A picture that shows it has about 240 KB, others have 15."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,13 @@ class Book:
     statuses: Counter[int] = field(default_factory=Counter[int])
     actions: Counter[str] = field(default_factory=Counter[str])
     problems: list[str] = field(default_factory=list[str])
+
+
+def noise() -> str:
+    """Return the data URL of `NOISE`."""
+    out = io.BytesIO()
+    Image.frombytes("RGB", NOISE, Random(1).randbytes(NOISE[0] * NOISE[1] * 3)).save(out, "PNG", compress_level=0)
+    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 class Client:
@@ -92,6 +104,20 @@ class Client:
     def stop(self) -> None:
         self._is_stopped.set()
         self._thread.join()
+
+    def fill(self, size: int) -> None:
+        """Fetch pictures until so many bytes of them have come: each worker remembers the last that it drew."""
+        provider = self._catalog["nebula"]
+        endpoint = provider.endpoints["create"]
+        variant = provider.variants["contents"]
+        schema, roles = variant.request.schema, variant.request.roles
+        body = put(schema, example(variant, variant.models[0]), roles["image"][0], noise())
+        with httpx.Client(timeout=TIMEOUT) as self._client:
+            while size > 0:
+                self._links.clear()
+                self._send_creation(provider, endpoint, {**body, "parameters": {"n": 6}})
+                for link in set(self._links):
+                    size -= len(httpx.get(link, timeout=TIMEOUT).raise_for_status().content)  # each by any worker
 
     def _run(self) -> None:
         with httpx.Client(timeout=TIMEOUT) as self._client:

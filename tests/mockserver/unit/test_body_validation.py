@@ -371,3 +371,9 @@ def test_member_without_effect_is_noted() -> None:
     assert validator.members_without_effect(body) == [expected]
     assert not validator.members_without_effect(dashscope(enable_thinking=True, prompt_extend=True))
     assert not validator.members_without_effect(dashscope(prompt_extend=False))
+
+
+def test_uri_has_a_length_that_servers_take() -> None:
+    start = "https://a.example/"
+    assert is_uri(start + "a" * (2**16 - len(start)))
+    assert not is_uri(start + "a" * (2**16 - len(start) + 1))

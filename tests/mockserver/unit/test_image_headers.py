@@ -327,3 +327,14 @@ def test_data_url_of_each_length_is_measured_exactly(length: int) -> None:
 
 def test_reason_is_the_text_of_the_exception() -> None:
     assert str(NotAnImage("integrity", "why")) == "why"
+
+
+@pytest.mark.parametrize(("length", "is_read"), [(999, True), (1000, False)])
+def test_head_of_a_data_url_is_short(length: int, is_read: bool) -> None:
+    url = f"data:image/png;{'x' * (length - 22)};base64,YWJj"
+    assert url.index(",") == length
+    if is_read:
+        assert decode_data_url(url, None) == b"abc"
+        return
+    with pytest.raises(NotAnImage, match="a data URL must be"):
+        decode_data_url(url, None)

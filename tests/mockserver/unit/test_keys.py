@@ -1,5 +1,6 @@
 """Which keys are known, how each is treated, and how little of one is shown."""
 
+import tracemalloc
 from decimal import Decimal
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from qwenmock.mockserver.accounts.keys import authenticate, mask, profile_of
 from qwenmock.mockserver.accounts.profiles import PROFILES, STARTING_BALANCE, Profile
 from qwenmock.mockserver.api_error import ApiError
+from qwenmock.mockserver.calls.double import create_double
 from qwenmock.schemas.catalog import load
 
 NEBULA = load()["nebula"]
@@ -65,3 +67,15 @@ def test_refused(header: str, rule: str, detail: str) -> None:
     assert detail in refused.value.detail
     assert refused.value.rule is not None
     assert refused.value.rule.id == f"nebula/http/authorization/{rule}"
+
+
+def test_only_short_headers_are_remembered() -> None:
+    """A thousand headers of 100 KB would stay in memory."""
+    double = create_double()
+    assert double.caller("nebula", "Bearer sk-mock") is double.caller("nebula", "Bearer sk-mock")
+    tracemalloc.start()
+    for number in range(100):
+        header = f"Bearer {' ' * (100_000 + number)}sk-mock"
+        assert double.caller("nebula", header).key == "sk-mock"
+    assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    tracemalloc.stop()

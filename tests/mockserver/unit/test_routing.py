@@ -1,5 +1,8 @@
 """Which provider and endpoint a path belongs to."""
 
+import gc
+import tracemalloc
+
 import pytest
 
 from qwenmock.mockserver.http.routing import Routes
@@ -86,3 +89,14 @@ def test_hosts_of_regions_and_workspaces_are_the_provider_s(host: bytes) -> None
 )
 def test_other_hosts_are_not(host: bytes) -> None:
     assert found("/api/v1/tasks/x", host) is None
+
+
+def test_what_strangers_send_is_not_remembered_when_it_is_long() -> None:
+    """A thousand paths of 100 KB would stay in memory."""
+    routes = Routes(CATALOG, None)
+    gc.collect()
+    tracemalloc.start()
+    for number in range(100):
+        assert found(f"/nebula/{number}{'a' * 100_000}", routes=routes) == ("nebula", [], "")
+    assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    tracemalloc.stop()

@@ -1,6 +1,8 @@
 """The journal, the image fetches and the kept images in SQLite: what stays, what is dropped, in which order."""
 
 import asyncio
+import contextlib
+import random
 import sqlite3
 from pathlib import Path
 
@@ -296,5 +298,39 @@ def test_kept_bytes_are_found_and_the_longest_unused_are_dropped(
         assert await kept(store) == "e"
         assert await store.kept("e") == b"e" * 101
         assert written == ([40, 60, 1, 40, 101] if path else [])
+
+    on(path, steps)
+
+
+def test_what_is_large_is_kept_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One part is one transaction: other requests go on between them."""
+    monkeypatch.setattr(blobs, "PART", 100)
+    monkeypatch.setattr(blobs, "KEPT_BYTES", 700)
+    path = str(tmp_path / "qm.db")
+    data = {name: random.Random(name).randbytes(size) for name, size in (("a", 250), ("b", 300), ("c", 301), ("d", 99))}
+
+    def lengths(query: str) -> dict[str, int]:
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            return dict(db.execute(query).fetchall())
+
+    async def steps(store: SqliteStore) -> None:
+        for name in ("a", "b"):
+            await store.keep(name, data[name])
+            assert await store.kept(name) == data[name]
+        stored = {"a": 100, "a/1": 100, "a/2": 50, "b": 100, "b/1": 100, "b/2": 100}
+        assert lengths("SELECT digest, length(data) FROM kept_data") == stored
+        # A process that died between two parts: what is incomplete is not found, and is completed by the next.
+        with contextlib.closing(sqlite3.connect(path)) as db, db:
+            db.execute("DELETE FROM kept_data WHERE digest = 'a/1'")
+            db.execute("UPDATE kept SET used = used - 60 WHERE digest = 'a'")
+        assert await store.kept("a") is None
+        await store.keep("a", data["a"])
+        assert await store.kept("a") == data["a"]
+        await store.keep("c", data["c"])  # 851 bytes: the one that was used first leaves, with all its parts
+        assert lengths("SELECT digest, size FROM kept").keys() == {"a", "c"}
+        parts = {"a", "a/1", "a/2", "c", "c/1", "c/2", "c/3"}
+        assert lengths("SELECT digest, length(data) FROM kept_data").keys() == parts
+        await store.keep("d", data["d"])
+        assert await store.kept("d") == data["d"]
 
     on(path, steps)

@@ -1,0 +1,137 @@
+"""Large bodies are parsed by pieces: with the same result as at once, or refused with a reason."""
+
+import asyncio
+import json
+import threading
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from qwenmock.mockserver.api_error import ApiError
+from qwenmock.mockserver.calls import large_bodies
+from qwenmock.mockserver.calls.large_bodies import Unreadable, in_turn, parsed
+from qwenmock.schemas.vocabulary import JSON
+
+TEXTS = st.text(st.sampled_from('a"\\/\n\té图😀,:{}[]'), max_size=20) | st.text(max_size=20)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+URL = "data:image/png;base64," + 'ab/\\"+\n' * 40
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every body count as large, and strings of 4 bytes as long."""
+    for name, value in (("LARGE", -1), ("LONG_STRING", 4), ("PIECE", 16)):
+        monkeypatch.setattr(large_bodies, name, value)
+
+
+@pytest.fixture
+def limited(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let texts have at most 250 bytes, too."""
+    monkeypatch.setattr(large_bodies, "LARGEST_TEXT", 250)
+
+
+def outcome(parse: Any, data: bytes) -> JSON:
+    try:
+        return [parse(data)]
+    except (orjson.JSONDecodeError, Unreadable):
+        return "not JSON"
+
+
+@pytest.mark.usefixtures("small")
+@given(value=VALUES, is_ascii=st.booleans(), indent=st.sampled_from([None, 2]))
+@SHARED
+def test_result_is_the_same_as_at_once(value: JSON, is_ascii: bool, indent: int | None) -> None:
+    data = json.dumps(value, ensure_ascii=is_ascii, indent=indent).encode("utf-8", "surrogatepass")
+    assert outcome(parsed, data) == outcome(orjson.loads, data)
+    assert outcome(parsed, bytearray(data)) == outcome(orjson.loads, data)
+
+
+@pytest.mark.usefixtures("small")
+@given(value=VALUES, place=st.integers(0, 100), byte=st.sampled_from(b'"\\{}[]:,a1\xff\x00 '))
+@SHARED
+def test_what_is_not_json_is_found_as_at_once(value: JSON, place: int, byte: int) -> None:
+    data = bytearray(json.dumps(value).encode())
+    data[place % len(data)] = byte
+    assert outcome(parsed, data) == outcome(orjson.loads, bytes(data))
+
+
+@pytest.mark.usefixtures("limited")
+@pytest.mark.parametrize("shift", range(8))
+@pytest.mark.parametrize("slash", ["/", "\\/", "\\u002f", "\\u002F"])
+def test_data_url_is_decoded_by_pieces(shift: int, slash: str) -> None:
+    """The pieces end at every place of an escape sequence."""
+    url = "x" * shift + URL
+    text = json.dumps({"a": url.replace("x" * shift, "data:" + "x" * shift, 1), "b": [URL], URL: 1})
+    data = text.replace("/", slash).encode()
+    assert parsed(data) == orjson.loads(data)
+
+
+@pytest.mark.usefixtures("limited")
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (["x" * 401], "only images may have more than 250 bytes"),
+        ({"x" * 401: 1}, "only images may have more than 250 bytes"),
+        (["data:" + "é" * 401], "a data URL must be ASCII"),
+        (["data:" + "\\" * 1000], "fewer than 1000 backslashes in a row"),
+        ([["abc"] * 80], "at most 250 bytes besides its images"),
+        (["abcdefgh", ["abc"] * 80], "at most 250 bytes besides its images"),
+    ],
+)
+@pytest.mark.parametrize("is_ascii", [True, False])
+def test_limits(body: JSON, message: str, is_ascii: bool) -> None:
+    with pytest.raises(ApiError, match=message) as refusal:
+        parsed(json.dumps(body, ensure_ascii=is_ascii).encode())
+    assert refusal.value.kind == "malformed"
+
+
+@pytest.mark.usefixtures("limited")
+def test_limits_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parsed(b'["%b"]' % (b"x" * 249)) == ["x" * 249]
+    assert parsed(b"[%b]" % (b" " * 248)) == []
+    with pytest.raises(ApiError, match="besides its images"):
+        parsed(b"[%b]" % (b" " * 249))
+    monkeypatch.setattr(large_bodies, "MAX_QUOTES", 4)
+    assert parsed(b'["a"]') == ["a"]
+    with pytest.raises(ApiError, match="at most 4 quotation marks"):
+        parsed(b'["a", "b"]')
+    monkeypatch.setattr(large_bodies, "MAX_COMMAS", 2)
+    assert parsed(b"[1, 2, 3]") == [1, 2, 3]
+    with pytest.raises(ApiError, match="at most 2 commas"):
+        parsed(b"[1, 2, 3, 4]")
+
+
+@pytest.mark.usefixtures("small")
+def test_string_without_an_end() -> None:
+    with pytest.raises(Unreadable, match="a string has no end"):
+        parsed(b'{"a": "bcdefg')
+
+
+@pytest.mark.usefixtures("small")
+def test_nesting_is_no_recursion() -> None:
+    data = b"[" * 1000 + b'"a long string"' + b"]" * 1000
+    value: Any = parsed(data)
+    while isinstance(value, list):
+        (value,) = value
+    assert value == "a long string"
+
+
+def test_small_bodies_are_parsed_at_once() -> None:
+    text = "é" * 100_000
+    assert parsed(json.dumps([text], ensure_ascii=False).encode()) == [text]
+
+
+def test_what_is_large_is_done_in_one_thread() -> None:
+    async def names() -> list[str]:
+        return await asyncio.gather(*(in_turn(lambda: threading.current_thread().name) for _ in range(20)))
+
+    (name,) = set(asyncio.run(names()))
+    assert name != threading.main_thread().name
