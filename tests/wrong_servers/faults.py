@@ -246,6 +246,14 @@ IMAGE_NUMBERS = {
     "maxHeight": (1, -1),
     "maxBytes": (1, -600_000),
 }
+SIZE_NUMBERS = {
+    "minSide": (-1, 1),
+    "maxSide": (1, -1),
+    "minArea": (-1, 1),
+    "maxArea": (3000, -1),
+    "maxRatio": (1, -1),
+}
+"""Few areas one above the largest are those of a size: a step of 3000 has some."""
 
 
 def changed_checks(provider: Provider) -> Iterator[Fault]:
@@ -281,8 +289,8 @@ def _number_faults(owner: JSON, fault: Callable[..., Fault]) -> Iterator[Fault]:
             yield fault(
                 f"{keyword} {step:+}", lambda o, k=keyword, s=step: o["x-image"].update({k: o["x-image"][k] + s})
             )
-    for keyword, step in (("minSide", -1), ("minSide", 1), ("maxSide", 1), ("maxSide", -1)):
-        if "x-size" in owner:
+    for keyword, steps in SIZE_NUMBERS.items():
+        for step in steps if keyword in owner.get("x-size", {}) else ():
             yield fault(f"{keyword} {step:+}", lambda o, k=keyword, s=step: o["x-size"].update({k: o["x-size"][k] + s}))
     if "x-truncate" in owner:
         yield fault("cuts one too early", lambda o: o.update({"x-truncate": o["x-truncate"] - 1}))
@@ -304,6 +312,11 @@ def _list_faults(owner: JSON, fault: Callable[..., Fault]) -> Iterator[Fault]:
         yield fault("takes true", lambda o: o.update(type=["integer", "boolean"]))
     if owner.get("type") == "boolean":
         yield fault("takes strings", lambda o: o.update(type=["boolean", "string"]))
+    for member, condition in owner.get("x-depends", {}).items():
+        if not condition.get("advisory"):
+            yield fault(f"permits {member} always", lambda o, m=member: o["x-depends"].pop(m))
+    if "x-single" in owner:
+        yield fault("refuses a single item", lambda o: o.pop("x-single"))
     if "not" in owner:
         yield fault("takes what it must not", lambda o: o.pop("not"))
     if "x-image" in owner:
@@ -321,7 +334,7 @@ def _list_faults(owner: JSON, fault: Callable[..., Fault]) -> Iterator[Fault]:
 def _part_faults(owner: JSON, fault: Callable[..., Fault]) -> Iterator[Fault]:
     for member, limits in owner.get("x-parts", {}).items():
         for keyword, step in (("minItems", -1), ("maxItems", 1), ("maxItems", -1)):
-            if (keyword in limits and limits[keyword] + step > 0) or (keyword, step) == ("minItems", -1):
+            if keyword in limits and (limits[keyword] + step > 0 or keyword == "minItems"):
                 yield fault(
                     f"{member} {keyword} {step:+}",
                     lambda o, m=member, k=keyword, s=step: o["x-parts"][m].update({k: o["x-parts"][m][k] + s}),
