@@ -7,7 +7,7 @@ reserved or charged here.
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import orjson
 

@@ -21,6 +21,8 @@ from qwenmock.pytest_plugin.examiner.sample_images import FORMATS, HOSTED
 from qwenmock.schemas.models import Document, Rule
 from qwenmock.schemas.vocabulary import JSON, Path, Schema, dependencies, select
 
+LONGEST_URL = 2**16
+"""Characters."""
 Breach: TypeAlias = tuple[Path, str]
 """A place and a keyword."""
 
@@ -110,8 +112,9 @@ def _is_url(value: str) -> bool:
         parts = urlsplit(value)
     except ValueError:
         return False
-    # Invisible characters, such as a byte order mark in the host, belong in no URL.
-    return bool(parts.scheme and parts.hostname) and value.isprintable() and " " not in value
+    # Invisible characters, such as a byte order mark in the host, belong in no URL, and no server takes one so long.
+    is_written = len(value) <= LONGEST_URL and value.isprintable() and " " not in value
+    return is_written and bool(parts.scheme and parts.hostname)
 
 
 def _image(spec: Schema, value: str) -> Iterator[str]:
