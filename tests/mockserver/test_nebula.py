@@ -251,7 +251,7 @@ def test_every_format_is_accepted_by_its_bytes(nebula: httpx.Client, suffix: str
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[" * 100_000, b'{"a":' * 100_000, b"\xff\xfe", b'{"n": NaN}'], ids=lambda c: repr(c[:8])
+    "content", [b"", b"{", b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe", b'{"n": NaN}'], ids=lambda c: repr(c[:8])
 )
 def test_body_that_is_no_json_is_refused(nebula: httpx.Client, content: bytes) -> None:
     answer = nebula.post(PATH, content=content, headers={"Content-Type": "application/json"})
