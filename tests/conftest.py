@@ -15,6 +15,13 @@ TOGETHER = ("tests/pages/", "tests/pytest_plugin/test_proof.py::test_error_in_a_
 """Beginnings of names of tests that share something slow to make: they run in one process."""
 
 
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Run the tests that a test writes in their order."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+    return pytester
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each process one test after the other, and those of `TOGETHER` to the same one.

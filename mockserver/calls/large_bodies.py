@@ -6,6 +6,7 @@ out of the text first and decoded piece by piece, and the rest must be small.
 """
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,11 @@ LONG_STRING = 2**12
 LARGEST_TEXT = 2**20
 """Bytes of a body without its long strings, and of a string that is not a data URL."""
 PIECE = 2**20
+SCHEME_BYTES = 36
+"""Within these is the whole of `data:`, however it is written."""
 MAX_COMMAS = 4000
 """A documented request has about a hundred values. A million take seconds to parse and to explain."""
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 MAX_QUOTES = 40_000
 MAX_BACKSLASHES = 1000
 """In a row."""
@@ -51,10 +55,8 @@ def parsed(data: Buffer) -> JSON:
         ApiError: It has too many values, or too much besides its images.
 
     """
-    if data.count(b",") > MAX_COMMAS:
-        raise ApiError("malformed", f"the body must have at most {MAX_COMMAS} commas")
     try:
-        return orjson.loads(data) if len(data) <= LARGE else _parsed_by_pieces(data)
+        return _loaded(data) if len(data) <= LARGE else _parsed_by_pieces(data)
     except orjson.JSONDecodeError as error:
         raise Unreadable(str(error)) from None
 
@@ -74,7 +76,13 @@ def _parsed_by_pieces(data: Buffer) -> JSON:
             copied = end
     _check_rest(len(rest) + len(data) - copied)
     rest += data[copied:]
-    return _with_strings(orjson.loads(rest), mark, long)
+    return _with_strings(_loaded(rest), mark, long)
+
+
+def _loaded(data: Buffer) -> JSON:
+    if data.count(b",") > MAX_COMMAS and STRING.sub(b"", data).count(b",") > MAX_COMMAS:
+        raise ApiError("malformed", f"the body must have at most {MAX_COMMAS} commas outside of its strings")
+    return orjson.loads(data)
 
 
 def _check_rest(size: int) -> None:
@@ -113,7 +121,8 @@ def _decoded(data: Buffer, start: int, end: int) -> str:
     if end - start <= LARGEST_TEXT:
         return orjson.loads(data[start : end + 1])
     at = start + 1
-    if data[at : at + 5].lower() != b"data:":
+    beginning = bytes(data[at : _before_escape(data, at + SCHEME_BYTES)]).decode("ascii", "ignore")
+    if not _unescaped(beginning.encode()).lower().startswith("data:"):
         raise ApiError("malformed", f"only images may have more than {LARGEST_TEXT} bytes")
     pieces: list[str] = []
     while at < end:

@@ -56,13 +56,16 @@ class Guard:
             given = request.headers.get("authorization", "").removeprefix("Bearer ")
             session = request.cookies.get(COOKIE, "")
             if not (
-                OPEN.fullmatch(request.url.path)
+                # Not `request.url`: older versions of Starlette make it of the Host header, which the client writes.
+                OPEN.fullmatch(request.scope["path"])
                 or hmac.compare_digest(given.encode(), token.encode())
                 or hmac.compare_digest(session.encode(), session_of(token).encode())
             ):
                 return 401, "send the admin token: Authorization: Bearer TOKEN"
-        elif not is_own_host(host := request.headers.get("host", ""), self.hosts):
-            return 403, f"the control API does not answer requests for host {host[:100]!r}"
+        else:
+            for host in request.headers.getlist("host") or [""]:
+                if not is_own_host(host, self.hosts):
+                    return 403, f"the control API does not answer requests for host {host[:100]!r}"
         if is_cross_site(request.method, request.headers, self.origins):
             return 403, "requests of other web sites are not answered"
         return None

@@ -163,7 +163,7 @@ class Application(Starlette):
         return Response(orjson.dumps(body), status, headers, "application/json")
 
     async def _file(self, request: Request) -> Response:
-        path, double = request.url.path, self.double
+        path, double = request.scope["path"], self.double
         # A page of this server shows images too; that is not the client's behaviour.
         is_page = request.headers.get("sec-fetch-site") == "same-origin"
         try:
@@ -173,7 +173,7 @@ class Application(Starlette):
         except BadLink as error:
             if error.is_expired and not is_page:
                 await self._note_fetch(path, is_expired=True)
-            body = access_denied(str(error), self.double.new_id(), request.url.path)
+            body = access_denied(str(error), self.double.new_id(), path)
             return Response(body, error.status, {"X-Qwenmock": __version__}, "application/xml")
         return Response(data, 200, {"X-Qwenmock": __version__, "Cache-Control": "private"}, media_type)
 
@@ -188,7 +188,7 @@ class Application(Starlette):
 
     async def _not_found(self, request: Request, _error: Exception) -> Response:
         slugs = ", ".join(f"/{slug}" for slug in self.double.catalog.providers)
-        return _problem(404, f"nothing at {request.url.path[:200]}; providers are mounted at {slugs}")
+        return _problem(404, f"nothing at {request.scope['path'][:200]}; providers are mounted at {slugs}")
 
 
 class Body:
@@ -339,7 +339,7 @@ async def _healthy(_request: Request) -> Response:
 
 async def _not_allowed(request: Request, error: Exception) -> Response:
     headers: dict[str, str] = getattr(error, "headers", None) or {}
-    return _problem(405, f"method {request.method} not allowed for {request.url.path[:200]}", headers)
+    return _problem(405, f"method {request.method} not allowed for {request.scope['path'][:200]}", headers)
 
 
 async def _broken(_request: Request, error: Exception) -> Response:

@@ -97,13 +97,15 @@ class Uploads:
             form = await _Form(request, self._check).parse()
         except UploadRefused as error:
             return error.status, error.message
-        except (MultiPartException, ClientDisconnect, KeyError) as error:
+        except (MultiPartException, ClientDisconnect, LookupError, UnicodeError) as error:
             return 400, f"MalformedPOSTRequest: {error}"
         try:
             self._check(form)  # a field may also have come again after the file
             return await self._keep(form)
         except UploadRefused as error:
             return error.status, error.message
+        except UnicodeError as error:  # the Content-Type chooses how fields are decoded
+            return 400, f"MalformedPOSTRequest: {error}"
         finally:
             await form.close()
 

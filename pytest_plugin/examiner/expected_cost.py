@@ -1,5 +1,6 @@
 """Expected costs, computed from the catalogue and not by the server's billing."""
 
+import math
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from qwenmock.pytest_plugin.examiner.invariants import Success, pixels_of
@@ -8,6 +9,8 @@ from qwenmock.schemas.models import Price, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON, select
 from qwenmock.schemas.wording import counted
 
+MOST_IMAGES = 100.0
+"""Of one request, whatever number it gives: no document allows more than 6."""
 MOST_INPUTS = 10
 """Input images of one request, at most: no document allows more."""
 
@@ -19,18 +22,20 @@ def worst_case(provider: Provider, variant: Variant | None, body: JSON) -> Decim
     model = body.get("model")
     known = isinstance(model, str) and model in provider.models
     prices = [provider.models[str(model)]] if known else [*provider.models.values()]
-    price = max(_highest(each) for each in prices)
+    price = max(_highest(provider, each) for each in prices)
     # Without a variant it is not known where the provider reads the number of images.
     variants = provider.variants.values() if variant is None else (variant,)
     counts = [1.0]
     for path in {path for each in variants for path in each.request.roles.get("n", ())}:
         counts += [count for value in select(body, path) if (count := _count(value)) is not None]
     inputs = max(len(each.request.values("image", body)) for each in variants)
-    return price * Decimal(min(max(counts), 100.0)) + max(each.input_image for each in prices) * inputs
+    return price * Decimal(min(max(counts), MOST_IMAGES)) + max(each.input_image for each in prices) * inputs
 
 
-def _highest(price: Price) -> Decimal:
-    return max([price.amount or Decimal(0), *(amount for _, amount in price.steps)])
+def _highest(provider: Provider, price: Price) -> Decimal:
+    """Return the most that an image may cost; where no document names a price, as much as the dearest of the others."""
+    named = [price] if price.amount is not None else [*provider.models.values()]
+    return max(max([each.amount or Decimal(0), *(amount for _, amount in each.steps)]) for each in named)
 
 
 def worst_case_of_any(provider: Provider) -> Decimal:
@@ -43,13 +48,20 @@ def worst_case_of_any(provider: Provider) -> Decimal:
     ]
     prices = [*provider.models.values()]
     inputs = max(price.input_image for price in prices) * MOST_INPUTS
-    return max(map(_highest, prices)) * Decimal(max([1, *limits])) + inputs
+    return max(_highest(provider, each) for each in prices) * Decimal(max([1, *limits])) + inputs
 
 
 def _count(value: JSON) -> float | None:
-    if isinstance(value, str):
-        return float(value) if value.isascii() and value.isdecimal() else None
-    return abs(float(value)) if isinstance(value, int | float) else None
+    """Return how many images a server may read in a value, also one that no document allows; None for no number."""
+    if isinstance(value, list):
+        return max((count for each in value if (count := _count(each)) is not None), default=None)
+    if not isinstance(value, int | float | str):
+        return None
+    try:
+        number = abs(float(value))
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else MOST_IMAGES
 
 
 def amount_of(value: object) -> Decimal:

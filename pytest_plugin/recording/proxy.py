@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -37,6 +38,9 @@ HOP_HEADERS = {
     "te",
 }
 SCHEME = "bearer "
+NO_ANSWER = frozenset({502, 504})
+"""Statuses of a gateway that got no answer: the request may still have been billed."""
+STATUSES = range(200, 600)
 TIMEOUT_SECONDS = 120.0
 CHUNK_BYTES = 2**16
 
@@ -65,29 +69,41 @@ class Proxy:
         return Starlette(routes=[Route("/{path:path}", self._forward, methods=["GET", "POST", "DELETE"])])
 
     async def _forward(self, request: Request) -> Response:
-        path = request.url.path
+        path: str = request.scope["path"]
         endpoint = endpoint_at(self.provider, request.method, path)
         if endpoint is None:
             return _error(404, f"{self.provider.name} has no endpoint {request.method} {path[:200]}")
+        if {".", ".."} & set(path.split("/")):
+            return _error(400, f"expected a path without . and .. in it, got {path[:200]}")
         content = await read_limited(request.stream(), self.provider.max_body_bytes)
         if content is None:
             return _error(413, f"expected a body of at most {self.provider.max_body_bytes} bytes")
         worst = await run_in_threadpool(self._worst, endpoint, request, content)
+        client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS)
+        try:
+            outgoing = self._outgoing(client, request, content)
+        except (httpx.InvalidURL, ValueError) as error:
+            await client.aclose()
+            return _error(400, f"cannot be forwarded: {error}")
         try:
             self.budget.reserve(worst)
         except OverBudget as error:
+            await client.aclose()
             return _error(402, f"not forwarded: {error}")
         spent = worst  # if no answer comes, the request may still have been billed
-        client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS)
         try:
             started = time.monotonic()
-            response = await client.send(self._outgoing(client, request, path, content), stream=True)
-            spent = worst if response.status_code < 300 else Decimal(0)
+            response = await client.send(outgoing, stream=True)
+            spent = worst if response.status_code < 300 or response.status_code in NO_ANSWER else Decimal(0)
         except httpx.HTTPError as error:
             await client.aclose()
             return _error(502, f"no answer from {self.target}: {type(error).__name__}: {error}")
         finally:
             self.budget.settle(worst, spent)
+        if response.status_code not in STATUSES:
+            await response.aclose()
+            await client.aclose()
+            return _error(502, f"{self.target} answered with status {response.status_code}, which HTTP does not have")
         exchange = _Exchange(request, endpoint, content, response, started)
         return _Relay(lambda send: self._relay(client, exchange, send))
 
@@ -103,13 +119,22 @@ class Proxy:
             return worst_case_of_any(self.provider)
         return worst_case(self.provider, variant_of(endpoint, body), body)
 
-    def _outgoing(self, client: httpx.AsyncClient, request: Request, path: str, content: bytes) -> httpx.Request:
-        own = HOP_HEADERS | {"accept-encoding", "content-length"}
-        headers = [(name, value) for name, value in request.headers.items() if name not in own]
+    def _outgoing(self, client: httpx.AsyncClient, request: Request, content: bytes) -> httpx.Request:
+        """Return the request as it is forwarded, with the path and the headers as the client wrote them.
+
+        Raises:
+            httpx.InvalidURL: The path is none that can be requested.
+            ValueError: A header is none that can be sent.
+
+        """
+        own = {name.encode() for name in HOP_HEADERS} | {b"accept-encoding", b"content-length"}
+        headers = [(name, value) for name, value in request.headers.raw if name.lower() not in own]
         # The answer is handed on as it is, so its encoding must be one that both the client and the recorder read.
         has_gzip = "gzip" in request.headers.get("accept-encoding", "").lower()
-        headers.append(("accept-encoding", "gzip" if has_gzip else "identity"))
-        url = self.target + path + (f"?{request.url.query}" if request.url.query else "")
+        headers.append((b"accept-encoding", b"gzip" if has_gzip else b"identity"))
+        written: bytes = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+        query: bytes = request.scope["query_string"]
+        url = self.target + written.decode("ascii") + (f"?{query.decode('ascii')}" if query else "")
         return client.build_request(request.method, url, headers=headers, content=content)
 
     async def _relay(self, client: httpx.AsyncClient, exchange: "_Exchange", send: Send) -> None:
@@ -145,7 +170,7 @@ class Proxy:
     def _recorded(self, exchange: "_Exchange", body: bytes, title: str) -> list[str]:
         request, response = exchange.request, exchange.response
         reply = Reply(response.status_code, dict(response.headers), body, time.monotonic() - exchange.started)
-        recording = recording_of(self.provider, exchange.endpoint, request.url.path, exchange.content, reply)
+        recording = recording_of(self.provider, exchange.endpoint, request.scope["path"], exchange.content, reply)
         violations = [f"  {violation}" for violation in recording.violations]
         if self.folder is None:
             return [title, *violations]
@@ -180,7 +205,7 @@ class _Exchange:
 
     @property
     def title(self) -> str:
-        return f"{self.request.method} {self.request.url.path} {self.response.status_code}"
+        return f"{self.request.method} {self.request.scope['path']} {self.response.status_code}"
 
 
 def _key_of(request: Request) -> str:

@@ -81,7 +81,9 @@ class Client:
         self._key = {"Authorization": f"Bearer sk-mock.soak{number}"}
         self._pending: list[CreatedTask] = []
         self._links: list[str] = []
-        self._creations = [(p, e, v) for p in catalog for e in p.endpoints.values() for v in e.variants]
+        self._creations = [
+            (p, e, v) for p in catalog for e in p.endpoints.values() for v in e.variants if _models_of(p, v)
+        ]
         self._queries = [
             (p, e) for p in catalog for e in p.endpoints.values() if e.method == "GET" and "{" not in e.path
         ]
@@ -147,22 +149,22 @@ class Client:
 
     def _create(self) -> None:
         provider, endpoint, variant = self._rng.choice(self._creations)
-        self._send_creation(provider, endpoint, self._body(variant))
+        self._send_creation(provider, endpoint, self._body(provider, variant))
 
     def _refused(self) -> None:
         """Send something that is refused in most cases."""
         provider, endpoint, variant = self._rng.choice(self._creations)
-        body: JSON = self._body(variant)
+        body: JSON = self._body(provider, variant)
         key = self._rng.choice(["wrong", "sk-mock-empty", "sk-mock-expired", "sk-mock-forbidden", ""])
         headers = {"Authorization": f"Bearer {key}"} if key and self._rng.random() < 0.5 else {}
         if not headers:
             body = changed_json(body, self._rng)
         self._send_creation(provider, endpoint, body, headers)
 
-    def _body(self, variant: Variant) -> JSON:
+    def _body(self, provider: Provider, variant: Variant) -> JSON:
         """Return a valid body: sometimes with several images, an earlier image as input, a directive or a callback."""
         schema, roles = variant.request.schema, variant.request.roles
-        body: JSON = example(variant, self._rng.choice(variant.models))
+        body: JSON = example(variant, self._rng.choice(_models_of(provider, variant)))
         values: list[tuple[str, JSON, float]] = [
             ("n", self._rng.randint(1, 4), 0.3),
             ("seed", self._rng.randrange(2**31), 0.3),
@@ -194,14 +196,14 @@ class Client:
         if endpoint.created_response is not None:
             (task_id,) = endpoint.created_response.values("task_id", answer)
             asks_callback = body.get("callback_url") == self._callback_url
-            task = CreatedTask(task_id, provider, request_id, body["model"], asks_callback)
+            task = CreatedTask(task_id, provider, request_id, _model_of(endpoint, body), asks_callback)
             self.book.tasks[task_id] = task
             self._pending.append(task)
             return
         variant = variant_of(endpoint, body)
         assert variant is not None
         images = len(set(links_of(answer)))
-        price = provider.price_of(body["model"]).amount or Decimal(0)
+        price = provider.price_of(_model_of(endpoint, body)).amount or Decimal(0)
         self.book.charged[request_id] = (images, images * price)
         self._links = [*self._links[-20:], *links_of(answer)]
 
@@ -257,3 +259,16 @@ class Client:
         path = self._rng.choice(["journal?limit=20", "ledger?limit=20", "metrics", "verdict", "tasks?limit=5", ""])
         reply = self._client.get(f"{self._origin}/__mock__/{path}")
         assert reply.status_code == 200, f"{path}: {reply.status_code} {reply.text[:200]}"
+
+
+def _models_of(provider: Provider, variant: Variant) -> list[str]:
+    """Return the models of a variant whose images all cost the same, so that a bill is known without drawing them."""
+    prices = {model: provider.price_of(model) for model in variant.models}
+    return [model for model, price in prices.items() if not price.steps and not price.input_image]
+
+
+def _model_of(endpoint: Endpoint, body: Any) -> str:
+    """Return the model of an accepted request."""
+    model = body.get("model", endpoint.default_model)
+    assert isinstance(model, str)
+    return model

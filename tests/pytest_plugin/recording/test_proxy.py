@@ -113,7 +113,7 @@ def test_what_cannot_be_read_costs_the_worst_case(name: str) -> None:
 
 def test_worst_case_of_any_request_is_the_most_images_at_the_highest_price() -> None:
     assert worst_case_of_any(NEBULA) == DEAREST
-    assert worst_case_of_any(load()["dashscope"]) == 3
+    assert worst_case_of_any(load()["dashscope"]) == 6 * Decimal("0.50") + 10 * Decimal("0.02")  # with input images
     assert worst_case_of_any(load()["aigc"]) == 0  # no document names a price
 
 
