@@ -85,7 +85,7 @@ async def accept(double: Double, call: Call, received: ReceivedRequest, trace: T
     provider, caller = call.provider, received.caller
     trace.enter("validate")
     body = with_model(call, received.body, trace)
-    variant = select_variant(call, body)
+    variant = select_variant(double, call, body)
     trace.variant = variant.name
     handler = double.handlers[provider.slug, variant.name]
     whole = variant.request.unwrapped(body)
@@ -183,23 +183,31 @@ def note_default(trace: Trace, name: str, default: JSON) -> None:
     trace.advisories.append(f"{name} is missing: it is documented as required, and its default {used} is used")
 
 
-def select_variant(call: Call, body: dict[str, JSON]) -> Variant:
+def select_variant(double: Double, call: Call, body: dict[str, JSON]) -> Variant:
     """Return the variant whose schema applies to the body."""
     model = body.get("model")
     variant = call.endpoint.variant_of(model, body) if isinstance(model, str) else None
     if variant is not None:
         return variant
     # The model is wrong. The error cites the rule of the variant that the rest of the body looks like.
-    closest = next(
-        (v for v in call.endpoint.variants if v.discriminator is not None and v.discriminator in body),
-        call.endpoint.variants[-1],
-    )
+    closest = _closest(double, call, body)
     if "model" not in body:
         raise _model_error(closest, "required", "model is required")
     if not isinstance(model, str):
         raise _model_error(closest, "type", f"model must be a string, got {format_value(model)}")
     known = ", ".join(call.endpoint.by_model)
     raise _model_error(closest, "enum", f"model must be one of {known}, got {format_value(model)}")
+
+
+def _closest(double: Double, call: Call, body: dict[str, JSON]) -> Variant:
+    """Return the variant that a body looks like whatever its model: by a member of its own, or valid but for that."""
+    variants = call.endpoint.variants
+    named = [each for each in variants if each.discriminator is not None and each.discriminator in body]
+    for variant in named or variants:
+        validator = double.handlers[call.provider.slug, variant.name].validator
+        if validator.accepts(variant.request.unwrapped({**body, "model": variant.models[0]})):
+            return variant
+    return named[0] if named else variants[-1]
 
 
 def _model_error(variant: Variant, keyword: str, detail: str) -> ApiError:

@@ -103,7 +103,7 @@ def _own_module(provider: Provider, file: Path) -> ModuleType:
     """Return the module in the provider's own folder."""
     try:
         return _module_in(file.absolute())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = f"{file.name} cannot be imported: {type(error).__name__}: {error}"
         raise _error(provider, reason) from error
 

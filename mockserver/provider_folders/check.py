@@ -17,12 +17,13 @@ from qwenmock.mockserver.dialects.by_schema import sample
 from qwenmock.mockserver.models import Account, Job, Refused, Result, Task, TaskStatus
 from qwenmock.mockserver.provider_folders.errors import OpenapiError
 from qwenmock.mockserver.provider_folders.reading import is_table, printable
+from qwenmock.mockserver.provider_folders.translation import LIMITS
 from qwenmock.mockserver.tasks.lifecycle import new_task_id
 from qwenmock.schemas.catalog import load_provider
 from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.metaschemas import mistakes
 from qwenmock.schemas.models import STATES, Document, Protocol, Provider, Variant
-from qwenmock.schemas.vocabulary import JSON
+from qwenmock.schemas.vocabulary import JSON, walk
 from qwenmock.schemas.wording import counted
 
 Dialects: TypeAlias = Sequence[tuple[Protocol | None, Dialect]]
@@ -77,6 +78,7 @@ def examine(folder: Path) -> Examined:
         dialects = [(protocol, dialect_of(provider, protocol)) for protocol in _protocols(provider)]
     except CatalogError as error:
         return Examined(_once([*found, _of(folder, error)]), [])
+    found += _in_limits(provider)
     found += _in_answers(provider, dialects)
     found += _in_refusals(provider, dialects)
     found += _in_fixtures(provider, folder)
@@ -101,6 +103,22 @@ def _in_files(folder: Path) -> Iterator[Mistake]:
             yield Mistake(_place(file.name, pointer), text)
         if is_table(table) and f'"{file.name}' not in _names(table, folder):
             yield Mistake(file.name, "no table of provider.toml and no other file names it")
+
+
+def _in_limits(provider: Provider) -> Iterator[Mistake]:
+    """Yield limits that no value keeps, and defaults that they forbid."""
+    for variant in provider.variants.values():
+        document = variant.request
+        for path, owner in walk(document.schema):
+            place = f"{document.file}#/{'/'.join(path)}"
+            for low, high in LIMITS:
+                if low in owner and high in owner and owner[low] > owner[high]:
+                    yield Mistake(place, f"expected {low} to be at most {high} {owner[high]}, got {owner[low]}")
+            default = owner.get("default")
+            if isinstance(default, int | float) and not isinstance(default, bool):
+                least, most = owner.get("minimum", default), owner.get("maximum", default)
+                if not least <= default <= most:
+                    yield Mistake(place, f"expected a default from {least} to {most}, got {default}")
 
 
 def _names(table: JSON, folder: Path) -> str:

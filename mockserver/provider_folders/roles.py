@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from qwenmock.mockserver.provider_folders.document import Notes
+from qwenmock.mockserver.provider_folders.reading import is_table, tables
 from qwenmock.schemas.vocabulary import Path, Schema, roles, subschema, walk
 
 REQUEST_NAMES: Mapping[str, tuple[str, frozenset[str]]] = {
@@ -286,12 +287,12 @@ def _assume(owner: Schema, *keywords: str) -> None:
 def words_of(schema: Schema, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Yield what an expanded schema says in words, by the path of what it describes."""
     yield path, " ".join(str(schema.get(keyword, "")) for keyword in ("description", "format", "contentEncoding"))
-    properties: dict[str, Schema] = schema.get("properties", {})
-    for name, member in properties.items():
-        yield from words_of(member, (*path, name))
-    if "items" in schema:
+    properties = schema.get("properties")
+    for name, member in properties.items() if is_table(properties) else ():
+        if is_table(member):
+            yield from words_of(member, (*path, name))
+    if is_table(schema.get("items")):
         yield from words_of(schema["items"], (*path, "*"))
     for keyword in ("allOf", "anyOf", "oneOf"):
-        branches: list[Schema] = schema.get(keyword, [])
-        for branch in branches:
+        for branch in tables(schema.get(keyword)):
             yield from words_of(branch, path)

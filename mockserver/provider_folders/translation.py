@@ -17,6 +17,7 @@ from qwenmock.schemas.vocabulary import JSON, Schema
 
 NULL = "null"
 TYPES = ("string", "integer", "number", "boolean", "object", "array", NULL)
+LIMITS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
 COUNTS = ("minLength", "maxLength", "minItems", "maxItems")
 BY_KEYWORD = {
     "properties": "object",
@@ -185,7 +186,7 @@ class Translator:
         if kind == "string":
             found |= _counts(plain, "minLength", "maxLength")
             found |= self._pattern(plain, place)
-            if not is_request and plain.get("format") in {"uri", "url"}:
+            if not is_request and plain.get("format") in ("uri", "url"):
                 found["format"] = "uri"
         elif kind in {"integer", "number"}:
             found |= self._range(kind, plain, place)
@@ -195,6 +196,18 @@ class Translator:
                 found["items"] = self._translated(plain["items"], f"{place}[]", is_request=is_request)
         elif kind == "object":
             found |= self._members(plain, place, is_request=is_request)
+        return self._without_contradictions(found, place)
+
+    def _without_contradictions(self, found: Schema, place: str) -> Schema:
+        """Leave out limits that no value keeps, and a default that they forbid."""
+        for low, high in LIMITS:
+            if low in found and high in found and found[low] > found[high]:
+                self.notes.leave_out(place, f"{low} {found[low]} is more than {high} {found[high]}")
+                found = {name: value for name, value in found.items() if name not in {low, high}}
+        default = found.get("default")
+        if _is_number(default) and not found.get("minimum", default) <= default <= found.get("maximum", default):
+            self.notes.leave_out(place, f"the default {default} is beyond the limits")
+            found = {name: value for name, value in found.items() if name != "default"}
         return found
 
     def _values(self, kind: str, plain: Schema, place: str, *, is_request: bool) -> Schema:

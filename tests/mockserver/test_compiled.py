@@ -37,6 +37,7 @@ QUICK = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     max_examples=40,
 )
+KEY = {"Authorization": "Bearer sk-mock"}
 KEYS = ["sk-mock", "sk-mock", "sk-mock", "sk-mock.x", "sk-mock-empty", "sk-mock-broken", "sk-mock-limited", "wrong"]
 HEADERS: list[dict[str, str]] = [{}, {}, {}, {"Prefer": "code=500"}, {"X-DashScope-Async": "enable"}]
 TIMES = {"milliseconds", "microseconds"}
@@ -74,6 +75,14 @@ class Path:
 @pytest.fixture(scope="module")
 def paths() -> tuple[Path, Path]:
     return Path(is_compiled=True), Path(is_compiled=False)
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_commas_in_a_prompt_are_text(is_compiled: bool) -> None:
+    path = Path(is_compiled=is_compiled)
+    body = example(CATALOG["nebula"].variants["simplified"]) | {"prompt": "a, " * 4100}
+    status, *_ = send(path, f"/nebula{CATALOG['nebula'].endpoints['create'].path}", body, KEY)
+    assert status == 200
 
 
 @pytest.mark.parametrize("is_compiled", [True, False])

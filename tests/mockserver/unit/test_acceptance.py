@@ -169,10 +169,18 @@ def test_body_is_noted_as_it_is_or_shortened(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def chosen(slug: str, endpoint: str, body: dict[str, Any]) -> object:
+    double = create_double(Settings(seed=1), CATALOG)
     try:
-        return select_variant(call(slug, endpoint), body).name
+        return select_variant(double, call(slug, endpoint), body).name
     except ApiError as error:
         return of(error)
+    finally:
+        asyncio.run(double.store.close())
+
+
+def test_wrong_model_is_told_from_the_document_that_the_rest_fits() -> None:
+    body = {"model": "qwen-image-9", "prompt": "A cat", "image_urls": ["https://example.com/1.png"]}
+    assert str(chosen("evolink", "create", body)).endswith("'evolink/edit/model/enum')")
 
 
 @pytest.mark.parametrize(

@@ -208,3 +208,16 @@ def test_what_a_page_of_another_site_can_send_is_refused(header: tuple[str, str]
     assert guarded("DELETE", "/__mock__/faults", OWN, header) == status
     assert guarded("GET", "/__mock__/ledger", OWN, header) == 200
     assert guarded("POST", "/__mock__/reset", OWN, ("authorization", TOKEN), header, admin_token=TOKEN) == status
+
+
+@pytest.mark.parametrize("host", ["localhost/__mock__/health?", "x/__mock__/static/", "x/__mock__/health#"])
+def test_host_header_does_not_choose_the_path(host: str) -> None:
+    """Older versions of Starlette make the URL of a request of both."""
+    guarded = Guard(passes, Settings(admin_token=TOKEN))
+    assert answer(guarded, "GET", "/__mock__/ledger", ("host", host))[0] == 401
+
+
+def test_every_host_header_is_checked() -> None:
+    guarded = Guard(passes, Settings())
+    assert answer(guarded, "GET", "/__mock__/ledger", OWN)[0] == 200
+    assert answer(guarded, "GET", "/__mock__/ledger", OWN, ("host", "evil.example"))[0] == 403

@@ -110,6 +110,17 @@ def test_file_of_a_form_is_kept() -> None:
     on(steps)
 
 
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "no-such-charset", "unicode_escape"])
+def test_fields_in_a_strange_charset_are_refused(charset: str) -> None:
+    async def steps(double: Double) -> None:
+        parts = fields(double.uploads.grant("parent", BASE), Signature="\\ud800", policy="p-\u00ff-9")
+        sent = request(form(parts), content_type=f"multipart/form-data; boundary=x; charset={charset}")
+        status, reason = await double.uploads.receive(sent)
+        assert (status, reason.partition(":")[0]) in {(400, "MalformedPOSTRequest"), (403, "SignatureDoesNotMatch")}
+
+    on(steps)
+
+
 Edit = Callable[[UploadPolicy], list[Part]]
 EDITS: dict[str, tuple[Edit, int, str]] = {
     "no policy": (lambda policy: fields(policy, policy="none"), 400, NEEDED),

@@ -95,6 +95,22 @@ def proxied(production: Production | None = None, folder: Path | None = None, bu
     return Running(production or Production(), folder, budget).run()
 
 
+def test_headers_and_paths_are_forwarded_as_they_are_written() -> None:
+    with proxied(budget="0.18") as proxy:
+        assert proxy.post(headers={"X-Title": "\u00e9".encode()}).status_code == 200  # type: ignore[dict-item]
+    assert proxy.budget.spent == Decimal("0.18")
+
+
+def test_what_cannot_be_forwarded_costs_nothing() -> None:
+    with proxied(budget="0.18") as proxy:
+        for path in (b"/v1/images/%2e%2e", b"/v1/%2E/generations"):
+            with httpx.Client() as client:
+                answer = client.send(client.build_request("GET", proxy.origin, extensions={"target": path}))
+            assert answer.status_code in {400, 404}, answer.text
+        assert proxy.production.bodies == []
+        assert proxy.budget.spent == 0
+
+
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_what_cannot_be_read_costs_the_worst_case(name: str) -> None:
     content, headers = UNREADABLE[name]
