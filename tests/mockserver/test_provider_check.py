@@ -169,3 +169,18 @@ def test_what_is_no_folder_of_a_provider(
     monkeypatch.chdir(tmp_path)
     assert main(["provider", "check", name]) == 2
     assert capsys.readouterr().err.startswith(f"qwenmock: {line}")
+
+
+def test_dialect_that_ends_the_program_is_told(folder: Path) -> None:
+    (folder / "dialect.py").write_text("raise SystemExit(0)\n")
+    assert any("dialect.py cannot be imported: SystemExit" in mistake for mistake in found(folder))
+
+
+def test_contradictory_limits_are_told(folder: Path) -> None:
+    def change(content: Any) -> None:
+        content["properties"]["num_images"] |= {"minimum": 5, "maximum": 4, "default": 9}
+
+    schema(folder, "create-generation.schema.json", change)
+    mistakes = found(folder)
+    assert any(each.endswith("expected minimum to be at most maximum 4, got 5") for each in mistakes)
+    assert any(each.endswith("expected a default from 5 to 4, got 9") for each in mistakes)

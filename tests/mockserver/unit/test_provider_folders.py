@@ -392,3 +392,25 @@ def test_written_toml_is_read_again(table: Any) -> None:
 
 def test_toml_has_no_null() -> None:
     assert tomllib.loads("\n".join(toml_lines({"a": None, "fields": {"b": None, "c": 1}}))) == {"fields": {"c": 1}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected", "note"),
+    [
+        ({"type": "integer", "minimum": 5, "maximum": 4}, {"type": "integer"}, "minimum 5 is more than maximum 4"),
+        ({"type": "integer", "default": 9, "maximum": 4}, {"type": "integer", "maximum": 4}, "the default 9"),
+    ],
+)
+def test_limits_that_no_value_keeps_are_left_out(schema: dict[str, Any], expected: Any, note: str) -> None:
+    found, notes = request(schema)
+    assert found == expected
+    assert note in notes[0]
+
+
+@pytest.mark.parametrize("properties", [[1, 2], "x", {"a": 1}])
+def test_words_of_what_is_no_schema(properties: object) -> None:
+    assert [path for path, _ in words_of({"properties": properties})] == [()]
+
+
+def test_format_that_is_no_text_says_nothing() -> None:
+    assert "format" not in answer({"type": "string", "format": {}})
