@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import jsonschema_rs
-from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVariableType]
+from jsonschema.exceptions import ValidationError
 
 from qwenmock.mockserver.calls.explanation import EXPLAINER
 from qwenmock.mockserver.calls.json_schema import strict_subset, to_json_schema
@@ -93,7 +93,7 @@ class BodyValidator:
         errors = self._explainer.iter_errors(body)
         if self._allow_local:
             errors = (e for e in errors if not (e.validator in {"schemes", "publicHost"} and is_local(e.instance)))
-        worst = cast(Any, best_match(errors))
+        worst = cast(Any, max(errors, key=_relevance, default=None))
         if worst is None:
             return None
         steps: list[str | int] = list(worst.absolute_path)
@@ -126,6 +126,12 @@ class BodyValidator:
     def unknown_fields(self, body: JSON) -> list[str]:
         """Return the members that the document does not name, such as `parameters.foo`."""
         return list(_unknown(self.document.schema, body, []))
+
+
+def _relevance(error: ValidationError) -> tuple[int, list[tuple[bool, str | int]], bool]:
+    """Return what the error that is told has most of: a short path, a late place, and more than `oneOf` to say."""
+    steps = [(isinstance(step, int), step) for step in error.path]
+    return -len(steps), steps, error.validator != "oneOf"
 
 
 def field_name(steps: list[str | int]) -> str:

@@ -20,7 +20,7 @@ def _is_refused(variant: Variant, rule: Rule) -> bool:
     if rule.keyword == "integrity":
         return "data" in image["schemes"]
     is_advice = rule.keyword in SIDES and rule.keyword in image.get("advisory", ())
-    return rule.keyword != "x-truncate" and rule.path != ("model",) and not is_advice
+    return rule.keyword not in {"x-truncate", "x-single"} and rule.path != ("model",) and not is_advice
 
 
 def faults(provider: Provider) -> Iterator[Fault]:
