@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from qwenmock.mockserver.calls.keywords import LONGEST_URL
-from qwenmock.schemas.vocabulary import Schema
+from qwenmock.schemas.vocabulary import JSON, Schema
 
 LIKELY_ITEMS = 10
 """Items considered of a member whose number no document limits."""
@@ -53,22 +53,39 @@ def strict_subset(schema: Schema) -> Schema:
 
 
 def dependency_schema(member: str, terms: Schema) -> Schema:
-    """Return what must not stand elsewhere when a member is given, as a plain schema."""
-    value: Schema = {"enum": terms["values"]} if "values" in terms else {}
-    other: Schema = {"not": {"const": terms["is"]}} if "is" in terms else {}
-    given = _holding(member.split("/"), value, terms.get("over", 0) + 1)
-    return {"if": given, "then": {"not": _holding(terms["on"].split("/"), other)}}
+    """Return what must not stand elsewhere when a member is given, as a plain schema.
+
+    It says what may be, not what may not: tools that make values from a schema cannot turn `contains` around.
+    """
+    refused: Schema = {"enum": terms["values"]} if "values" in terms else {}
+    absent = _lacking(member.split("/"), refused, terms.get("over", 0))
+    other = terms["on"].split("/")
+    kept = _being(other, terms["is"]) if "is" in terms else _lacking(other, {}, 0)
+    return {"anyOf": [absent, kept]}
 
 
-def _holding(path: list[str], value: Schema, times: int = 1) -> Schema:
-    """Return a schema of what has a value at a path, in so many items of the last array on it."""
+def _lacking(path: list[str], value: Schema, most: int) -> Schema:
+    """Return a schema of what has a value at a path in at most so many items of the last array on it, or not at all."""
+    step, *rest = path
+    if step == "*" and most and "*" not in rest:
+        return {"contains": _having(rest, value), "minContains": 0, "maxContains": most}
+    if step == "*":
+        return {"items": _lacking(rest, value, most)}
+    if rest:
+        return {"properties": {step: _lacking(rest, value, most)}}
+    return {"properties": {step: {"not": value}}} if value else {"not": {"required": [step]}}
+
+
+def _having(path: list[str], value: Schema) -> Schema:
+    """Return a schema of what has a value at a path of members."""
     if not path:
         return value
-    step, *rest = path
-    if step == "*":
-        counted = {"minContains": times} if "*" not in rest else {}
-        return {"type": "array", "contains": _holding(rest, value, times), **counted}
-    return {"type": "object", "required": [step], "properties": {step: _holding(rest, value, times)}}
+    return {"type": "object", "required": path[:1], "properties": {path[0]: _having(path[1:], value)}}
+
+
+def _being(path: list[str], value: JSON) -> Schema:
+    """Return a schema of what has a value at a path, or nothing."""
+    return {"properties": {path[0]: _being(path[1:], value)}} if path else {"const": value}
 
 
 def _image_patterns(spec: Schema | None) -> Iterator[Schema]:
