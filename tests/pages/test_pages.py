@@ -19,6 +19,9 @@ from qwenmock.schemas.catalog import load
 from qwenmock.schemas.sources import cited
 
 CHROMIUM = shutil.which("chromium")
+WAIT_MILLISECONDS = 30_000
+"""At most, for what appears on a page: other tests run beside this one."""
+expect.set_options(timeout=WAIT_MILLISECONDS)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 KEY = {"Authorization": "Bearer sk-mock"}
 NEBULA = "/nebula/v1/images/generations"
@@ -53,7 +56,7 @@ def open_page(browser: Browser, target: RunningServer, troubles: list[str]) -> I
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(WAIT_MILLISECONDS)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda message: troubles.append(message.text) if "Security Policy" in message.text else None)
         page.goto(f"/__mock__/{path}")
