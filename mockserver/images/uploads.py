@@ -5,7 +5,8 @@ Documented: Model Studio, "Upload a local file to obtain a temporary URL"; the f
 
 import base64
 import hmac
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import orjson
@@ -35,6 +36,15 @@ class UploadRefused(MultiPartException):
         self.status = status
 
 
+@contextmanager
+def _malformed_if_undecodable() -> Generator[None]:
+    """Turn an error of a charset into one after which the parser closes its files."""
+    try:
+        yield
+    except (LookupError, UnicodeError) as error:
+        raise MultiPartException(str(error)) from error
+
+
 class _Form(MultiPartParser):
     """The form of an upload. Its fields come before the file, and are checked before the file is read."""
 
@@ -44,9 +54,15 @@ class _Form(MultiPartParser):
 
     def on_headers_finished(self) -> None:
         """Check the fields where the file begins."""
-        super().on_headers_finished()
-        if self._current_part.file is not None:
-            self._check(FormData(self.items))
+        with _malformed_if_undecodable():
+            super().on_headers_finished()
+            if self._current_part.file is not None:
+                self._check(FormData(self.items))
+
+    def on_part_end(self) -> None:
+        """Decode a field, in the charset that the Content-Type names."""
+        with _malformed_if_undecodable():
+            super().on_part_end()
 
 
 async def _counted(request: Request) -> AsyncGenerator[bytes]:
@@ -97,7 +113,7 @@ class Uploads:
             form = await _Form(request, self._check).parse()
         except UploadRefused as error:
             return error.status, error.message
-        except (MultiPartException, ClientDisconnect, LookupError, UnicodeError) as error:
+        except (MultiPartException, ClientDisconnect, KeyError) as error:
             return 400, f"MalformedPOSTRequest: {error}"
         try:
             self._check(form)  # a field may also have come again after the file

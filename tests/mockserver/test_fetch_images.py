@@ -111,7 +111,9 @@ def internet(site: int, monkeypatch: pytest.MonkeyPatch) -> Internet:
 
 
 def fetch(url: str, seconds: float = 20) -> bytes | None:
-    return asyncio.run(Outbound(allow_loopback=False).get(url, LIMIT, seconds))
+    # Not `asyncio.run`: older versions of uvicorn make every loop one of uvloop, which looks names up by itself.
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        return runner.run(Outbound(allow_loopback=False).get(url, LIMIT, seconds))
 
 
 def test_it_connects_to_the_very_address_that_was_checked(internet: Internet) -> None:
