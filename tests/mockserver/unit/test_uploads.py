@@ -121,6 +121,17 @@ def test_fields_in_a_strange_charset_are_refused(charset: str) -> None:
     on(steps)
 
 
+def test_name_that_cannot_be_stored_is_refused() -> None:
+    async def steps(double: Double) -> None:
+        policy = double.uploads.grant("parent", BASE)
+        parts = fields(policy, key=policy.folder + "/\\ud800")
+        sent = request(form(parts), content_type="multipart/form-data; boundary=x; charset=unicode_escape")
+        status, reason = await double.uploads.receive(sent)
+        assert (status, reason.partition(":")[0]) == (400, "MalformedPOSTRequest")
+
+    on(steps)
+
+
 Edit = Callable[[UploadPolicy], list[Part]]
 EDITS: dict[str, tuple[Edit, int, str]] = {
     "no policy": (lambda policy: fields(policy, policy="none"), 400, NEEDED),
