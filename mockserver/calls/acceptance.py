@@ -4,7 +4,6 @@
 reserved or charged here.
 """
 
-import contextlib
 import math
 from dataclasses import dataclass
 from decimal import Decimal
@@ -206,9 +205,8 @@ def _closest(double: Double, call: Call, body: dict[str, JSON]) -> Variant:
     named = [each for each in variants if each.discriminator is not None and each.discriminator in body]
     for variant in named or variants:
         validator = double.handlers[call.provider.slug, variant.name].validator
-        with contextlib.suppress(ValueError):  # older versions of jsonschema-rs read nothing that is nested so deep
-            if validator.accepts(variant.request.unwrapped({**body, "model": variant.models[0]})):
-                return variant
+        if validator.accepts(variant.request.unwrapped({**body, "model": variant.models[0]})):
+            return variant
     return named[0] if named else variants[-1]
 
 

@@ -59,13 +59,12 @@ class BodyValidator:
 
     def accepts(self, body: JSON) -> bool:
         """Return whether the body keeps every rule of the schema."""
-        return self._accepts.is_valid(body) and self._keeps_custom(body)
+        return _is_valid(self._accepts, body) and self._keeps_custom(body)
 
     def is_definitely_valid(self, body: JSON) -> bool:
         """Return whether a quick check shows that the body is valid, and has all and only the documented members."""
-        return (
-            self._accepts_strictly.is_valid(body) and self._keeps_rest(body) and not self.members_without_effect(body)
-        )
+        is_strictly_valid = _is_valid(self._accepts_strictly, body) and self._keeps_rest(body)
+        return is_strictly_valid and not self.members_without_effect(body)
 
     def _custom_check(self, custom: list[tuple[Path, str, JSON]]) -> Callable[[JSON], bool]:
         """Return a function that checks whether a body keeps some custom keywords, each with its place and value."""
@@ -126,6 +125,14 @@ class BodyValidator:
     def unknown_fields(self, body: JSON) -> list[str]:
         """Return the members that the document does not name, such as `parameters.foo`."""
         return list(_unknown(self.document.schema, body, []))
+
+
+def _is_valid(engine: jsonschema_rs.Draft202012Validator, body: JSON) -> bool:
+    """Return whether an engine finds a body valid; not for one that it cannot read: the other engine decides."""
+    try:
+        return engine.is_valid(body)
+    except ValueError:  # older versions of jsonschema-rs read nothing that is nested deeper than 255
+        return False
 
 
 def _relevance(error: ValidationError) -> tuple[int, list[tuple[bool, str | int]], bool]:
