@@ -1,21 +1,16 @@
 """Sample answers for documents that people and tools read: what the dialects write, with values that never change."""
 
 from collections.abc import Mapping
-from decimal import Decimal
-from random import Random
 
 from qwenmock.fixtures import exchanges
 from qwenmock.mockserver.calls.extraction import extractor
 from qwenmock.mockserver.dialects import dialect_of
 from qwenmock.mockserver.models import Job, Refused, Result, Task
-from qwenmock.mockserver.tasks.lifecycle import new_task_id
+from qwenmock.mockserver.tasks.samples import CREATED, REQUEST_ID, SIDE, sample_task
 from qwenmock.schemas.models import ErrorKind, Protocol, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
-REQUEST_ID = "3f0c8a52-7d1e-4b9a-9c64-0a5d2e7b1f38"
-CREATED = 1_767_225_600
 LINK = "https://pictures.example.com/0.png?Expires=1767312000&Signature=sample"
-SIDE = 1024
 
 
 def answer(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
@@ -25,9 +20,9 @@ def answer(provider: Provider, variant: Variant) -> Mapping[str, JSON] | None:
         return None
     dialect = dialect_of(provider, provider.endpoint_of(variant).protocol)
     job = _job(provider, variant, requests[0].request)
-    if provider.endpoint_of(variant).created_response is not None:
-        return dialect.created(provider, _task(provider, job))
     links = (LINK,) * job.n
+    if provider.endpoint_of(variant).created_response is not None:
+        return dialect.created(provider, sample_task(provider, job, links))
     return dialect.success(Result(job, REQUEST_ID, CREATED, links, SIDE, SIDE))
 
 
@@ -57,7 +52,8 @@ def _sample_task(provider: Provider, variant: Variant, seed: int = 0) -> Task | 
     requests = exchanges(provider.slug, variant.name)
     if not requests or provider.endpoint_of(variant).created_response is None:
         return None
-    return _task(provider, _job(provider, variant, requests[0].request), seed)
+    job = _job(provider, variant, requests[0].request)
+    return sample_task(provider, job, (LINK,) * job.n, seed=seed)
 
 
 def refusal(provider: Provider, kind: ErrorKind, protocol: Protocol | None = None) -> Mapping[str, JSON]:
@@ -69,28 +65,3 @@ def refusal(provider: Provider, kind: ErrorKind, protocol: Protocol | None = Non
 
 def _job(provider: Provider, variant: Variant, request: dict[str, JSON]) -> Job:
     return extractor(provider, variant)(request)
-
-
-def _task(provider: Provider, job: Job, seed: int = 0) -> Task:
-    return Task(
-        id=new_task_id(provider, CREATED, Random(seed)),
-        provider=provider.slug,
-        endpoint=provider.endpoint_of(job.variant).name,
-        variant=job.variant.name,
-        key="",
-        request_id=REQUEST_ID,
-        model=job.model,
-        prompt=job.prompt,
-        prompt_extend=job.prompt_extend,
-        created=CREATED,
-        starts=CREATED + 1,
-        ends=CREATED + 30,
-        urls=(LINK,) * job.n,
-        width=SIDE,
-        height=SIDE,
-        failed=0,
-        failure=None,
-        callback_url=None,
-        callback_fault=None,
-        reserved=Decimal(0),
-    )

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from random import Random
 from typing import TypeAlias
 
 import orjson
@@ -14,11 +13,11 @@ from qwenmock.mockserver.calls.extraction import extractor
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.dialects import Dialect, dialect_of
 from qwenmock.mockserver.dialects.by_schema import sample
-from qwenmock.mockserver.models import Account, Job, Refused, Result, Task, TaskStatus
+from qwenmock.mockserver.models import Account, Job, Refused, Result, TaskStatus
 from qwenmock.mockserver.provider_folders.errors import OpenapiError
 from qwenmock.mockserver.provider_folders.reading import is_table, printable
-from qwenmock.mockserver.provider_folders.translation import LIMITS
-from qwenmock.mockserver.tasks.lifecycle import new_task_id
+from qwenmock.mockserver.provider_folders.translation import contradictory_limits, has_forbidden_default
+from qwenmock.mockserver.tasks.samples import CREATED, REQUEST_ID, SIDE, sample_task
 from qwenmock.schemas.catalog import load_provider
 from qwenmock.schemas.errors import CatalogError
 from qwenmock.schemas.metaschemas import mistakes
@@ -29,10 +28,7 @@ from qwenmock.schemas.wording import counted
 Dialects: TypeAlias = Sequence[tuple[Protocol | None, Dialect]]
 """The dialect of each protocol; that of the usual one is at None."""
 
-REQUEST_ID = "3f0c8a52-7d1e-4b9a-9c64-0a5d2e7b1f38"
-CREATED = 1_767_225_600
 LINK = "https://pictures.example.com/{}.png"
-SIDE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +107,12 @@ def _in_limits(provider: Provider) -> Iterator[Mistake]:
         document = variant.request
         for path, owner in walk(document.schema):
             place = f"{document.file}#/{'/'.join(path)}"
-            for low, high in LIMITS:
-                if low in owner and high in owner and owner[low] > owner[high]:
-                    yield Mistake(place, f"expected {low} to be at most {high} {owner[high]}, got {owner[low]}")
-            default = owner.get("default")
-            if isinstance(default, int | float) and not isinstance(default, bool):
+            for low, high in contradictory_limits(owner):
+                yield Mistake(place, f"expected {low} to be at most {high} {owner[high]}, got {owner[low]}")
+            if has_forbidden_default(owner):
+                default = owner["default"]
                 least, most = owner.get("minimum", default), owner.get("maximum", default)
-                if not least <= default <= most:
-                    yield Mistake(place, f"expected a default from {least} to {most}, got {default}")
+                yield Mistake(place, f"expected a default from {least} to {most}, got {default}")
 
 
 def _names(table: JSON, folder: Path) -> str:
@@ -160,9 +154,10 @@ def _in_answers(provider: Provider, dialects: Dialects) -> Iterator[Mistake]:
             result = Result(job, REQUEST_ID, CREATED, _links(job.n), SIDE, SIDE)
             yield from _against(variant.answer, dialect.success(result))
             continue
-        task = _task(provider, job)
-        yield from _against(endpoint.created_response, dialect.created(provider, task))
         assert provider.tasks is not None, "checked when the provider was loaded"
+        failure = provider.tasks.failure_codes["internal"]
+        task = sample_task(provider, job, _links(job.n), failure=failure)
+        yield from _against(endpoint.created_response, dialect.created(provider, task))
         for state in STATES:
             document = provider.tasks.states[state].document or variant.answer
             seen = TaskStatus(state, 100 if state == "succeeded" else 0)
@@ -213,32 +208,6 @@ def _job(provider: Provider, variant: Variant) -> Job | None:
 
 def _links(number: int) -> tuple[str, ...]:
     return tuple(LINK.format(at) for at in range(number))
-
-
-def _task(provider: Provider, job: Job) -> Task:
-    assert provider.tasks is not None, "checked when the provider was loaded"
-    return Task(
-        id=new_task_id(provider, CREATED, Random(0)),
-        provider=provider.slug,
-        endpoint=provider.endpoint_of(job.variant).name,
-        variant=job.variant.name,
-        key="",
-        request_id=REQUEST_ID,
-        model=job.model,
-        prompt=job.prompt,
-        prompt_extend=job.prompt_extend,
-        created=CREATED,
-        starts=CREATED + 1,
-        ends=CREATED + 30,
-        urls=_links(job.n),
-        width=SIDE,
-        height=SIDE,
-        failed=0,
-        failure=provider.tasks.failure_codes["internal"],
-        callback_url=None,
-        callback_fault=None,
-        reserved=Decimal(0),
-    )
 
 
 def _in_fixtures(provider: Provider, folder: Path) -> Iterator[Mistake]:

@@ -196,18 +196,10 @@ class Translator:
                 found["items"] = self._translated(plain["items"], f"{place}[]", is_request=is_request)
         elif kind == "object":
             found |= self._members(plain, place, is_request=is_request)
-        return self._without_contradictions(found, place)
-
-    def _without_contradictions(self, found: Schema, place: str) -> Schema:
-        """Leave out limits that no value keeps, and a default that they forbid."""
-        for low, high in LIMITS:
-            if low in found and high in found and found[low] > found[high]:
-                self.notes.leave_out(place, f"{low} {found[low]} is more than {high} {found[high]}")
-                found = {name: value for name, value in found.items() if name not in {low, high}}
-        default = found.get("default")
-        if _is_number(default) and not found.get("minimum", default) <= default <= found.get("maximum", default):
-            self.notes.leave_out(place, f"the default {default} is beyond the limits")
-            found = {name: value for name, value in found.items() if name != "default"}
+        for low, high in contradictory_limits(found):
+            self.notes.leave_out(place, f"{low} {found.pop(low)} is more than {high} {found.pop(high)}")
+        if has_forbidden_default(found):
+            self.notes.leave_out(place, f"the default {found.pop('default')} is beyond the limits")
         return found
 
     def _values(self, kind: str, plain: Schema, place: str, *, is_request: bool) -> Schema:
@@ -362,3 +354,14 @@ def _counts(plain: Schema, *keywords: str) -> Schema:
     return {
         keyword: int(plain[keyword]) for keyword in keywords if _is_number(plain.get(keyword)) and plain[keyword] >= 0
     }
+
+
+def contradictory_limits(schema: Schema) -> list[tuple[str, str]]:
+    """Return the pairs of keywords that leave no value."""
+    return [(low, high) for low, high in LIMITS if low in schema and high in schema and schema[low] > schema[high]]
+
+
+def has_forbidden_default(schema: Schema) -> bool:
+    """Return whether the default is a number that the limits do not permit."""
+    default = schema.get("default")
+    return _is_number(default) and not schema.get("minimum", default) <= default <= schema.get("maximum", default)
