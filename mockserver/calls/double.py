@@ -55,6 +55,7 @@ class Double(Services):
         journal_feed: The newest journal entries, for event streams.
         replay: Recorded answers; None without `--replay`.
         is_stopping: Whether the server is about to stop.
+        ca_certificate: What clients of the proxy must trust, as PEM; None without a proxy.
         waits_are_real: Whether time passes for the client as it does here. False where a test in this process has
             replaced the clock or `sleep`: the client's waits then cannot be judged.
 
@@ -63,6 +64,7 @@ class Double(Services):
     links: Links
     plan: Plan
     is_stopping: Callable[[], bool] = lambda: False
+    ca_certificate: bytes | None = None
     waits_are_real: Callable[[], bool] = lambda: True
 
     def __post_init__(self) -> None:

@@ -58,6 +58,9 @@ CALLS: tuple[ControlCall, ...] = (
     ControlCall("GET", "/openapi/{provider}.json", service.get_openapi, Mapping[str, object], errors=(404,)),
     ControlCall("GET", "/metrics", service.get_metrics, None, media_type="text/plain"),
     ControlCall(
+        "GET", "/ca.pem", service.get_ca_certificate, None, media_type=service.PEM_TYPE, errors=(404,), is_open=True
+    ),
+    ControlCall(
         "POST", "/session", service.open_session, Session, body=service.token_schema, errors=(403,), is_open=True
     ),
     ControlCall("GET", "/journal", journal.list_journal, Sequence[JournalEntry], query=FILTERS, errors=(400, 404)),
