@@ -24,7 +24,7 @@ GRACE_SECONDS = 5.0
 PAUSE_SECONDS = 0.02
 WATCH = """
 read group && [ "$group" != end ] || exit
-read end || { kill -KILL -- "-$group"; rm -rf -- "$1"; }
+read end || { kill -KILL "-$group"; rm -rf -- "$1"; }
 """
 
 

@@ -4,6 +4,7 @@ The addresses of production hosts are those of the proxy, which takes connection
 HTTP's ports to hosts that are neither allowed nor on this machine fail; all others stay as they are.
 """
 
+import errno
 import importlib.machinery
 import importlib.util
 import json
@@ -39,7 +40,8 @@ def _check(self: socket.socket, address: Address) -> None:
     is_local = host == "localhost" or host.startswith(("127.", "::1", "::ffff:127."))
     if not is_local and host not in _allowed_addresses and host not in PLAN["allowed"]:
         raise ConnectionRefusedError(
-            f"qwenmock: {host} is no production host of a provider; qwenmock run --allow HOST lets requests through"
+            errno.ECONNREFUSED,
+            f"qwenmock: {host} is no production host of a provider; qwenmock run --allow HOST lets requests through",
         )
 
 
