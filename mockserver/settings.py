@@ -66,6 +66,7 @@ class Settings:
         admin_token: Token that the control API requires; None for none.
         log_format: `text` or `json`.
         quiet: Log no requests.
+        scenario: Name or path of the scenario to start with; None for none.
         proxy: Serve a forward proxy beside the double.
         proxy_port: Port of the proxy; 0 selects a free one.
         keys: Additional keys, or other behaviour for the known ones.
@@ -91,6 +92,7 @@ class Settings:
     admin_token: str | None = None
     log_format: Literal["text", "json"] = "text"
     quiet: bool = False
+    scenario: str | None = None
     proxy: bool = False
     proxy_port: int = 4013
     keys: dict[str, Profile] = field(default_factory=dict[str, Profile])

@@ -181,6 +181,12 @@ OPTIONS = (
     ),
     click.Option(["--quiet"], is_flag=True, type=types.FLAG, help="Log no requests."),
     click.Option(
+        ["--scenario"],
+        type=types.SCENARIO,
+        metavar="NAME|FILE",
+        help="Start with a scenario: faults with a name, such as outage, or a TOML file.",
+    ),
+    click.Option(
         ["--proxy"],
         is_flag=True,
         type=types.FLAG,

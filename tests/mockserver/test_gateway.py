@@ -1,6 +1,7 @@
 """The proxy on a loopback port, spoken to in HTTP as it is on the wire."""
 
 import json
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -8,12 +9,15 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from commands import serving
 
+from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.gateway.authority import Authority
 from qwenmock.mockserver.gateway.hosts import HostPolicy, hosts_in
 from qwenmock.mockserver.gateway.proxy import Proxy, proxying
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
+from qwenmock.schemas.catalog import load
 
 CREDITS = "/v1/credits"
 KEY = "Authorization: Bearer sk-real-key\r\n"
@@ -176,3 +180,21 @@ def test_allowed_hosts_are_passed_unseen() -> None:
         assert served.proxy.passed == {"127.0.0.1": 2}
         closed = ask(served.port, "GET http://127.0.0.1:1/ HTTP/1.1\r\nHost: a\r\n\r\n")
         assert closed.startswith("HTTP/1.1 502 qwenmock: cannot connect to 127.0.0.1 port 1: ")
+
+
+def test_serve_runs_the_proxy_and_offers_its_certificate() -> None:
+    with serving("--port", "0", "--proxy", "--proxy-port", "0", "--quiet") as (process, origin):
+        assert process.stdout is not None
+        line = next(line for line in process.stdout if line.startswith("  proxy "))
+        address, trusted = re.findall(r"http://[^ )]+", line)
+        assert trusted == f"{origin}/__mock__/ca.pem"
+        context = ssl.create_default_context(cadata=httpx.get(trusted).text)
+        with httpx.Client(proxy=address, verify=context, headers={"Authorization": "Bearer sk-real"}) as client:
+            assert client.get(f"https://api.evolink.ai{CREDITS}").status_code == 200
+            with pytest.raises(httpx.ProxyError, match=r"502 qwenmock: example\.com is no production host"):
+                client.get("https://example.com/")
+
+
+def test_one_proxy_serves_one_process() -> None:
+    with pytest.raises(SettingsError, match="--proxy: expected --workers 1, got 2"):
+        Settings(proxy=True, workers=2).check(load())
