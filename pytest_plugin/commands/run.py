@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from qwenmock.mockserver.settings import Latency, Settings
 from qwenmock.pytest_plugin.options import parse_report
 
 UNMET = 3
-FORMATS = (".json", ".md", ".xml")
+FORMATS = (".json", ".md", ".html", ".xml")
 JOURNAL_MAX = 100_000
 
 
@@ -33,6 +33,7 @@ class RunOptions:
         fail_on_verdict: Fail if the verdict has an error.
         fail_on_uncovered: Fail if something of the contract was never exercised.
         report: Paths of reports.
+        scenarios: Names or paths of scenarios, under each of which the command runs once; empty for one run without.
         config: Config file of the double.
         seed: Seed of the double.
         latency: How long an image takes.
@@ -46,6 +47,7 @@ class RunOptions:
     fail_on_verdict: bool
     fail_on_uncovered: bool
     report: tuple[Path, ...]
+    scenarios: tuple[str, ...]
     config: Path | None
     seed: int | None
     latency: Latency | None
@@ -63,18 +65,45 @@ def run_command(options: RunOptions) -> int:
         raise SettingsError("`qwenmock run` needs Linux or macOS; `qwenmock serve --proxy` runs everywhere")
     require_extra()
     from qwenmock.pytest_plugin.programs import summary
+    from qwenmock.pytest_plugin.programs.process import NOT_EXECUTABLE, NOT_FOUND
     from qwenmock.pytest_plugin.programs.session import Hosts, run
 
-    done = run(options.command, options.settings, Hosts(options.allow, options.pass_through))
+    hosts = Hosts(options.allow, options.pass_through)
     conditions = summary.Conditions(
         max_cost=options.max_cost, verdict=options.fail_on_verdict, coverage=options.fail_on_uncovered
     )
-    said = summary.summary_of(done, conditions)
-    for line in summary.lines(said):
+    said: list[summary.Summary] = []
+    for settings in _settings_of_runs(options):
+        said.append(summary.summary_of(run(options.command, settings, hosts), conditions))
+        if said[-1]["exit_code"] in {NOT_FOUND, NOT_EXECUTABLE}:
+            break  # it is the same under every scenario
+    for line in summary.table_lines(said) if options.scenarios else summary.lines(said[0]):
         print(f"qwenmock: {line}", file=sys.stderr)
     for path in options.report:
         summary.write(said, path)
-    return UNMET if said["unmet"] else done.exit_code
+    if any(each["unmet"] for each in said):
+        return UNMET
+    return next((each["exit_code"] for each in said if each["exit_code"]), 0)
+
+
+def _settings_of_runs(options: RunOptions) -> list[Settings]:
+    """Return the settings of each run. A wrong scenario is found before the first."""
+    from qwenmock.mockserver.calls.double import catalog_of
+    from qwenmock.mockserver.calls.scenarios import load_scenario, scenario_names
+
+    settings = options.settings
+    if not options.scenarios:
+        return [settings]
+    names = scenario_names() if options.scenarios == ("all",) else options.scenarios
+    providers = catalog_of(settings).providers
+    for name in names:
+        load_scenario(name, providers)
+    return [replace(settings, scenario=name) for name in names]
+
+
+def parse_scenarios(value: object) -> tuple[str, ...]:
+    """Read `all`, or names and paths with commas between them."""
+    return tuple(str(value).split(",")) if value else ()
 
 
 def parse_host(value: object) -> str:
@@ -127,7 +156,14 @@ command = Command(
             type=types.Parsed("report", parse_report(FORMATS), files="file"),
             metavar="PATH",
             multiple=True,
-            help="Write a report: .json, .md, or .xml for JUnit (repeatable).",
+            help="Write a report: .json, .md, .html, or .xml for JUnit (repeatable).",
+        ),
+        click.Option(
+            ["--scenarios"],
+            type=types.Parsed("scenarios", parse_scenarios),
+            metavar="NAME,NAME|all",
+            default="",
+            help="Run the command once under each scenario, and print a table.",
         ),
         click.Option(["--config"], type=types.FILE, metavar="FILE", help="Config file of the double, as of `serve`."),
         click.Option(["--seed"], type=types.SEED, metavar="N", help="Make ids, images and faults reproducible."),

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from html import escape
 from pathlib import Path
 from typing import TypedDict
 from xml.etree import ElementTree as ET
@@ -41,6 +42,10 @@ class Summary(TypedDict):
         findings: Findings on how the command behaved as a client.
         coverage: By provider.
         refused: How many requests were refused, by host.
+        scenario: Name of the scenario; "" for none.
+        repeated: How many requests were those of before once more, with the same body.
+        wasted: Simulated money that bought nothing, by currency, as decimal text.
+        seconds: How long it took on the clock of the double.
         unmet: Which of the conditions that were asked for do not hold.
 
     """
@@ -53,6 +58,10 @@ class Summary(TypedDict):
     findings: list[VerdictFinding]
     coverage: dict[str, Coverage]
     refused: dict[str, int]
+    scenario: str
+    repeated: int
+    wasted: dict[str, str]
+    seconds: float
     unmet: list[str]
 
 
@@ -87,6 +96,10 @@ def summary_of(run: Run, conditions: Conditions) -> Summary:
         findings=use.findings,
         coverage=coverage,
         refused=dict(run.refused),
+        scenario=run.scenario,
+        repeated=run.repeated,
+        wasted={currency: f"{amount:f}" for currency, amount in run.wasted.items()},
+        seconds=round(run.seconds, 3),
         unmet=_unmet(use.cost, use.findings, coverage, conditions),
     )
 
@@ -133,16 +146,58 @@ def lines(summary: Summary) -> list[str]:
     return said + [f"failed: {reason}" for reason in summary["unmet"]]
 
 
-def as_json(summary: Summary) -> str:
-    """Return the report as JSON."""
-    return json.dumps(summary, indent=2) + "\n"
+COLUMNS = ("scenario", "exit code", "calls", "repeated", "cost", "wasted", "findings", "seconds")
+"""Of the table of several runs."""
 
 
-def as_markdown(summary: Summary) -> str:
+def row(summary: Summary) -> tuple[str, ...]:
+    """Return a run as a line of the table."""
+    kinds = [f"{finding['kind']} ({finding['severity']})" for finding in summary["findings"]]
+    return (
+        summary["scenario"],
+        str(summary["exit_code"]),
+        str(summary["calls"]),
+        str(summary["repeated"]),
+        money(summary["cost"]),
+        money(summary["wasted"]),
+        ", ".join([*kinds, *[f"failed: {reason}" for reason in summary["unmet"]]]) or "–",
+        f"{summary['seconds']:.1f}",
+    )
+
+
+def table_lines(summaries: Sequence[Summary]) -> list[str]:
+    """Return the table of several runs for the terminal."""
+    rows = [COLUMNS, *map(row, summaries)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:{width}}" for cell, width in zip(each, widths, strict=True)).rstrip() for each in rows]
+
+
+def as_json(summaries: Sequence[Summary]) -> str:
+    """Return the report as JSON: an object for one run, a list for several scenarios."""
+    single = len(summaries) == 1 and not summaries[0]["scenario"]
+    return json.dumps(summaries[0] if single else list(summaries), indent=2) + "\n"
+
+
+def as_markdown(summaries: Sequence[Summary]) -> str:
     """Return the report for a pull request."""
+    said: list[str] = []
+    if summaries[0]["scenario"]:
+        said += [f"## `{summaries[0]['command']}` under {counted(len(summaries), 'scenario')}", ""]
+        said += [_markdown_row(COLUMNS), "|" + "---|" * len(COLUMNS)]
+        said += [*[_markdown_row(row(each)) for each in summaries], ""]
+    for summary in summaries:
+        said += [*_markdown_lines(summary), ""]
+    return "\n".join(said)
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _markdown_lines(summary: Summary) -> list[str]:
     result = "failed" if summary["unmet"] else f"exit code {summary['exit_code']}"
     said = [
-        f"## `{summary['command']}`: {result}",
+        f"## {summary['scenario'] or '`' + summary['command'] + '`'}: {result}",
         "",
         f"{counted(summary['calls'], 'call')}, {counted(summary['images'], 'image')}, "
         f"**{money(summary['cost'])}** that production would cost.",
@@ -156,17 +211,43 @@ def as_markdown(summary: Summary) -> str:
     for slug, each in summary["coverage"].items():
         missing = ", ".join(each["never"]) or "–"
         said.append(f"| {slug} | {each['rules_broken']} of {each['rules']} | {missing} |")
-    return "\n".join(said) + "\n"
+    return said
 
 
-def as_junit(summary: Summary) -> str:
-    """Return the report as JUnit XML: one case for the command, and one that fails for each unmet condition."""
+def as_html(summaries: Sequence[Summary]) -> str:
+    """Return the table as a page."""
+    title = escape(summaries[0]["command"])
+    head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
+    rows = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row(each))}</tr>" for each in summaries)
+    style = "body{font-family:sans-serif}table{border-collapse:collapse}th,td{border:1px solid #999;padding:.3em .6em}"
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{style}</style></head>\n<body><h1>{title}</h1>\n"
+        f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></body></html>\n"
+    )
+
+
+def as_junit(summaries: Sequence[Summary]) -> str:
+    """Return the report as JUnit XML: a suite for each run, a case for its exit code and for each unmet condition."""
+    root = ET.Element("testsuites", name="qwenmock")
+    for summary in summaries:
+        _add_suite(root, summary)
+    ET.indent(root, " ")
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{ET.tostring(root, 'unicode')}\n"
+
+
+def _add_suite(root: ET.Element, summary: Summary) -> None:
     failures = [f"exit code {summary['exit_code']}"] if summary["exit_code"] else []
     cases = [("exit code", failures), *[("condition", [reason]) for reason in summary["unmet"]]]
-    root = ET.Element("testsuites", name="qwenmock")
     count = sum(bool(failed) for _, failed in cases)
     suite = ET.SubElement(
-        root, "testsuite", name="qwenmock run", tests=str(len(cases)), failures=str(count), errors="0", time="0"
+        root,
+        "testsuite",
+        name=f"qwenmock run {summary['scenario']}".rstrip(),
+        tests=str(len(cases)),
+        failures=str(count),
+        errors="0",
+        time=f"{summary['seconds']:.3f}",
     )
     properties = ET.SubElement(suite, "properties")
     values = {"command": summary["command"], "calls": summary["calls"], "images": summary["images"]}
@@ -176,18 +257,21 @@ def as_junit(summary: Summary) -> str:
         case = ET.SubElement(suite, "testcase", classname="qwenmock.run", name=name, time="0")
         for reason in failed:
             ET.SubElement(case, "failure", message=_clean(reason))
-    ET.indent(root, " ")
-    return f"<?xml version='1.0' encoding='utf-8'?>\n{ET.tostring(root, 'unicode')}\n"
 
 
 def _clean(text: str) -> str:
     return FORBIDDEN.sub("\ufffd", text)
 
 
-FORMATS: dict[str, Callable[[Summary], str]] = {".json": as_json, ".md": as_markdown, ".xml": as_junit}
+FORMATS: dict[str, Callable[[Sequence[Summary]], str]] = {
+    ".json": as_json,
+    ".md": as_markdown,
+    ".html": as_html,
+    ".xml": as_junit,
+}
 """Formats of reports, by the file's ending."""
 
 
-def write(summary: Summary, path: Path) -> None:
+def write(summaries: Sequence[Summary], path: Path) -> None:
     """Write a report in the format that the file's ending names."""
-    path.write_text(FORMATS[path.suffix](summary), "utf-8")
+    path.write_text(FORMATS[path.suffix](summaries), "utf-8")

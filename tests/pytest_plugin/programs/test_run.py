@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from qwenmock.mockserver.calls.scenarios import scenario_names
 from qwenmock.mockserver.cli import main
 
 RUN = [sys.executable, "-m", "qwenmock.mockserver", "run"]
@@ -60,6 +61,21 @@ def test_conditions_that_do_not_hold_are_exit_code_3() -> None:
     assert failed[0] == "it would have cost 0.18 CNY, more than --max-cost 0.17"
     assert failed[1] == "--fail-on-verdict: 1 error in the verdict"
     assert failed[2].startswith("--fail-on-uncovered: nebula: never exercised: 400, ")
+
+
+def test_table_has_a_line_for_each_scenario(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text('summary = "A."\nstands_for = "B."\n[[faults]]\nstatus = 401\n')
+    report = tmp_path / "matrix.json"
+    paint = PAINT.replace("sys.exit(4)", "")
+    scenarios = f"callback-lost,{mine}"
+    done = run("--scenarios", scenarios, "--report", str(report), "--", sys.executable, "-c", paint)
+    assert done.returncode == 1, done.stderr
+    table = [line.removeprefix("qwenmock: ") for line in done.stderr.splitlines() if line.startswith("qwenmock: ")]
+    assert re.match(r"scenario +exit code +calls +repeated +cost +wasted +findings +seconds$", table[0])
+    assert re.match(r"callback-lost +0 +3 +1 +0\.18 CNY +0\.18 CNY +refusal_repeated \(error\), link_never_f", table[1])
+    assert re.match(r"\S+mine\.toml +1 +1 +0 +nothing +nothing +– +\d", table[2])
+    assert [each["exit_code"] for each in json.loads(report.read_text())] == [0, 1]
 
 
 def test_refused_host_is_named_at_the_end() -> None:
@@ -136,6 +152,10 @@ def test_terminal_belongs_to_the_command() -> None:
         ((), "missing COMMAND...; see `qwenmock run --help`"),
         (("--allow", "http://a", "--", "true"), '--allow: expected a host such as example.com, got "http://a"'),
         (("--allow", "a:80", "--", "true"), '--allow: expected a host such as example.com, got "a:80"'),
+        (
+            ("--scenarios", "outage,outag", "--", "true"),
+            f"unknown scenario 'outag' (did you mean outage?): expected one of {', '.join(scenario_names())}",
+        ),
         (("--max-cost", "-1", "--", "true"), '--max-cost: expected a decimal from 0, with at most 9 places, got "-1"'),
     ],
 )
