@@ -56,3 +56,4 @@ def test_target_of_connect_needs_a_port(text: str) -> None:
 def test_target_of_connect() -> None:
     assert split_target("Example.com:443") == ("example.com", 443)
     assert split_target("[::1]:65535") == ("::1", 65535)
+    assert split_target("a:1") == ("a", 1)
