@@ -68,11 +68,18 @@ print(edited.output.choices[0].message.content[0]["image"])
 NODE = """
 const https = require("node:https");
 const url = "https://api.evolink.ai/v1/credits", headers = { Authorization: "Bearer sk-of-mine" };
-const byHttps = () => new Promise((done) => https.get(url, { headers }, (answer) => done(answer.statusCode)));
+const byHttps = () => new Promise((done) => {
+  https.get(url, { headers }, (answer) => answer.resume().on("end", () => done(answer.statusCode)));
+});
+const byFetch = async (address) => {
+  const answer = await fetch(address, { headers });
+  await answer.text();  // else Node waits for the end of the connection
+  return answer.status;
+};
 (async () => {
-  const statuses = [(await fetch(url, { headers })).status, (await fetch(url, { headers })).status, await byHttps()];
+  const statuses = [await byFetch(url), await byFetch(url), await byHttps()];
   const refused = await fetch("https://example.com/").catch((error) => error.cause.message);
-  const local = (await fetch(`${process.env.QWENMOCK_URL}/health`)).status;
+  const local = await byFetch(`${process.env.QWENMOCK_URL}/health`);
   console.log(JSON.stringify({ statuses, refused, local }));
 })();
 """
