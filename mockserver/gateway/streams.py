@@ -84,6 +84,8 @@ async def accept_on(sock: socket.socket, context: ssl.SSLContext | None) -> Http
 
     """
     loop = asyncio.get_running_loop()
+    # An answer is written in parts. Without this the second one waits 40 ms for the client to acknowledge the first.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     reader = asyncio.StreamReader(limit=CHUNK_BYTES)
     protocol = asyncio.StreamReaderProtocol(reader)
     transport, _ = await loop.connect_accepted_socket(

@@ -1,5 +1,6 @@
 """The proxy on a loopback port, spoken to in HTTP as it is on the wire."""
 
+import asyncio
 import json
 import re
 import socket
@@ -15,6 +16,7 @@ from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.gateway.authority import Authority
 from qwenmock.mockserver.gateway.hosts import HostPolicy, hosts_in
 from qwenmock.mockserver.gateway.proxy import Proxy, proxying
+from qwenmock.mockserver.gateway.streams import accept_on
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
 from qwenmock.schemas.catalog import load
@@ -198,3 +200,14 @@ def test_serve_runs_the_proxy_and_offers_its_certificate() -> None:
 def test_one_proxy_serves_one_process() -> None:
     with pytest.raises(SettingsError, match="--proxy: expected --workers 1, got 2"):
         Settings(proxy=True, workers=2).check(load())
+
+
+def test_parts_of_an_answer_do_not_wait_for_each_other() -> None:
+    async def option() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
+            stream = await accept_on(listener.accept()[0], None)
+            found = stream.writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            stream.abort()
+            return found
+
+    assert asyncio.run(option()) != 0
