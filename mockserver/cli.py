@@ -41,6 +41,7 @@ PLUGIN = "qwenmock.pytest_plugin.commands"
 COMMANDS = {
     "Run the double": (
         Entry("serve", f"{SERVER}.serve", "Run the double."),
+        Entry("run", f"{PLUGIN}.run", "Run a command against the double: any program, unchanged."),
         Entry("listen", f"{PLUGIN}.listen", "Receive callbacks, verify and print them."),
     ),
     "Examine": (

@@ -66,6 +66,9 @@ class Settings:
         admin_token: Token that the control API requires; None for none.
         log_format: `text` or `json`.
         quiet: Log no requests.
+        scenario: Name or path of the scenario to start with; None for none.
+        proxy: Serve a forward proxy beside the double.
+        proxy_port: Port of the proxy; 0 selects a free one.
         keys: Additional keys, or other behaviour for the known ones.
 
     """
@@ -89,6 +92,9 @@ class Settings:
     admin_token: str | None = None
     log_format: Literal["text", "json"] = "text"
     quiet: bool = False
+    scenario: str | None = None
+    proxy: bool = False
+    proxy_port: int = 4013
     keys: dict[str, Profile] = field(default_factory=dict[str, Profile])
 
     @property
@@ -100,7 +106,8 @@ class Settings:
         """Check the settings against the catalogue and against each other.
 
         Raises:
-            SettingsError: A slug is unknown, a price too large, or the server would be open to others without a token.
+            SettingsError: A slug is unknown, a price too large, several processes would need one proxy, or the server
+                would be open to others without a token.
 
         """
         for slug in (self.provider, *self.prices):
@@ -109,6 +116,8 @@ class Settings:
         for slug, price in self.prices.items():
             if price > MAX_PRICE:
                 raise SettingsError(f"--price {slug}: expected a price from 0 to {MAX_PRICE}, got {price}")
+        if self.proxy and self.workers > 1:
+            raise SettingsError(f"--proxy: expected --workers 1, got {self.workers}")
         if not self.is_loopback and self.admin_token is None:
             raise SettingsError(
                 f"--host {self.host} is reachable from other machines: "

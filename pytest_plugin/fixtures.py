@@ -54,7 +54,20 @@ def qwenmock_session(qwenmock_settings: Mapping[str, object]) -> "Generator[Mock
 
 
 @pytest.fixture
-def qwenmock(qwenmock_session: "Mock", request: pytest.FixtureRequest) -> "Generator[Mock]":
+def qwenmock_scenario(request: pytest.FixtureRequest) -> str:
+    """The scenario that a test runs under. Function scope.
+
+    With `--qwenmock-scenarios all` or some names, a test with the marker `qwenmock_scenarios` runs once under each.
+
+    Returns:
+        The scenario's name; `""` for none.
+
+    """
+    return getattr(request, "param", "")
+
+
+@pytest.fixture
+def qwenmock(qwenmock_session: "Mock", qwenmock_scenario: str, request: pytest.FixtureRequest) -> "Generator[Mock]":
     """A running double, reset before the test. Function scope.
 
     The server is the same for all tests of a process; with pytest-xdist each process has its own.
@@ -73,6 +86,8 @@ def qwenmock(qwenmock_session: "Mock", request: pytest.FixtureRequest) -> "Gener
     from qwenmock.pytest_plugin.testkit.usage import Usage, money
 
     qwenmock_session.reset()
+    if qwenmock_scenario:
+        qwenmock_session.scenario(qwenmock_scenario)
     yield qwenmock_session
     stash = request.config.stash
     if USAGE not in stash:

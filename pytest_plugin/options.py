@@ -64,6 +64,7 @@ class Options:
         max_cost: Maximum simulated cost of users' tests, in any one currency.
         usage_reports: Paths of reports of what they used, with the suffix `.md` or `.json`.
         offline: Refuse connections to other machines.
+        scenarios: Names of the scenarios that marked tests run under; `all` for all of them.
 
     """
 
@@ -91,6 +92,7 @@ class Options:
     max_cost: Decimal | None = None
     usage_reports: tuple[Path, ...] = ()
     offline: bool = False
+    scenarios: tuple[str, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -185,6 +187,9 @@ CONTRACT_OPTIONS = (
 USAGE_OPTIONS = (
     Declaration("--qwenmock-max-cost", "Fail a run whose images would cost more.", "AMOUNT"),
     Declaration(
+        "--qwenmock-scenarios", "Run tests with the marker qwenmock_scenarios under each of these.", "NAME,NAME|all"
+    ),
+    Declaration(
         "--qwenmock-report",
         "Write what the tests used of the double: .md or .json (repeatable).",
         "PATH",
@@ -240,6 +245,7 @@ class GivenOptions:
     contract_traceback: bool = False
     record: str | None = None
     qwenmock_max_cost: str | None = None
+    qwenmock_scenarios: str | None = None
     qwenmock_report: Sequence[str] | None = None
     qwenmock_offline: bool = False
     qwenmock_offline_watch: bool = False
@@ -323,6 +329,7 @@ def read_options(given: GivenOptions) -> Options:
         max_cost=None if given.qwenmock_max_cost is None else number("--qwenmock-max-cost", given.qwenmock_max_cost),
         usage_reports=_paths("--qwenmock-report", given.qwenmock_report, USAGE_REPORTS),
         offline=given.qwenmock_offline or given.qwenmock_offline_watch,
+        scenarios=tuple(given.qwenmock_scenarios.split(",")) if given.qwenmock_scenarios else (),
     )
 
 

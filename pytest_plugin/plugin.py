@@ -17,6 +17,7 @@ from qwenmock.pytest_plugin.fixtures import (
     USAGE,
     qwenmock,
     qwenmock_intercept,
+    qwenmock_scenario,
     qwenmock_session,
     qwenmock_settings,
 )
@@ -28,7 +29,7 @@ if TYPE_CHECKING:  # for the import time of every pytest run
     from qwenmock.pytest_plugin.testkit.offline import OfflineGuard
     from qwenmock.schemas.models import Provider, Rule, Variant
 
-__all__ = ["qwenmock", "qwenmock_intercept", "qwenmock_session", "qwenmock_settings"]
+__all__ = ["qwenmock", "qwenmock_intercept", "qwenmock_scenario", "qwenmock_session", "qwenmock_settings"]
 OFFLINE: "pytest.StashKey[OfflineGuard]" = pytest.StashKey()
 OPTIONS = pytest.StashKey[Options]()
 CONTRACT: "pytest.StashKey[ContractSession]" = pytest.StashKey()
@@ -93,6 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "contract_tasks: for providers and variants with tasks",
         "contract_callbacks: for variants with a callback URL",
         "contract_costly: run after the others",
+        "qwenmock_scenarios: run once under each scenario that --qwenmock-scenarios names",
     ):
         config.addinivalue_line("markers", marker)
     options = config.stash.get(OPTIONS, None) or config.stash.setdefault(OPTIONS, read_config(config))
@@ -112,7 +114,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test for each provider, variant or rule, by the test's parameters."""
+    """Make a test for each provider, variant or rule, by its parameters, or for each scenario, by its marker."""
+    if metafunc.definition.get_closest_marker("qwenmock_scenarios") and metafunc.config.stash[OPTIONS].scenarios:
+        from qwenmock.pytest_plugin.usage_summary import scenarios_of
+
+        metafunc.parametrize("qwenmock_scenario", scenarios_of(metafunc.config.stash[OPTIONS]), indirect=True)
     if not {"contract_examiner", *ARGUMENTS} & set(metafunc.fixturenames):
         return
     from qwenmock.pytest_plugin.contract_session import ContractSession

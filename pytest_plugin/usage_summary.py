@@ -1,12 +1,30 @@
-"""The summary of what users' tests used of the double, at the end of a pytest run. The hooks of `plugin` call this.
+"""What users' tests ran under, the scenarios, and the summary of what they used of the double.
 
-Imports the catalogue, so that it is imported only by runs that used the double.
+The hooks of `plugin` call this. Imports the catalogue, so that it is imported only by runs that used the double.
 """
 
+import pytest
+
+from qwenmock.mockserver.calls.scenarios import scenario_names
+from qwenmock.mockserver.settings import unknown
 from qwenmock.pytest_plugin.options import Options
 from qwenmock.pytest_plugin.testkit import usage
 from qwenmock.pytest_plugin.testkit.usage import Usage
 from qwenmock.schemas.catalog import load
+
+
+def scenarios_of(options: Options) -> list[str]:
+    """Return the names of the scenarios that marked tests run under.
+
+    Raises:
+        pytest.UsageError: There is no scenario of a name.
+
+    """
+    names = scenario_names() if options.scenarios == ("all",) else [*options.scenarios]
+    for name in names:
+        if name not in scenario_names():
+            raise pytest.UsageError(f"--qwenmock-scenarios: {unknown('scenario', name, scenario_names())}")
+    return names
 
 
 def write_usage(used: Usage, options: Options) -> None:

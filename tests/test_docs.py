@@ -44,6 +44,7 @@ if arguments[:1] and arguments[0] in ("serve", "listen", "proxy"):
         arguments[arguments.index(next(w for w in arguments if w.startswith("redis://")))] = os.environ["REDIS_URL"]
     if "--port" in arguments:
         del arguments[arguments.index("--port") : arguments.index("--port") + 2]
+    arguments += ["--proxy-port", "0"] if "--proxy" in arguments else []
     process = subprocess.Popen([*real, *arguments, "--port", "0"], stdout=subprocess.PIPE, text=True)
     line = process.stdout.readline()
     process.terminate()
@@ -284,7 +285,9 @@ def test_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert [name for name in methods if f'id="{name}"' not in html] == []
 
 
-@pytest.mark.parametrize(("command", "page"), [("serve", "serve.md"), ("check", "reference/examiner.md")])
+@pytest.mark.parametrize(
+    ("command", "page"), [("serve", "serve.md"), ("check", "reference/examiner.md"), ("run", "guides/any-language.md")]
+)
 def test_tables_have_every_option(command: str, page: str) -> None:
     words = [sys.executable, "-m", "qwenmock.mockserver", command, "--help"]
     shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout

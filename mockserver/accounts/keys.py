@@ -1,6 +1,7 @@
 """API keys: which keys are known, how each is treated, and authentication."""
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from qwenmock.mockserver.store.protocols import AccountDefaults
 from qwenmock.schemas.models import Provider
 
 SCHEME = "Bearer "
+DEFAULT = "sk-mock"
+"""The key that works, and how all other keys of the double begin, but for those in a config file."""
 NAMED = re.compile(r"sk-mock\.[A-Za-z0-9_.-]{1,100}")
 """Keys with an account each, for tests that run in parallel."""
 
@@ -26,6 +29,22 @@ def profile_of(key: str, more: dict[str, Profile]) -> Profile | None:
     if found is None and NAMED.fullmatch(key):
         return PROFILES["sk-mock"]
     return found
+
+
+def own_authorization(header: str, more: Collection[str] = ()) -> str:
+    """Return an Authorization header in which a key that is not the double's is replaced by one that it accepts.
+
+    Code under test may get its key from anywhere, and no real key reaches the journal. Another scheme stays: the double
+    refuses it as the providers do.
+
+    Args:
+        header: Value of the header.
+        more: Additional keys of the double.
+
+    """
+    scheme, _, key = header.partition(" ")
+    is_own = scheme.lower() != SCHEME.strip().lower() or key.strip().startswith(DEFAULT) or key.strip() in more
+    return header if is_own else f"{SCHEME}{DEFAULT}"
 
 
 class Caller(NamedTuple):

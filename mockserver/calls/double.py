@@ -12,6 +12,7 @@ from qwenmock.mockserver.calls.extraction import extractor
 from qwenmock.mockserver.calls.faults import Plan
 from qwenmock.mockserver.calls.journal_feed import JournalFeed
 from qwenmock.mockserver.calls.replay import Replay
+from qwenmock.mockserver.calls.scenarios import Scenario, load_scenario
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.dialects import dialect_key, dialects_of
@@ -55,6 +56,8 @@ class Double(Services):
         journal_feed: The newest journal entries, for event streams.
         replay: Recorded answers; None without `--replay`.
         is_stopping: Whether the server is about to stop.
+        scenario: What the fault plan starts with; None for nothing.
+        ca_certificate: What clients of the proxy must trust, as PEM; None without a proxy.
         waits_are_real: Whether time passes for the client as it does here. False where a test in this process has
             replaced the clock or `sleep`: the client's waits then cannot be judged.
 
@@ -63,6 +66,8 @@ class Double(Services):
     links: Links
     plan: Plan
     is_stopping: Callable[[], bool] = lambda: False
+    ca_certificate: bytes | None = None
+    scenario: Scenario | None = None
     waits_are_real: Callable[[], bool] = lambda: True
 
     def __post_init__(self) -> None:
@@ -185,4 +190,5 @@ def create_double(settings: Settings | None = None, catalog: Catalog | None = No
         rng=rng,
         links=Links(secret, store),
         plan=Plan(rng, store),
+        scenario=None if settings.scenario is None else load_scenario(settings.scenario, catalog.providers),
     )

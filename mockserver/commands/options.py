@@ -180,5 +180,25 @@ OPTIONS = (
         help="Format of the request log on stderr.",
     ),
     click.Option(["--quiet"], is_flag=True, type=types.FLAG, help="Log no requests."),
+    click.Option(
+        ["--scenario"],
+        type=types.SCENARIO,
+        metavar="NAME|FILE",
+        help="Start with a scenario: faults with a name, such as outage, or a TOML file.",
+    ),
+    click.Option(
+        ["--proxy"],
+        is_flag=True,
+        type=types.FLAG,
+        help="Serve a forward proxy too, which leads production hosts to the double and refuses others.",
+    ),
+    click.Option(
+        ["--proxy-port"],
+        type=types.PORT,
+        metavar="PORT",
+        default=Settings.proxy_port,
+        show_default=True,
+        help="Port of the proxy; 0 selects a free one.",
+    ),
     click.Option(["--keys"], type=types.KEYS, default={}, hidden=True, help="Tables in the config file."),
 )

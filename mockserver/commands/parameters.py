@@ -262,6 +262,22 @@ class Slug(Parsed):
 SLUG = Slug()
 
 
+class ScenarioName(Parsed):
+    """The name of a scenario, or the path of one. Whether there is one is checked when it is loaded."""
+
+    def __init__(self) -> None:
+        super().__init__("scenario", parse_text)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the scenarios in the package, from the files' names only."""
+        del ctx, param
+        names = sorted(path.stem for path in (Path(__file__).parent.parent / "scenarios").glob("*.toml"))
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+SCENARIO = ScenarioName()
+
+
 def address_options(port: int) -> list[click.Option]:
     """Return `--host` and `--port` for a command that listens.
 

@@ -19,8 +19,8 @@ from qwenmock.mockserver.net.host_names import is_own_host
 from qwenmock.mockserver.net.own_site import is_cross_site
 from qwenmock.mockserver.settings import LOOPBACK, Settings
 
-OPEN = re.compile(r"/__mock__/(health|session|docs(/[^/]*)?|static/.*)?")
-"""Paths that need no token: the pages' shell and its files, health, and where the token is sent."""
+OPEN = re.compile(r"/__mock__/(health|session|ca\.pem|docs(/[^/]*)?|static/.*)?")
+"""Paths that need no token: the pages' shell and its files, health, the certificate, and where the token is sent."""
 
 
 class Guard:

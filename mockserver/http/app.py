@@ -89,6 +89,8 @@ class Application(Starlette):
     async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
         """On startup, continue the work of an earlier process; on shutdown, stop the worker and close the store."""
         await self.double.refresh()
+        if self.double.scenario is not None:
+            await self.double.plan.set(self.double.scenario.faults)
         await self.double.store.release_expired()
         if await self.double.store.has_work():
             self.callback_worker.start()

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from qwenmock.pytest_plugin.testkit.mock import KEY, Mock
+from qwenmock.mockserver.accounts.keys import own_authorization
+from qwenmock.pytest_plugin.testkit.mock import Mock
 
 
 class HostRefused(ConnectionError):  # noqa: N818, reads better where it is raised
@@ -81,15 +82,7 @@ def without_real_key(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]
 
     Tests need not know where the code under test gets its key from, and no real key reaches the journal.
     """
-    return [
-        (name, f"Bearer {KEY}" if name.lower() == "authorization" and not _is_mock_key(value) else value)
-        for name, value in headers
-    ]
-
-
-def _is_mock_key(authorization: str) -> bool:
-    scheme, _, key = authorization.partition(" ")
-    return scheme.lower() != "bearer" or key.strip().startswith(KEY)
+    return [(name, own_authorization(value) if name.lower() == "authorization" else value) for name, value in headers]
 
 
 def _is_loopback(host: str) -> bool:

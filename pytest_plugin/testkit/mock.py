@@ -253,6 +253,18 @@ class Mock:
         added = {"status": status, "times": times, **({"provider": provider} if provider else {}), **fault}
         self.control("PUT", "faults", [*plan, added])
 
+    def scenario(self, name: str) -> None:
+        """Replace the fault plan by that of a scenario, such as `outage`.
+
+        Args:
+            name: One of those that `GET /__mock__/scenarios` lists.
+
+        Raises:
+            ValueError: There is no such scenario.
+
+        """
+        self.control("PUT", "scenario", {"name": name})
+
     def advance(self, seconds: float) -> float:
         """Move the double's clock forward. Links expire, tasks finish and rate limits recover accordingly.
 

@@ -170,6 +170,8 @@ def change_everything(caller: Caller, task: str) -> None:
     caller.call("PUT", "/faults", json=[{"status": 429, "times": 2}])
     assert caller.call("GET", "/faults")[0]["times"] == 2
     caller.call("DELETE", "/faults")
+    scenarios = caller.call("GET", "/scenarios")
+    assert caller.call("PUT", "/scenario", json={"name": "outage"}) in scenarios
     caller.call("PATCH", "/accounts/sk-mock", "/accounts/{key}", json={"balance": "3", "requests_per_minute": None})
     image = fixtures.image("landscape.png")
     caller.call("POST", "/images", content=image, headers={"Content-Type": "image/png"})
@@ -193,6 +195,8 @@ def fail(caller: Caller) -> None:
     caller.call("POST", "/reset", status=403, headers={"Origin": "https://evil.example"})
     caller.call("GET", "/faults", status=401, headers={"Authorization": "Bearer wrong"})
     caller.call("GET", "/contract/acme", "/contract/{provider}", status=404)
+    caller.call("GET", "/ca.pem", status=404)
+    caller.call("PUT", "/scenario", status=400, json={"name": "x"})
     caller.call("GET", "/tasks/x", "/tasks/{task_id}", status=404)
     caller.call("POST", "/images", status=400, content=b"x", headers={"Content-Type": "image/png"})
 

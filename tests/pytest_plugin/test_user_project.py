@@ -243,3 +243,27 @@ def test_names_and_options_of_others_do_not_collide(project: pytest.Pytester, cr
     )
     result = project.run(*crowded, "--base-url", "http://127.0.0.1:1", "--browser", "chromium")
     result.assert_outcomes(passed=4)
+
+
+SCENARIOS = """
+import pytest
+
+@pytest.mark.qwenmock_scenarios
+def test_marked(qwenmock, qwenmock_scenario):
+    statuses = [fault.get("status") for fault in qwenmock.control("GET", "faults")]
+    assert statuses == {"": [], "outage": [500], "rate-limited": [429]}[qwenmock_scenario]
+
+def test_other(qwenmock):
+    assert qwenmock.control("GET", "faults") == []
+"""
+
+
+def test_marked_tests_run_under_each_scenario(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_scenarios=SCENARIOS)
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+    done = pytester.runpytest_subprocess("-v", "--qwenmock-scenarios", "outage,rate-limited")
+    done.assert_outcomes(passed=3)
+    done.stdout.fnmatch_lines_random(["*test_marked?outage? PASSED*", "*test_marked?rate-limited? PASSED*"])
+    wrong = pytester.runpytest_subprocess("--qwenmock-scenarios", "outag")
+    wrong.stdout.fnmatch_lines(["*--qwenmock-scenarios: unknown scenario 'outag' (did you mean outage?)*"])
+    assert wrong.ret != 0

@@ -7,9 +7,11 @@ from starlette.requests import Request
 
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.fault_schema import parse_fault_plan
+from qwenmock.mockserver.calls.faults import describe
+from qwenmock.mockserver.calls.scenarios import Scenario, named_scenario, scenario_names
 from qwenmock.mockserver.clock import FURTHEST
 from qwenmock.mockserver.control.api.requests import ControlError, read_json, read_object
-from qwenmock.mockserver.control.api.responses import ClockState, Reset
+from qwenmock.mockserver.control.api.responses import ClockState, Reset, ScenarioInfo
 from qwenmock.mockserver.schema_errors import format_json
 from qwenmock.mockserver.store.protocols import ResetScope
 from qwenmock.mockserver.store.records import FaultValues
@@ -52,6 +54,40 @@ async def clear_faults(double: Double, request: Request) -> Sequence[FaultValues
     """Empty the fault plan."""
     await double.plan.set([])
     return await list_faults(double, request)
+
+
+def scenario_choice_schema(_catalog: Catalog) -> dict[str, JSON]:
+    """Return the schema of the choice of a scenario."""
+    return {
+        "title": "ScenarioChoice",
+        "description": "The scenario whose faults replace the fault plan.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"name": {"type": "string", "enum": [*scenario_names()]}},
+        "required": ["name"],
+    }
+
+
+async def list_scenarios(double: Double, _request: Request) -> Sequence[ScenarioInfo]:
+    """Return the scenarios that can be chosen."""
+    return [_shown(named_scenario(name, double.catalog.providers)) for name in scenario_names()]
+
+
+async def set_scenario(double: Double, request: Request) -> ScenarioInfo:
+    """Replace the fault plan by that of a scenario."""
+    body = await read_object(request, scenario_choice_schema(double.catalog))
+    scenario = named_scenario(body["name"], double.catalog.providers)
+    await double.plan.set(scenario.faults)
+    return _shown(scenario)
+
+
+def _shown(scenario: Scenario) -> ScenarioInfo:
+    return {
+        "name": scenario.name,
+        "summary": scenario.summary,
+        "stands_for": scenario.stands_for,
+        "faults": [describe(fault) for fault in scenario.faults],
+    }
 
 
 async def move_clock(double: Double, request: Request) -> ClockState:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 from qwenmock.mockserver.models import CallbackAttempt, DeliveryState
+from qwenmock.mockserver.store.records import FaultValues
 
 
 class Error(TypedDict):
@@ -93,6 +94,15 @@ class Accounts(TypedDict):
     """The accounts that were changed."""
 
     accounts: Sequence[AccountState]
+
+
+class ScenarioInfo(TypedDict):
+    """A scenario: a fault plan with a name."""
+
+    name: str
+    summary: str
+    stands_for: str
+    faults: Sequence[FaultValues]
 
 
 class ClockState(TypedDict):

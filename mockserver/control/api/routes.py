@@ -22,6 +22,7 @@ from qwenmock.mockserver.control.api.responses import (
     ProviderSummary,
     Resent,
     Reset,
+    ScenarioInfo,
     Session,
     TaskInfo,
     UploadedImage,
@@ -58,6 +59,9 @@ CALLS: tuple[ControlCall, ...] = (
     ControlCall("GET", "/openapi/{provider}.json", service.get_openapi, Mapping[str, object], errors=(404,)),
     ControlCall("GET", "/metrics", service.get_metrics, None, media_type="text/plain"),
     ControlCall(
+        "GET", "/ca.pem", service.get_ca_certificate, None, media_type=service.PEM_TYPE, errors=(404,), is_open=True
+    ),
+    ControlCall(
         "POST", "/session", service.open_session, Session, body=service.token_schema, errors=(403,), is_open=True
     ),
     ControlCall("GET", "/journal", journal.list_journal, Sequence[JournalEntry], query=FILTERS, errors=(400, 404)),
@@ -84,6 +88,10 @@ CALLS: tuple[ControlCall, ...] = (
     ControlCall("GET", "/faults", faults.list_faults, PLAN),
     ControlCall("PUT", "/faults", faults.set_faults, PLAN, body=_plan_schema, errors=(400, 413)),
     ControlCall("DELETE", "/faults", faults.clear_faults, PLAN),
+    ControlCall("GET", "/scenarios", faults.list_scenarios, Sequence[ScenarioInfo]),
+    ControlCall(
+        "PUT", "/scenario", faults.set_scenario, ScenarioInfo, body=faults.scenario_choice_schema, errors=(400, 413)
+    ),
     ControlCall("POST", "/clock", faults.move_clock, ClockState, body=faults.clock_move_schema, errors=(400, 413)),
     ControlCall("POST", "/reset", faults.reset_all, Reset),
     ControlCall("POST", "/reset/{part}", faults.reset_part, Reset, errors=(404,)),

@@ -19,6 +19,8 @@ from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.vocabulary import JSON
 
+PEM_TYPE = "application/x-pem-file"
+
 
 async def get_health(double: Double, _request: Request) -> Health:
     """Return that the server runs, its version and its time."""
@@ -59,6 +61,13 @@ async def get_metrics(double: Double, _request: Request) -> Response:
     running = sum(not task.status_at(now).ended for task in await double.store.tasks(Selection()))
     text = double.metrics.exposition(await double.store.deliveries(None), running)
     return Response(text, media_type=METRICS_TYPE)
+
+
+async def get_ca_certificate(double: Double, _request: Request) -> Response:
+    """Return the certificate that clients of the proxy must trust."""
+    if double.ca_certificate is None:
+        raise ControlError(404, "there is no proxy: start the double with --proxy")
+    return Response(double.ca_certificate, media_type=PEM_TYPE)
 
 
 def token_schema(_catalog: Catalog) -> dict[str, JSON]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from qwenmock.mockserver.accounts.keys import authenticate, mask, profile_of
+from qwenmock.mockserver.accounts.keys import authenticate, mask, own_authorization, profile_of
 from qwenmock.mockserver.accounts.profiles import PROFILES, STARTING_BALANCE, Profile
 from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.double import create_double
@@ -79,3 +79,20 @@ def test_only_short_headers_are_remembered() -> None:
         assert double.caller("nebula", header).key == "sk-mock"
     assert tracemalloc.get_traced_memory()[0] < 1_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("Bearer sk-real", "Bearer sk-mock"),
+        ("bearer sk-real", "Bearer sk-mock"),
+        ("Bearer ", "Bearer sk-mock"),
+        ("Bearer sk-mock-empty", "Bearer sk-mock-empty"),
+        ("Bearer  sk-mock.mine", "Bearer  sk-mock.mine"),
+        ("Bearer sk-config", "Bearer sk-config"),
+        ("Basic c2stcmVhbA==", "Basic c2stcmVhbA=="),
+        ("", ""),
+    ],
+)
+def test_keys_of_others_are_replaced(given: str, sent: str) -> None:
+    assert own_authorization(given, {"sk-config"}) == sent
