@@ -37,23 +37,27 @@ def run_command(command: Sequence[str], environment: Mapping[str, str], folder: 
         folder: Removed too when this process is killed.
 
     """
-    with _watchdog(folder) as watch:
+    with _watchdog(folder) as watch, _Signals() as signals:
         try:
             process = subprocess.Popen(command, env=dict(environment), process_group=0)
         except OSError as error:
             print(f"qwenmock: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
         watch(process.pid)
-        with _forwarding(process.pid), _Terminal(process.pid) as terminal:
-            process.returncode = os.waitstatus_to_exitcode(_wait(process.pid, terminal))
+        with _Terminal(process.pid) as terminal:
+            signals.forward_to(process.pid)
+            process.returncode = os.waitstatus_to_exitcode(_wait(process.pid, terminal, signals))
         _end_group(process.pid)
         return process.returncode if process.returncode >= 0 else SIGNALLED - process.returncode
 
 
-def _wait(pid: int, terminal: "_Terminal") -> int:
+def _wait(pid: int, terminal: "_Terminal", signals: "_Signals") -> int:
     """Wait until a process has ended; return its status."""
     while True:
-        _, status = os.waitpid(pid, os.WUNTRACED)
+        found, status = os.waitpid(pid, os.WUNTRACED | os.WNOHANG)
+        if not found:
+            signals.wait()
+            continue
         if not os.WIFSTOPPED(status):
             return status
         if os.WSTOPSIG(status) in {signal.SIGTTIN, signal.SIGTTOU} and terminal.give():
@@ -112,28 +116,60 @@ def _set_foreground(group: int) -> bool:
     return True
 
 
-@contextmanager
-def _forwarding(group: int) -> Generator[None]:
-    """Send the signals that this process gets to a command's group until the block ends."""
+class _Signals:
+    """Sends the signals that this process gets to a command's group, until the block ends.
 
-    def forward(number: int, _frame: FrameType | None) -> None:
+    Those that come before the command has started are kept for it. Waiting is a read from a pipe that each signal
+    writes to: a signal that comes just before a blocking `waitpid` would be seen only when the command has ended.
+    """
+
+    def __init__(self) -> None:
+        self._group: int | None = None
+        self._early: list[int] = []
+
+    def __enter__(self) -> "_Signals":
+        self._receiver, self._sender = os.pipe()
+        os.set_blocking(self._sender, False)
+        handlers = {getattr(signal, name): self._forward for name in FORWARDED}
+        handlers |= {signal.SIGALRM: self._kill, signal.SIGCHLD: self._note}
+        self._before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        self._woken_before = signal.set_wakeup_fd(self._sender, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.set_wakeup_fd(self._woken_before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._sender)
+        os.close(self._receiver)
+
+    def forward_to(self, group: int) -> None:
+        """Send signals to this group from now on, first those that came before."""
+        self._group = group
+        while self._early:
+            self._forward(self._early.pop(0), None)
+
+    def wait(self) -> None:
+        """Return when a signal has come since the last call: SIGCHLD says that a child has stopped or ended."""
+        os.read(self._receiver, 4096)
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
+        if self._group is None:
+            self._early.append(number)
+            return
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, number)
+            os.killpg(self._group, number)
         if signal.Signals(number).name in ENDING:
             signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
 
-    def kill(_number: int, _frame: FrameType | None) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
+    def _kill(self, _number: int, _frame: FrameType | None) -> None:
+        if self._group is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._group, signal.SIGKILL)
 
-    handlers = {getattr(signal, name): forward for name in FORWARDED} | {signal.SIGALRM: kill}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        """Let SIGCHLD be written to the pipe, which needs a handler."""
 
 
 def _end_group(group: int) -> None:
