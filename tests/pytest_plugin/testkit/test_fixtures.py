@@ -106,7 +106,9 @@ def test_clock_balance_and_tasks(qwenmock: Mock) -> None:
     link = ask(qwenmock).json()["data"]["data"][0]["url"]
     qwenmock.advance(90_000)
     assert httpx.get(link).status_code == 403
-    qwenmock.set_balance("0.1", provider="nebula")
+    with pytest.raises(ValueError, match=r'^missing member "provider": expected for a balance, since '):
+        qwenmock.set_balance(0.1)
+    qwenmock.set_balance(0.1, provider="nebula")
     assert ask(qwenmock).status_code == 403
     created = ask(qwenmock, EVOLINK, slug="evolink").json()
     assert created["status"] == "pending"
