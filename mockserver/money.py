@@ -16,11 +16,13 @@ def amount(text: object) -> Decimal:
 
     Raises:
         ValueError: It is not a finite decimal, is negative or too large, or has more than nine decimal places.
+            `Decimal` also reads underscores between digits; they are refused.
 
     """
+    written = str(text)
     try:
-        value = Decimal(str(text))
-        exact = value.is_finite() and value == value.quantize(UNIT)
+        value = Decimal(written)
+        exact = value.is_finite() and value == value.quantize(UNIT) and "_" not in written
     except InvalidOperation:
         exact = False
         value = Decimal(0)

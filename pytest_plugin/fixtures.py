@@ -1,7 +1,7 @@
 """The fixtures for tests of code that calls the APIs."""
 
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
@@ -85,6 +85,7 @@ def qwenmock(qwenmock_session: "Mock", qwenmock_scenario: str, request: pytest.F
     """
     from qwenmock.pytest_plugin.testkit.usage import Usage, money
 
+    allowed = _allowed_kinds(request.node)
     qwenmock_session.reset()
     if qwenmock_scenario:
         qwenmock_session.scenario(qwenmock_scenario)
@@ -92,11 +93,29 @@ def qwenmock(qwenmock_session: "Mock", qwenmock_scenario: str, request: pytest.F
     stash = request.config.stash
     if USAGE not in stash:
         stash[USAGE] = Usage()
-    use = stash[USAGE].take(request.node.nodeid, qwenmock_session)
+    use = stash[USAGE].take(request.node.nodeid, qwenmock_session, allowed)
     if use.calls:
         request.node.user_properties.append(("qwenmock_calls", use.calls))
         request.node.user_properties.append(("qwenmock_images", use.images))
         request.node.user_properties.append(("qwenmock_cost", money(use.cost, use.usd)))
+
+
+def _allowed_kinds(test: pytest.Item) -> set[str]:
+    """Return the kinds of findings that a test and its module expect.
+
+    Raises:
+        UsageError: There is no such kind.
+
+    """
+    from qwenmock.mockserver.settings import unknown
+    from qwenmock.pytest_plugin.testkit.entries import FindingKind
+
+    kinds = get_args(FindingKind)
+    allowed = [kind for marker in test.iter_markers("qwenmock_allow") for kind in marker.args]
+    for kind in allowed:
+        if kind not in kinds:
+            raise pytest.UsageError(f"qwenmock_allow: {unknown('kind of finding', kind, kinds)}")
+    return set(allowed)
 
 
 @pytest.fixture

@@ -414,11 +414,12 @@ def parse_number(text: object) -> Decimal:
         ValueError: It is not a number of at least 0.
 
     """
+    written = str(text)
     try:
-        value = Decimal(str(text))
+        value = Decimal(written)
     except InvalidOperation:
         value = Decimal(-1)
-    if not value.is_finite() or value < 0:
+    if not value.is_finite() or value < 0 or "_" in written:
         raise ValueError(f"expected a number of at least 0, got {_quoted(text)}")
     return value
 

@@ -94,6 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "contract_tasks: for providers and variants with tasks",
         "contract_callbacks: for variants with a callback URL",
         "contract_costly: run after the others",
+        "qwenmock_allow(kind, ...): do not report findings of these kinds on the client's behaviour",
         "qwenmock_scenarios: run once under each scenario that --qwenmock-scenarios names",
     ):
         config.addinivalue_line("markers", marker)

@@ -3,7 +3,7 @@
 Amounts are decimal strings, times are Unix seconds.
 """
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from qwenmock.schemas.vocabulary import JSON
 
@@ -135,11 +135,25 @@ class Ledger(TypedDict):
     charges: list[ChargeEntry]
 
 
+FindingKind = Literal[
+    "charge_repeated",
+    "fault_unused",
+    "link_after_expiry",
+    "link_never_fetched",
+    "polled_after_the_end",
+    "polled_too_fast",
+    "refusal_repeated",
+    "retry_after_ignored",
+    "retry_storm",
+]
+"""Kinds of findings: those of the verdict, and `fault_unused` of the report on tests."""
+
+
 class VerdictFinding(TypedDict):
     """Something that the client did wrong or may have done wrong.
 
     Attributes:
-        kind: For example `retry_after_ignored`.
+        kind: What it is.
         severity: `error` or `note`.
         detail: One sentence.
         requests: Ids, oldest first.
@@ -147,7 +161,7 @@ class VerdictFinding(TypedDict):
 
     """
 
-    kind: str
+    kind: FindingKind
     severity: str
     detail: str
     requests: list[str]

@@ -285,16 +285,17 @@ class Mock:
             now = self.control("GET", "health")["now"]
             self.advance(max(0.0, max(ends) - now) + 0.001)
 
-    def set_balance(self, amount: str | Decimal, key: str = KEY, provider: str | None = None) -> None:
+    def set_balance(self, amount: str | Decimal | float, key: str = KEY, provider: str | None = None) -> None:
         """Set the balance of a key's account.
 
         Args:
-            amount: The new balance, in the provider's currency.
+            amount: The new balance, in the provider's currency. A number counts as it is written.
             key: The key.
             provider: Change only the account with this provider; `None` changes it with all of them.
 
         Raises:
-            ValueError: The amount is not a valid amount, or the double does not know the key or the provider.
+            ValueError: The amount is not a valid amount, or the double does not know the key or the provider. Or no
+                provider is named, the amount is not 0, and providers have different currencies.
 
         """
         change = {"balance": str(amount), **({"provider": provider} if provider else {})}

@@ -1,7 +1,7 @@
 """What users' tests used: calls, images and simulated cost by test, client behaviour, coverage of the contract."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -54,14 +54,15 @@ class Usage:
     uses: list[Use] = field(default_factory=list[Use])
     touched: dict[str, Touched] = field(default_factory=dict[str, Touched])
 
-    def take(self, test: str, mock: Mock) -> Use:
-        """Add what a test did with the mock server."""
+    def take(self, test: str, mock: Mock, allow: Collection[str] = ()) -> Use:
+        """Add what a test did with the mock server, without findings of the kinds that it allows."""
         journal, charges = mock.journal(), mock.ledger()["charges"]
         use = Use(test, calls=sum(entry["endpoint"] != "callback" for entry in journal))
         use.images = sum(charge["images"] for charge in charges)
         use.cost = {currency: f"{amount:f}" for currency, amount in mock.spent().items()}
         use.usd = _in_dollars(charges)
-        use.findings = [*mock.verdict()["findings"], *_unused_faults(mock)]
+        findings = [*mock.verdict()["findings"], *_unused_faults(mock)]
+        use.findings = [finding for finding in findings if finding["kind"] not in allow]
         self._touch(mock, journal, use)
         self.uses.append(use)
         return use

@@ -136,6 +136,7 @@ def test_server_does_not_import_the_plugin() -> None:
         ("check --contract-profile x", '--contract-profile: expected smoke, ci or deep, got "x"'),
         ("check --live-allow x", '--live-allow: expected rate-limit, got "x"'),
         ("check --live-budget x", '--live-budget: expected a number of at least 0, got "x"'),
+        ("check --live-budget 1_0", '--live-budget: expected a number of at least 0, got "1_0"'),
         ("check --contract-report r.txt", "--contract-report: expected a path that ends in .json, .html, .md or .xml"),
         ("check --callback-url https://x/", "--callback-url and --callback-poll need each other"),
         ("check --callback-url https://x/ --callback-poll http://y/", "--callback-url needs --live or a URL"),

@@ -1,5 +1,6 @@
 """The control API."""
 
+import re
 import subprocess
 
 import httpx
@@ -27,6 +28,24 @@ def test_journal_shows_calls_newest_first_with_masked_keys(nebula: httpx.Client,
     assert "secret" not in str(refused)
     assert served["charge"]["amount"] == "0.18"
     assert served["effective_prompt"] == "a cat"
+
+
+def test_accounts_change_together_where_the_value_means_the_same(control: httpx.Client) -> None:
+    """A rate limit, and a balance of 0."""
+    key, rate = "sk-mock.together", 100
+    change = {"balance": "0.0", "requests_per_minute": rate}
+    accounts = control.patch(f"/accounts/{key}", json=change).json()["accounts"]
+    assert {account["currency"] for account in accounts} > {"CNY", "credits"}
+    assert {(account["balance"], account["requests_per_minute"]) for account in accounts} == {("0", rate)}
+    refused = control.patch(f"/accounts/{key}", json={"balance": "5", "requests_per_minute": 1})
+    assert refused.status_code == 400
+    assert re.fullmatch(
+        r'missing member "provider": expected for a balance, since the accounts of the key have different currencies '
+        r"\(.*CNY: [^;]*nebula.*credits: evolink.*\)",
+        refused.json()["error"],
+    )
+    kept = control.get(f"/ledger?key={key}").json()["accounts"]
+    assert {account["requests_per_minute"] for account in kept} == {rate}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +111,8 @@ def test_calls_that_cannot_be_done_say_why(control: httpx.Client) -> None:
         ("PATCH", "/accounts/sk-mock", {}, "expected at least one of balance, requests_per_minute"),
         ("PATCH", "/accounts/sk-mock", {"requests_per_minute": "3"},
          'requests_per_minute: expected an integer from 0 to 1000000 or null, got "3"'),
+        ("PATCH", "/accounts/sk-mock", {"balance": "1_000", "provider": "nebula"},
+         "balance: expected a decimal from 0 to 999999999 with at most 9 decimal places, got '1_000'"),
         ("PATCH", "/accounts/sk-mock", {"balance": True}, "balance: expected a string or a number, got true"),
         ("PATCH", "/accounts/nobody", {"balance": "1"}, 'unknown key "nobody"'),
         ("POST", "/clock", {"advance_seconds": -1}, "advance_seconds: expected a number from 0 to 10000000000, got -1"),
@@ -153,7 +174,7 @@ def test_mutation_needs_neither_a_body_nor_a_content_type(server: RunningServer)
     assert httpx.post(reset, headers=own).status_code == 200
     assert subprocess.run(["curl", "-sSf", "-X", "POST", reset], capture_output=True, check=False).returncode == 0
     form = {"Content-Type": "application/x-www-form-urlencoded"}  # what curl -d sends
-    change = httpx.patch(f"{server.origin}/__mock__/accounts/sk-mock", content=b'{"balance": "1"}', headers=form)
+    change = httpx.patch(f"{server.origin}/__mock__/accounts/sk-mock", content=b'{"balance": "0"}', headers=form)
     assert change.status_code == 200
 
 

@@ -172,7 +172,8 @@ def change_everything(caller: Caller, task: str) -> None:
     caller.call("DELETE", "/faults")
     scenarios = caller.call("GET", "/scenarios")
     assert caller.call("PUT", "/scenario", json={"name": "outage"}) in scenarios
-    caller.call("PATCH", "/accounts/sk-mock", "/accounts/{key}", json={"balance": "3", "requests_per_minute": None})
+    change = {"provider": "nebula", "balance": "3", "requests_per_minute": None}
+    caller.call("PATCH", "/accounts/sk-mock", "/accounts/{key}", json=change)
     image = fixtures.image("landscape.png")
     caller.call("POST", "/images", content=image, headers={"Content-Type": "image/png"})
     caller.call("GET", f"/tasks/{task}", "/tasks/{task_id}")

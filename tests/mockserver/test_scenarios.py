@@ -73,6 +73,7 @@ def test_server_starts_with_a_scenario_and_takes_another() -> None:
             assert (refused.status_code, "name: expected one of " in refused.json()["error"]) == (400, True)
 
 
+@pytest.mark.qwenmock_allow("fault_unused")
 def test_fixture_sets_a_scenario(qwenmock: Mock) -> None:
     qwenmock.scenario("rate-limited")
     assert paint(qwenmock.origin) == 429

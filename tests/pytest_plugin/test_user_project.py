@@ -267,3 +267,37 @@ def test_marked_tests_run_under_each_scenario(pytester: pytest.Pytester) -> None
     wrong = pytester.runpytest_subprocess("--qwenmock-scenarios", "outag")
     wrong.stdout.fnmatch_lines(["*--qwenmock-scenarios: unknown scenario 'outag' (did you mean outage?)*"])
     assert wrong.ret != 0
+
+
+MANNERS = """
+import httpx
+import pytest
+
+def repeat_a_refusal(qwenmock):
+    for _ in range(2):
+        url = f"{qwenmock.url('nebula')}/v1/images/generations"
+        httpx.post(url, json={"model": "none"}, headers={"Authorization": f"Bearer {qwenmock.key}"})
+
+@pytest.mark.qwenmock_allow("refusal_repeated")
+def test_on_purpose(qwenmock):
+    repeat_a_refusal(qwenmock)
+    qwenmock.fail_next(429)
+
+def test_by_accident(qwenmock):
+    repeat_a_refusal(qwenmock)
+"""
+
+
+def test_findings_that_a_test_allows_are_not_reported(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_manners=MANNERS)
+    done = pytester.runpytest_subprocess("--strict-markers")
+    done.assert_outcomes(passed=2)
+    assert [line for line in done.outlines if line.startswith(("error:", "note:"))] == [
+        "note: fault_unused: a fault with the status 429 has 1 request left to fail (test_manners.py::test_on_purpose)",
+        "error: refusal_repeated: the same request was sent 2 times although it was refused with 400 "
+        "(test_manners.py::test_by_accident)",
+    ]
+    pytester.makepyfile(test_manners=MANNERS.replace("refusal_repeated", "refusal_repeatet"))
+    done = pytester.runpytest_subprocess()
+    done.assert_outcomes(passed=1, errors=1)
+    done.stdout.fnmatch_lines(["*unknown kind of finding 'refusal_repeatet' (did you mean refusal_repeated?): *"])

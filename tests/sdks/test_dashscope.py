@@ -148,6 +148,10 @@ def test_aio_client_survives_its_own_quirks() -> None:
     async def run() -> Any:
         from dashscope.aigc.image_synthesis import AioImageSynthesis
 
-        return await AioImageSynthesis.call(model="qwen-image", prompt="a cat", size="1328*1328")
+        try:
+            return await AioImageSynthesis.call(model="qwen-image", prompt="a cat", size="1328*1328")
+        finally:
+            # The SDK keeps a session for each event loop, and aiohttp reports one that is never closed.
+            await dashscope.close_shared_aio_session()
 
     assert asyncio.run(run()).output.task_status == "SUCCEEDED"

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from qwenmock.mockserver.schema_errors import format_json
 from qwenmock.mockserver.store.protocols import AccountChanges
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.catalog import Catalog
+from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 DEFAULT_LIMIT = 1000
@@ -35,7 +37,10 @@ def account_change_schema(_catalog: Catalog) -> dict[str, JSON]:
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "provider": {"description": "A provider's slug.", "type": "string"},
+            "provider": {
+                "description": "A provider's slug. Required for a balance other than 0 if currencies differ.",
+                "type": "string",
+            },
             "balance": {
                 "description": "A decimal as text or a number, with at most nine places.",
                 "type": ["string", "number"],
@@ -80,10 +85,27 @@ async def change_account(double: Double, request: Request) -> Accounts:
     slug = body.pop("provider", None)
     providers = list(double.catalog) if slug is None else [provider_named(double.catalog, slug)]
     changes = _changes(body)
+    _require_one_currency(providers, changes.get("balance"))
     accounts = [
         await double.store.change_account(defaults_of(provider, key, profile), changes) for provider in providers
     ]
     return {"accounts": [_account(account) for account in accounts]}
+
+
+def _require_one_currency(providers: Sequence[Provider], balance: Decimal | None) -> None:
+    """Refuse to set one balance in several currencies. Zero is as much in each.
+
+    Raises:
+        ControlError: The providers have different currencies.
+
+    """
+    slugs: dict[str, list[str]] = {}
+    for provider in providers:
+        slugs.setdefault(provider.currency, []).append(provider.slug)
+    if balance and len(slugs) > 1:
+        accounts = "; ".join(f"{currency}: {', '.join(found)}" for currency, found in slugs.items())
+        message = f"the accounts of the key have different currencies ({accounts})"
+        raise ControlError(400, f'missing member "provider": expected for a balance, since {message}')
 
 
 def _changes(body: Mapping[str, Any]) -> AccountChanges:

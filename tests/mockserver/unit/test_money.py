@@ -29,7 +29,7 @@ def test_amount(text: object, value: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["-0.000000001", "0.0000000001", "999999999.000000001", "1000000000", "1e30", "NaN", "Infinity", "-1", "", "x",
-     None, True, False, [], "1,5"],
+     None, True, False, [], "1,5", "1_000"],
 )  # fmt: skip
 def test_what_is_no_amount(text: object) -> None:
     with pytest.raises(ValueError, match=r"expected a decimal from 0 to 999999999 with at most 9 decimal places, got "):

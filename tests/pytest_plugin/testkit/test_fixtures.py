@@ -1,9 +1,11 @@
 """The fixtures for tests of code that calls the APIs."""
 
 import asyncio
+import re
 import threading
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import aiohttp
 import dashscope
@@ -14,6 +16,7 @@ import requests
 import urllib3
 
 from qwenmock.mockserver import create_app, create_double, running
+from qwenmock.mockserver.calls import client_behaviour
 from qwenmock.pytest_plugin.testkit import entries
 from qwenmock.pytest_plugin.testkit.intercept import HostRefused, Interception, intercepting
 from qwenmock.pytest_plugin.testkit.mock import Mock
@@ -87,6 +90,7 @@ def test_expectations_say_what_was_found(qwenmock: Mock) -> None:
         qwenmock.assert_billed("0.36")
 
 
+@pytest.mark.qwenmock_allow("retry_after_ignored")
 def test_next_calls_fail_as_documented(qwenmock: Mock) -> None:
     qwenmock.fail_next(429)
     qwenmock.fail_next(500, times=2, provider="nebula")
@@ -97,11 +101,14 @@ def test_next_calls_fail_as_documented(qwenmock: Mock) -> None:
         qwenmock.url("nobody")
 
 
+@pytest.mark.qwenmock_allow("link_after_expiry")
 def test_clock_balance_and_tasks(qwenmock: Mock) -> None:
     link = ask(qwenmock).json()["data"]["data"][0]["url"]
     qwenmock.advance(90_000)
     assert httpx.get(link).status_code == 403
-    qwenmock.set_balance("0.1", provider="nebula")
+    with pytest.raises(ValueError, match=r'^missing member "provider": expected for a balance, since '):
+        qwenmock.set_balance(0.1)
+    qwenmock.set_balance(0.1, provider="nebula")
     assert ask(qwenmock).status_code == 403
     created = ask(qwenmock, EVOLINK, slug="evolink").json()
     assert created["status"] == "pending"
@@ -111,6 +118,7 @@ def test_clock_balance_and_tasks(qwenmock: Mock) -> None:
     assert task["status"] == "completed"
 
 
+@pytest.mark.qwenmock_allow("retry_after_ignored")
 def test_fault_that_no_request_met_is_reported(qwenmock: Mock) -> None:
     qwenmock.fail_next(429, times=2)
     assert ask(qwenmock).status_code == 429
@@ -120,6 +128,7 @@ def test_fault_that_no_request_met_is_reported(qwenmock: Mock) -> None:
     assert Usage().take("test", qwenmock).findings[-1]["kind"] != "fault_unused"
 
 
+@pytest.mark.qwenmock_allow("refusal_repeated", "fault_unused")
 def test_entries_have_exactly_the_members_of_their_types(qwenmock: Mock) -> None:
     ask(qwenmock)
     ask(qwenmock, {"model": "none"})
@@ -152,6 +161,13 @@ def test_entries_have_exactly_the_members_of_their_types(qwenmock: Mock) -> None
     assert fault.keys() <= entries.Fault.__annotations__.keys()
 
 
+def test_kinds_of_findings_are_those_that_exist() -> None:
+    source = Path(client_behaviour.__file__).read_text("utf-8")
+    found = set(re.findall(r'Finding\("(\w+)"', source)) | {"fault_unused"}
+    assert found == set(get_args(entries.FindingKind))
+
+
+@pytest.mark.qwenmock_allow("refusal_repeated")
 def test_good_manners_are_asserted(qwenmock: Mock) -> None:
     ask(qwenmock)
     qwenmock.assert_well_behaved()
