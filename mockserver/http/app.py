@@ -23,6 +23,7 @@ from qwenmock.mockserver.calls.responses import to_header
 from qwenmock.mockserver.control.api.routes import control_routes
 from qwenmock.mockserver.control.guard import Guard
 from qwenmock.mockserver.control.pages import page_routes
+from qwenmock.mockserver.control.welcome import welcome
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.http.routing import RoutedPath, Routes
 from qwenmock.mockserver.images.files import BadLink
@@ -36,6 +37,7 @@ from qwenmock.mockserver.tasks.callbacks import CallbackWorker
 from qwenmock.schemas.models import Endpoint
 
 CONTROL = "/__mock__"
+OWN_PATHS = frozenset({"/", "/health", "/ready"})
 NO_QUERY: dict[str, str] = {}
 JSON_TYPE = b"application/json"
 CONSTANT_HEADERS = ((b"content-type", b"application/json"), (b"x-qwenmock", __version__.encode()))
@@ -79,6 +81,7 @@ class Application(Starlette):
                 ),
                 Route(PREFIX + "{rest:path}", self._file, methods=["GET"]),
                 Route(UPLOAD_PATH, self._upload, methods=["POST"]),
+                Route("/", self._welcome, methods=["GET"]),
                 Route("/health", _healthy, methods=["GET"]),
                 Route("/ready", _healthy, methods=["GET"]),
             ],
@@ -109,7 +112,7 @@ class Application(Starlette):
             if not path.startswith("/__"):
                 headers: dict[bytes, bytes] = dict(scope["headers"])
                 target = self._find(path, headers.get(b"host", b""))
-                if target is not None and path not in {"/health", "/ready"}:
+                if target is not None and (path not in OWN_PATHS or _is_of_provider(scope)):
                     await self._provider(target, scope, headers, receive, send)
                     return
         await super().__call__(scope, receive, send)
@@ -187,6 +190,10 @@ class Application(Starlette):
     async def _upload(self, request: Request) -> Response:
         status, reason = await self.double.uploads.receive(request)
         return Response(reason, status, {"X-Qwenmock": __version__})
+
+    async def _welcome(self, request: Request) -> Response:
+        origin = self.double.settings.public_url or base_url(request.scope, dict(request.scope["headers"]))
+        return welcome(self.double.catalog, request.headers.get("accept", ""), origin)
 
     async def _not_found(self, request: Request, _error: Exception) -> Response:
         slugs = ", ".join(f"/{slug}" for slug in self.double.catalog.providers)
@@ -328,6 +335,11 @@ def _origin(scheme: str, host: str) -> str | None:
 
 def _problem(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
     return JSONResponse({"error": text}, status, {"X-Qwenmock": __version__, **(headers or {})})
+
+
+def _is_of_provider(scope: Scope) -> bool:
+    """Return whether a request to a path of the server's own is meant for a provider: `POST /`, at its root."""
+    return scope["path"] == "/" and scope["method"] not in {"GET", "HEAD"}
 
 
 def _first_step(endpoint: Endpoint) -> str:

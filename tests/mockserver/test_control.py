@@ -10,6 +10,7 @@ from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
+from qwenmock.schemas.catalog import load
 
 PATH = "/v1/images/generations"
 BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
@@ -18,6 +19,29 @@ BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1
 def test_health_is_told_at_the_root_too(server: RunningServer) -> None:
     for path in ("/health", "/ready", "/__mock__/health"):
         assert httpx.get(server.origin + path).json()["status"] == "ok"
+
+
+def test_the_root_sends_a_browser_to_the_pages_and_tells_others_where_everything_is(server: RunningServer) -> None:
+    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    page = httpx.get(f"{server.origin}/", headers={"Accept": accept}, follow_redirects=True)
+    assert (str(page.url), page.headers["content-type"]) == (f"{server.origin}/__mock__/", "text/html; charset=utf-8")
+    told = httpx.get(f"{server.origin}/")
+    assert told.headers["content-type"] == "text/plain; charset=utf-8"
+    addresses = re.findall(rf"{server.origin}\S+", told.text)
+    assert [f"{server.origin}/{slug}" in addresses for slug in load().providers] == [True] * len(load().providers)
+    others = [address for address in addresses if "/__mock__/" in address or address.endswith("/health")]
+    assert len(others) >= 4 + len(load().providers)
+    assert {httpx.get(address).status_code for address in others} == {200}
+    command = told.text.split("A request that works:\n")[1]
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert "/__files__/" in done.stdout
+
+
+def test_the_root_is_the_servers_own_beside_a_provider_at_the_root() -> None:
+    with running(Settings(port=0, provider="nebula")) as server:
+        assert httpx.get(f"{server.origin}/").text.startswith("qwenmock")
+        posted = httpx.post(f"{server.origin}/")
+        assert (posted.status_code, "x-request-id" in posted.headers) == (404, True), "it is answered as Nebula would"
 
 
 def test_journal_shows_calls_newest_first_with_masked_keys(nebula: httpx.Client, control: httpx.Client) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,53 +19,12 @@ from qwenmock.schemas.catalog import load
 from qwenmock.schemas.sources import cited
 
 CHROMIUM = shutil.which("chromium")
-WAIT_MILLISECONDS = 30_000
-"""At most, for what appears on a page: other tests run beside this one."""
-expect.set_options(timeout=WAIT_MILLISECONDS)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 KEY = {"Authorization": "Bearer sk-mock"}
 NEBULA = "/nebula/v1/images/generations"
 BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
 VIEWS = ["journal", "playground", "ledger", "tasks", "faults", "clock"]
 EVIL = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
-
-
-@pytest.fixture(scope="module")
-def module_server() -> Iterator[RunningServer]:
-    with running(Settings(port=0)) as server:
-        yield server
-
-
-@pytest.fixture
-def target(module_server: RunningServer) -> RunningServer:
-    httpx.post(f"{module_server.origin}/__mock__/reset", json={}).raise_for_status()
-    return module_server
-
-
-@pytest.fixture
-def troubles() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def open_page(browser: Browser, target: RunningServer, troubles: list[str]) -> Iterator[Callable[..., Page]]:
-    contexts = []
-
-    def open_page(path: str, **options: Any) -> Page:
-        context = browser.new_context(base_url=target.origin, locale="en-US", **options)
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(WAIT_MILLISECONDS)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda message: troubles.append(message.text) if "Security Policy" in message.text else None)
-        page.goto(f"/__mock__/{path}")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert troubles == []
 
 
 def post(server: RunningServer, path: str = NEBULA, body: Any = None, key: str = "sk-mock") -> httpx.Response:
