@@ -31,7 +31,7 @@ def first_error(schema: Mapping[str, JSON], value: JSON) -> str | None:
     The schema's keywords are read in their order, so a schema decides which of several errors is reported.
 
     Args:
-        schema: JSON Schema 2020-12; `type`, `enum`, `minimum`, `maximum`, `additionalProperties`, `required`
+        schema: JSON Schema 2020-12; `type`, `enum`, limits of numbers, `additionalProperties`, `required`
             and an `anyOf` of required members get messages of their own.
         value: The value, as JSON was parsed.
 
@@ -82,6 +82,8 @@ def _expected(schema: Schema) -> str:
 
 def _range(schema: Schema) -> str:
     least, most = schema.get("minimum"), schema.get("maximum")
+    if "exclusiveMinimum" in schema:
+        return f" above {schema['exclusiveMinimum']}"
     if least is None:
         return ""
     return f" of at least {least}" if most is None or most > LONGEST_NUMBER else f" from {least} to {most}"
@@ -114,6 +116,7 @@ _MESSAGES: Mapping[str, Callable[[Limit, Limit, Schema], str]] = {
     "type": _type_or_limit,
     "enum": _enum,
     "minimum": _type_or_limit,
+    "exclusiveMinimum": _type_or_limit,
     "maximum": _type_or_limit,
     "additionalProperties": _additional,
     "required": _required,

@@ -177,6 +177,7 @@ def create_double(settings: Settings | None = None, catalog: Catalog | None = No
         catalog = catalog_of(settings)
     settings.check(catalog)
     store = open_store(settings)
+    clock = Clock()
     number = store.register()
     # Only the first process uses the seed itself: others, and later runs on the same state, must not repeat its ids.
     rng = Random(settings.seed if settings.seed is None or number == 0 else f"{settings.seed}/{number}")
@@ -186,9 +187,9 @@ def create_double(settings: Settings | None = None, catalog: Catalog | None = No
         settings=settings,
         catalog=catalog,
         store=store,
-        clock=Clock(),
+        clock=clock,
         rng=rng,
         links=Links(secret, store),
-        plan=Plan(rng, store),
+        plan=Plan(rng, store, clock),
         scenario=None if settings.scenario is None else load_scenario(settings.scenario, catalog.providers),
     )

@@ -35,6 +35,8 @@ class Effects:
         drop: Where the connection is cut: before the answer or in the middle of its body.
         callback: What goes wrong with its callback.
         callback_origin: Scheme, host and port that its callback is sent to, in place of those of its URL.
+        is_malformed: Whether the answer's JSON ends in the middle.
+        expire_links: Whether the links to its images are never valid.
         applied: The preferences that are honoured, for `Preference-Applied`.
 
     """
@@ -46,6 +48,8 @@ class Effects:
     drop: Literal["before", "mid-body"] | None = None
     callback: str | None = None
     callback_origin: str | None = None
+    is_malformed: bool = False
+    expire_links: bool = False
     applied: tuple[str, ...] = ()
 
 

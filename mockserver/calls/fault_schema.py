@@ -14,12 +14,14 @@ ORIGIN = r"^https?://[A-Za-z0-9.:\[\]-]+$"
 DROPS = ("before", "mid-body")
 MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON parser keeps exactly."""
+SWITCHES = ("refuse", "malformed", "expire_links")
 INTEGERS = ("status", "times", "delay_ms", "fail_images")
 
 
 def fault_schema(providers: Mapping[str, Provider]) -> dict[str, JSON]:
     """Return the schema of one fault, with the slugs and the statuses of the providers."""
     count: dict[str, JSON] = {"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}
+    seconds: dict[str, JSON] = {"type": "number", "minimum": 0, "maximum": MAX_INTEGER}
     return {
         "title": "Fault",
         "description": "Which requests a fault applies to, how often, and what then happens.",
@@ -53,6 +55,18 @@ def fault_schema(providers: Mapping[str, Provider]) -> dict[str, JSON]:
                 pattern=ORIGIN,
                 examples=["http://127.0.0.1:4011"],
             ),
+            "refuse": _switch("The content is refused: at once, or by the task."),
+            "malformed": _switch("The answer's JSON ends in the middle."),
+            "expire_links": _switch("The links to the images are never valid."),
+            "after_seconds": seconds | {"description": "When it begins, on the double's clock.", "default": 0},
+            "for_seconds": {
+                "description": "How long it then lasts, on the double's clock; for ever where it is absent.",
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": MAX_INTEGER,
+            },
+            "since": seconds
+            | {"description": "The unix time that it begins after; where it is absent, that of setting the plan."},
         },
         "anyOf": [
             {"required": ["status"]},
@@ -62,6 +76,7 @@ def fault_schema(providers: Mapping[str, Provider]) -> dict[str, JSON]:
             {"required": ["fail_task"]},
             {"required": ["callback"]},
             {"required": ["callback_origin"]},
+            *[{"required": [name], "properties": {name: {"const": True}}} for name in SWITCHES],
         ],
     }
 
@@ -111,6 +126,10 @@ def _fault_values(entry: JSON) -> FaultValues:
 
 def _text(description: str, **limits: JSON) -> dict[str, JSON]:
     return {"description": description, "type": "string", **limits}
+
+
+def _switch(description: str) -> JSON:
+    return {"description": description, "type": "boolean", "default": False}
 
 
 def _statuses(providers: Iterable[Provider]) -> list[int]:

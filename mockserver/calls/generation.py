@@ -7,7 +7,7 @@ from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.calls.acceptance import AcceptedRequest
 from qwenmock.mockserver.calls.call import Call, Trace
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.images.links import recipe_of
+from qwenmock.mockserver.images.links import NEVER_VALID, recipe_of
 from qwenmock.mockserver.models import Charge, Result, Task
 from qwenmock.mockserver.tasks.lifecycle import new_task_id, task_times
 
@@ -113,7 +113,8 @@ async def _pictures(double: Double, call: Call, request: AcceptedRequest, trace:
     seed = double.rng.getrandbits(SEED_BITS) if job.seed is None else job.seed
     recipe = recipe_of(job, request.inputs, seed, request.size, trace.request_id)
     base_url = double.settings.public_url or call.base_url
-    return await double.links.make(recipe, base_url, int(done) + job.provider.link_lifetime)
+    expires = NEVER_VALID if request.effects.expire_links else int(done) + job.provider.link_lifetime
+    return await double.links.make(recipe, base_url, expires)
 
 
 def _charge_for(double: Double, request: AcceptedRequest, result: Result, now: float) -> Charge:

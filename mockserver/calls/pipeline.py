@@ -49,6 +49,7 @@ class Outcome(NamedTuple):
     Attributes:
         charge: To be booked with the journal entry; None if nothing is billed.
         drop: Where the connection is to be cut.
+        is_malformed: Whether the JSON that is sent ends in the middle.
         headers: Additional headers by lower-case name; None for none.
 
     """
@@ -58,6 +59,7 @@ class Outcome(NamedTuple):
     drop: Literal["before", "mid-body"] | None = None
     status: int = 200
     headers: Mapping[str, str] | None = None
+    is_malformed: bool = False
 
 
 async def serve(double: Double, call: Call) -> Answer:
@@ -67,9 +69,10 @@ async def serve(double: Double, call: Call) -> Answer:
         trace.advisories.append(UNREAL_WAITS)
     trace.enter("authenticate")
     charge = drop = None
+    is_malformed = False
     try:
         outcome = await dispatch(double, call, trace)
-        charge, drop = outcome.charge, outcome.drop
+        charge, drop, is_malformed = outcome.charge, outcome.drop, outcome.is_malformed
         answer = Answer(outcome.status, orjson.dumps(outcome.body), headers(trace, more=outcome.headers))
         entry = journal.entry(call, trace, answer, charge, None)
         if charge is None:
@@ -82,12 +85,14 @@ async def serve(double: Double, call: Call) -> Answer:
             await release_hold(double, call, trace)
         if not isinstance(failure, Exception):
             raise
-        charge = None
+        charge, is_malformed = None, False
         answer, entry = await refuse(double, call, trace, to_api_error(failure))
     seconds = time.perf_counter() - trace.marks[0][1]
     bill = None if charge is None else Bill(charge.currency, charge.images, charge.amount)
     double.metrics.answered(call.provider.slug, answer.status, trace.stage, seconds, bill)
     double.log(entry)
+    if is_malformed:
+        answer = answer._replace(body=answer.body[: len(answer.body) // 2])
     return answer if drop is None else answer._replace(drop=drop)
 
 
@@ -118,11 +123,12 @@ async def dispatch(double: Double, call: Call, trace: Trace) -> Outcome:
         return await as_recorded(double, call, trace, recording)
     request = await accept(double, call, received, trace)
     dialect = double.dialect_for(call.provider, call.endpoint)
+    effects = request.effects
     if call.endpoint.created_response is None:
         result, charge = await generate(double, call, request, trace)
-        return Outcome(dialect.success(result), charge, request.effects.drop)
+        return Outcome(dialect.success(result), charge, effects.drop, is_malformed=effects.is_malformed)
     task = await create_task(double, call, request, trace)
-    return Outcome(dialect.created(call.provider, task), drop=request.effects.drop)
+    return Outcome(dialect.created(call.provider, task), drop=effects.drop, is_malformed=effects.is_malformed)
 
 
 async def apply_preferences(preferred: Effects) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.images.headers import Header, read_header
-from qwenmock.mockserver.images.links import ACCESS_KEY_ID, PREFIX, Links, Recipe
+from qwenmock.mockserver.images.links import ACCESS_KEY_ID, NEVER_VALID, PREFIX, Links, Recipe
 from qwenmock.mockserver.images.render import render
 from qwenmock.mockserver.store.protocols import Store
 
@@ -125,7 +125,7 @@ class Files:
         if not slash or "/" in name or values.get("OSSAccessKeyId") != ACCESS_KEY_ID or not is_signed:
             raise BadLink("The signature does not match")
         if self.clock.now() > int(expires):
-            raise BadLink("Request has expired.", is_expired=True)
+            raise BadLink("Request has expired.", is_expired=int(expires) != NEVER_VALID)
         return token, stem
 
     async def read_url(self, url: str, base_url: str) -> bytes | None:

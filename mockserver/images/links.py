@@ -18,6 +18,8 @@ from qwenmock.mockserver.store.protocols import Store
 
 PREFIX = "/__files__/"
 ACCESS_KEY_ID = "qwenmock"
+NEVER_VALID = 0
+"""What a link expires at that no client can open in time: nobody is to be blamed for it."""
 SIGNATURE_BYTES = 20
 LONGEST_TOKEN = 1500
 """A longer recipe (usually a long prompt) is kept in the store, and the URL contains its digest."""

@@ -108,6 +108,12 @@ class FaultValues(TypedDict, total=False):
     fail_task: str
     callback: str
     callback_origin: str
+    refuse: bool
+    malformed: bool
+    expire_links: bool
+    after_seconds: float
+    for_seconds: float
+    since: float
 
 
 class ChargeRow(NamedTuple):

@@ -199,3 +199,9 @@ class Fault(TypedDict, total=False):
     fail_task: str
     callback: str
     callback_origin: str
+    refuse: bool
+    malformed: bool
+    expire_links: bool
+    after_seconds: float
+    for_seconds: float
+    since: float

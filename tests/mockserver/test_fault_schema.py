@@ -26,6 +26,10 @@ def test_schema_is_valid_and_names_every_member() -> None:
         ([{"callback": "lost", "provider": "evolink", "key": "sk-mock", "model": "m"}],
          Fault(callback="lost", provider="evolink", key="sk-mock", model="m")),
         ([{"delay_ms": 1}], Fault(delay_ms=1)),
+        ([{"refuse": True}], Fault(refuse=True)),
+        ([{"malformed": True}], Fault(malformed=True)),
+        ([{"expire_links": True, "after_seconds": 1.5, "for_seconds": 2, "since": 3.5}],
+         Fault(expire_links=True, after_seconds=1.5, for_seconds=2, since=3.5)),
         ([{"fail_images": 1}], Fault(fail_images=1)),
         ([{"fail_task": "generation_timeout"}], Fault(fail_task="generation_timeout")),
         ([{"status": 500, "delay_ms": 0, "times": 0, "probability": 0}],
@@ -47,9 +51,11 @@ def test_empty_plan_is_read() -> None:
         ([3], "expected an object, got 3"),
         ([{"status": 429}, "x"], '[1]: expected an object, got "x"'),
         ([{"colour": 1}], 'unknown member "colour"; expected provider, key, model, status, times, probability, '
-         "delay_ms, drop, fail_images, fail_task, callback, callback_origin"),
+         "delay_ms, drop, fail_images, fail_task, callback, callback_origin, refuse, malformed, expire_links, "
+         "after_seconds, for_seconds, since"),
         ([{"status": 500}, {"colour": 1}], '[1]: unknown member "colour"; expected provider, key, model, status, '
-         "times, probability, delay_ms, drop, fail_images, fail_task, callback, callback_origin"),
+         "times, probability, delay_ms, drop, fail_images, fail_task, callback, callback_origin, refuse, malformed, "
+         "expire_links, after_seconds, for_seconds, since"),
         ([{"status": 418}], "status: expected one of 400, 401, 402, 403, 404, 429, 500, 503, got 418"),
         ([{"status": 429}, {"status": "429"}], '[1].status: expected an integer, got "429"'),
         ([{"status": True}], "status: expected an integer, got true"),
@@ -62,10 +68,15 @@ def test_empty_plan_is_read() -> None:
         ([{"status": 500, "times": 1.5}], "times: expected an integer of at least 0, got 1.5"),
         ([{"drop": "after"}], 'drop: expected one of before, mid-body, got "after"'),
         ([{"callback_origin": "file:///x"}], 'callback_origin: expected a value such as http://127.0.0.1:4011, got "file:///x"'),
+        ([{"status": 500, "for_seconds": 0}], "for_seconds: expected a number above 0, got 0"),
+        ([{"status": 500, "after_seconds": -1}], "after_seconds: expected a number of at least 0, got -1"),
+        ([{"refuse": "yes"}], 'refuse: expected true or false, got "yes"'),
         ([{"callback": "twice"}], 'callback: expected one of duplicate, late, out-of-order, lost, got "twice"'),
-        ([{}], "expected at least one of status, drop, delay_ms, fail_images, fail_task, callback, callback_origin"),
+        ([{}], "expected at least one of status, drop, delay_ms, fail_images, fail_task, callback, callback_origin, refuse, "
+         "malformed, expire_links"),
         ([{"delay_ms": 0, "fail_images": 0}],
-         "expected at least one of status, drop, delay_ms, fail_images, fail_task, callback, callback_origin"),
+         "expected at least one of status, drop, delay_ms, fail_images, fail_task, callback, callback_origin, refuse, "
+         "malformed, expire_links"),
         ([{"provider": "nebula", "fail_task": "zz"}],
          "fail_task: expected no value, because nebula has no tasks, got 'zz'"),
         ([{"fail_task": "x" * 100, "times": "y" * 100}],

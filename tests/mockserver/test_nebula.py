@@ -405,6 +405,40 @@ def test_fault_cuts_the_connection(nebula: httpx.Client, control: httpx.Client, 
     assert nebula.post(PATH, json=text_body()).status_code == 200
 
 
+def test_fault_makes_links_that_were_never_valid(nebula: httpx.Client, control: httpx.Client) -> None:
+    """Whoever opens one has done nothing wrong: the verdict does not say so."""
+    control.put("/faults", json=[{"expire_links": True, "times": 1}]).raise_for_status()
+    first, second = [nebula.post(PATH, json=text_body()).json() for _ in range(2)]
+    assert [httpx.get(answer["data"]["data"][0]["url"]).status_code for answer in (first, second)] == [403, 200]
+    assert "link_after_expiry" not in {finding["kind"] for finding in control.get("/verdict").json()["findings"]}
+
+
+def test_fault_ends_the_answer_in_the_middle(nebula: httpx.Client, control: httpx.Client) -> None:
+    control.put("/faults", json=[{"malformed": True, "times": 1}]).raise_for_status()
+    answer = nebula.post(PATH, json=text_body())
+    assert (answer.status_code, int(answer.headers["Content-Length"])) == (200, len(answer.content))
+    with pytest.raises(json.JSONDecodeError):
+        answer.json()
+    [entry] = control.get("/journal").json()
+    assert (entry["charge"]["images"], entry["answer"]["code"]) == (1, 200)
+
+
+def test_fault_refuses_the_content(nebula: httpx.Client, control: httpx.Client) -> None:
+    control.put("/faults", json=[{"refuse": True, "times": 1}]).raise_for_status()
+    assert [nebula.post(PATH, json=text_body()).status_code for _ in range(2)] == [400, 200]
+
+
+def test_fault_ends_with_the_clock(nebula: httpx.Client, control: httpx.Client) -> None:
+    plan = [{"status": 500, "after_seconds": 3600, "for_seconds": 60}]
+    [fault] = control.put("/faults", json=plan).json()
+    assert nebula.post(PATH, json=text_body()).status_code == 200
+    control.post("/clock", json={"advance_seconds": 3600}).raise_for_status()
+    assert nebula.post(PATH, json=text_body()).status_code == 500
+    assert control.put("/faults", json=[fault]).json() == [fault]
+    control.post("/clock", json={"advance_seconds": 60}).raise_for_status()
+    assert nebula.post(PATH, json=text_body()).status_code == 200
+
+
 def test_refusal_names_its_rule_and_source(nebula: httpx.Client) -> None:
     answer = nebula.post(PATH, json=edit_body(n=7))
     assert answer.headers["X-Qwenmock-Rule"] == "nebula/contents/parameters/n/maximum"

@@ -33,7 +33,7 @@ def test_every_scenario_is_valid_and_documented() -> None:
         re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", GUIDE.read_text("utf-8").partition("## A scenario")[2], re.M)
     )
     assert shown == {name: named_scenario(name, PROVIDERS).summary for name in scenario_names()}
-    assert len(shown) == 15
+    assert len(shown) == 18
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,7 @@ LOADED = """() => performance.getEntriesByType("resource")
     .map((entry) => [new URL(entry.name).pathname, entry.encodedBodySize])"""
 
 
-def test_first_page_loads_little_and_each_script_at_once(
-    target: RunningServer, open_page: Callable[..., Page]
-) -> None:
+def test_first_page_loads_little_and_each_script_at_once(target: RunningServer, open_page: Callable[..., Page]) -> None:
     page = open_page("")
     expect(page.locator("main h2").first).to_be_visible()
     loaded = dict(page.evaluate(LOADED))

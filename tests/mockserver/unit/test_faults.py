@@ -15,6 +15,7 @@ from qwenmock.mockserver.calls.effects import (
     preferences,
 )
 from qwenmock.mockserver.calls.faults import Fault, Plan, describe
+from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.models import Job
 from qwenmock.schemas.catalog import load
 
@@ -57,9 +58,20 @@ class Fixed(Random):
         return self.value
 
 
+class At(Clock):
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, time: float) -> None:
+        super().__init__()
+        self.time = time
+
+    def now(self) -> float:
+        return self.time
+
+
 def applied(*faults: Fault, times: int = 1, drawn: float = 0.0, before: Effects = NO_EFFECTS) -> list[Effects]:
     async def run() -> list[Effects]:
-        plan = Plan(Fixed(drawn), State())  # type: ignore[arg-type]
+        plan = Plan(Fixed(drawn), State(), At(1000.0))  # type: ignore[arg-type]
         await plan.set(faults)
         assert plan.version == 1
         return [await plan.apply(JOB, "sk-mock", before) for _ in range(times)]
@@ -94,10 +106,16 @@ def test_first_fault_that_applies_decides() -> None:
 
 
 def test_plan_is_empty_at_first_and_effects_are_none() -> None:
-    plan = Plan(Fixed(0.0), State())  # type: ignore[arg-type]
+    plan = Plan(Fixed(0.0), State(), At(1000.0))  # type: ignore[arg-type]
     assert (plan.faults, plan.version) == ([], 0)
     assert asyncio.run(plan.apply(JOB, "sk-mock", NO_EFFECTS)) is NO_EFFECTS
     assert (NO_EFFECTS.fail_images, NO_EFFECTS.wait, NO_EFFECTS.error) == (0, 0, None)
+
+
+def test_effects_of_switches() -> None:
+    assert applied(Fault(refuse=True)) == [Effects(error="refused")]
+    assert applied(Fault(malformed=True)) == [Effects(is_malformed=True)]
+    assert applied(Fault(expire_links=True)) == [Effects(expire_links=True)]
 
 
 def test_fault_is_used_up() -> None:
@@ -129,8 +147,42 @@ def test_effects_are_added_to_those_that_the_request_asks_for() -> None:
 
 def test_description_has_what_is_set() -> None:
     assert describe(Fault(status=429)) == {"status": 429, "probability": 1.0, "delay_ms": 0, "fail_images": 0}
-    fault = Fault("a", "b", "c", 500, 2, 0.5, 3, "before", 4, "d", "lost")
+    fault = Fault("a", "b", "c", 500, 2, 0.5, 3, "before", 4, "d", "lost", "e", True, True, True, 1.5, 2.5, 3.5)
     assert Fault(**describe(fault)) == fault
+
+
+@pytest.mark.parametrize(
+    ("after", "lasts", "times"),
+    [(0, None, [1000, 1e9]), (5, None, [1005, 1e9]), (0, 30, [1000, 1029.9]), (5, 2.5, [1005, 1007.4])],
+)
+def test_fault_begins_and_ends_with_the_clock(after: float, lasts: float | None, times: list[float]) -> None:
+    """The times are those of its first and its last effect."""
+    clock = At(1000.0)
+    plan = Plan(Fixed(0.0), State(), clock)  # type: ignore[arg-type]
+
+    def effects(at: float) -> Effects:
+        clock.time = at
+        return asyncio.run(plan.apply(JOB, "sk-mock", NO_EFFECTS))
+
+    asyncio.run(plan.set([Fault(status=500, after_seconds=after, for_seconds=lasts)]))
+    assert [effects(at).error for at in times] == ["internal", "internal"]
+    if after:
+        assert effects(times[0] - 0.1) is NO_EFFECTS
+    if lasts:
+        assert effects(1000 + after + lasts) is NO_EFFECTS
+
+
+def test_plan_that_is_set_again_keeps_its_time() -> None:
+    """The page reads the plan, changes it, and sets it: what has begun goes on."""
+    clock, state = At(1000.0), State()
+    plan = Plan(Fixed(0.0), state, clock)  # type: ignore[arg-type]
+    asyncio.run(plan.set([Fault(status=500, for_seconds=30), Fault(status=429)]))
+    clock.time = 1020.0
+    kept = [Fault(**fault) for fault in state.kept.values()]
+    assert [fault.since for fault in kept] == [1000.0, None]
+    asyncio.run(plan.set(kept))
+    clock.time = 1031.0
+    assert asyncio.run(plan.apply(JOB, "sk-mock", NO_EFFECTS)).error == "rate_limited"
 
 
 def test_kind_of_a_status() -> None:
