@@ -1,4 +1,4 @@
-// Run beside `qwenmock serve`: NEBULA_URL=http://127.0.0.1:4010/nebula NEBULA_KEY=sk-mock node --test
+// qwenmock run -- node --test
 import assert from "node:assert/strict";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,9 +7,8 @@ import { beforeEach, test } from "node:test";
 import { edit } from "./editor.js";
 
 const control = (method, path, body) =>
-  fetch(new URL(`/__mock__/${path}`, process.env.NEBULA_URL), {
+  fetch(`${process.env.QWENMOCK_URL}/__mock__/${path}`, {
     method,
-    headers: { "Content-Type": "application/json" },
     body: method === "GET" ? undefined : JSON.stringify(body ?? {}),
   }).then((answer) => answer.json());
 const picture = new URL("../../fixtures/images/landscape.png", import.meta.url);

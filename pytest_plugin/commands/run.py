@@ -17,6 +17,9 @@ from qwenmock.mockserver.settings import Latency, Settings
 from qwenmock.pytest_plugin.options import parse_report
 
 UNMET = 3
+STOPPED = 130
+"""Exit code where a signal ended runs before they came to an end."""
+MOST_AT_ONCE = 64
 FORMATS = (".json", ".md", ".html", ".xml")
 JOURNAL_MAX = 100_000
 
@@ -34,6 +37,7 @@ class RunOptions:
         fail_on_uncovered: Fail if something of the contract was never exercised.
         report: Paths of reports.
         scenarios: Names or paths of scenarios, under each of which the command runs once; empty for one run without.
+        parallel: How many of these runs there are at once.
         config: Config file of the double.
         seed: Seed of the double.
         latency: How long an image takes.
@@ -48,6 +52,7 @@ class RunOptions:
     fail_on_uncovered: bool
     report: tuple[Path, ...]
     scenarios: tuple[str, ...]
+    parallel: int
     config: Path | None
     seed: int | None
     latency: Latency | None
@@ -72,11 +77,19 @@ def run_command(options: RunOptions) -> int:
     conditions = summary.Conditions(
         max_cost=options.max_cost, verdict=options.fail_on_verdict, coverage=options.fail_on_uncovered
     )
+    runs = _settings_of_runs(options)
     said: list[summary.Summary] = []
-    for settings in _settings_of_runs(options):
-        said.append(summary.summary_of(run(options.command, settings, hosts), conditions))
-        if said[-1]["exit_code"] in {NOT_FOUND, NOT_EXECUTABLE}:
-            break  # it is the same under every scenario
+    if options.parallel > 1 and len(runs) > 1:
+        from qwenmock.pytest_plugin.programs.parallel import Order, run_each
+
+        said = run_each([Order(options.command, each, hosts, conditions) for each in runs], options.parallel)
+        if len(said) < len(runs):
+            return STOPPED
+    else:
+        for settings in runs:
+            said.append(summary.summary_of(run(options.command, settings, hosts), conditions))
+            if said[-1]["exit_code"] in {NOT_FOUND, NOT_EXECUTABLE}:
+                break  # it is the same under every scenario
     for line in summary.table_lines(said) if options.scenarios else summary.lines(said[0]):
         print(f"qwenmock: {line}", file=sys.stderr)
     for path in options.report:
@@ -164,6 +177,13 @@ command = Command(
             metavar="NAME,NAME|all",
             default="",
             help="Run the command once under each scenario, and print a table.",
+        ),
+        click.Option(
+            ["--parallel"],
+            type=types.Parsed("parallel", types.integer(1, MOST_AT_ONCE)),
+            metavar="N",
+            default=1,
+            help="With --scenarios: so many runs at once, which cannot read the terminal.",
         ),
         click.Option(["--config"], type=types.FILE, metavar="FILE", help="Config file of the double, as of `serve`."),
         click.Option(["--seed"], type=types.SEED, metavar="N", help="Make ids, images and faults reproducible."),

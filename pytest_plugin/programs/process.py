@@ -37,7 +37,7 @@ def run_command(command: Sequence[str], environment: Mapping[str, str], folder: 
         folder: Removed too when this process is killed.
 
     """
-    with _watchdog(folder) as watch, _Signals() as signals:
+    with watchdog(folder) as watch, Signals() as signals:
         try:
             process = subprocess.Popen(command, env=dict(environment), process_group=0)
         except OSError as error:
@@ -51,7 +51,7 @@ def run_command(command: Sequence[str], environment: Mapping[str, str], folder: 
         return process.returncode if process.returncode >= 0 else SIGNALLED - process.returncode
 
 
-def _wait(pid: int, terminal: "_Terminal", signals: "_Signals") -> int:
+def _wait(pid: int, terminal: "_Terminal", signals: "Signals") -> int:
     """Wait until a process has ended; return its status."""
     while True:
         found, status = os.waitpid(pid, os.WUNTRACED | os.WNOHANG)
@@ -116,18 +116,23 @@ def _set_foreground(group: int) -> bool:
     return True
 
 
-class _Signals:
+class Signals:
     """Sends the signals that this process gets to a command's group, until the block ends.
 
     Those that come before the command has started are kept for it. Waiting is a read from a pipe that each signal
     writes to: a signal that comes just before a blocking `waitpid` would be seen only when the command has ended.
+
+    Attributes:
+        is_ending: Whether one has come that ends a command.
+
     """
 
     def __init__(self) -> None:
+        self.is_ending = False
         self._group: int | None = None
         self._early: list[int] = []
 
-    def __enter__(self) -> "_Signals":
+    def __enter__(self) -> "Signals":
         self._receiver, self._sender = os.pipe()
         os.set_blocking(self._sender, False)
         handlers = {getattr(signal, name): self._forward for name in FORWARDED}
@@ -155,6 +160,7 @@ class _Signals:
         os.read(self._receiver, 4096)
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
+        self.is_ending = True
         if self._group is None:
             self._early.append(number)
             return
@@ -194,7 +200,8 @@ class _Watch:
 
 
 @contextmanager
-def _watchdog(folder: Path) -> Generator[_Watch]:
+def watchdog(folder: Path) -> Generator[_Watch]:
+    """Yield what tells a shell which group to kill, and whose folder to remove, if this process is killed."""
     receiver, sender = os.pipe()
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(

@@ -127,13 +127,13 @@ def _content(entry: JournalEntry) -> str:
 
 def wasted(journal: Iterable[JournalEntry], findings: Iterable[VerdictFinding]) -> dict[str, Decimal]:
     """Return the money that bought nothing, by currency."""
-    in_vain: set[str] = set()
-    for finding in findings:
-        # Of a request that was charged several times, one charge was right.
+    known = list(findings)
+    in_vain = {id_ for finding in known if finding["kind"] == "link_never_fetched" for id_ in finding["requests"]}
+    for finding in known:
         if finding["kind"] == "charge_repeated":
-            in_vain.update(finding["requests"][1:])
-        elif finding["kind"] == "link_never_fetched":
-            in_vain.update(finding["requests"])
+            # Of a request that was charged several times, one charge was right: the first whose pictures were fetched.
+            fetched = [id_ for id_ in finding["requests"] if id_ not in in_vain]
+            in_vain.update(fetched[1:])
     sums: dict[str, Decimal] = {}
     for entry in journal:
         charge = entry["charge"]

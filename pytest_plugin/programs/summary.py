@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from html import escape
@@ -152,7 +153,8 @@ COLUMNS = ("scenario", "exit code", "calls", "repeated", "cost", "wasted", "find
 
 def row(summary: Summary) -> tuple[str, ...]:
     """Return a run as a line of the table."""
-    kinds = [f"{finding['kind']} ({finding['severity']})" for finding in summary["findings"]]
+    counts = Counter(f"{finding['kind']} ({finding['severity']})" for finding in summary["findings"])
+    kinds = [kind if times == 1 else f"{times} × {kind}" for kind, times in counts.items()]
     return (
         summary["scenario"],
         str(summary["exit_code"]),

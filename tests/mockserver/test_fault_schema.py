@@ -72,11 +72,11 @@ def test_empty_plan_is_read() -> None:
         ([{"status": 500, "after_seconds": -1}], "after_seconds: expected a number of at least 0, got -1"),
         ([{"refuse": "yes"}], 'refuse: expected true or false, got "yes"'),
         ([{"callback": "twice"}], 'callback: expected one of duplicate, late, out-of-order, lost, got "twice"'),
-        ([{}], "expected at least one of status, drop, delay_ms, fail_images, fail_task, callback, callback_origin, refuse, "
-         "malformed, expire_links"),
+        ([{}], "expected at least one of status, drop, delay_ms, fail_images, fail_task, callback, callback_origin, "
+         "refuse, malformed, expire_links"),
         ([{"delay_ms": 0, "fail_images": 0}],
-         "expected at least one of status, drop, delay_ms, fail_images, fail_task, callback, callback_origin, refuse, "
-         "malformed, expire_links"),
+         "expected at least one of status, drop, delay_ms, fail_images, fail_task, callback, callback_origin, "
+         "refuse, malformed, expire_links"),
         ([{"provider": "nebula", "fail_task": "zz"}],
          "fail_task: expected no value, because nebula has no tasks, got 'zz'"),
         ([{"fail_task": "x" * 100, "times": "y" * 100}],

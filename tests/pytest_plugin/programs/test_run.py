@@ -1,5 +1,6 @@
 """`qwenmock run`: the command's exit code, output, signals and terminal, its end, and what is said of it."""
 
+import contextlib
 import json
 import os
 import pty
@@ -29,6 +30,9 @@ folder = os.path.dirname(os.environ["SSL_CERT_FILE"])
 print(folder, oct(os.stat(folder).st_mode)[-3:], sys.stdin.read(), end="")
 sys.exit(4)
 """
+
+
+TEXT = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
 
 
 def run(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -122,6 +126,45 @@ def test_signals_reach_the_command(number: int, script: str, code: int) -> None:
     _, said = process.communicate(timeout=30)
     assert process.returncode == code
     assert f"qwenmock: exit code {code}; " in said
+
+
+def test_runs_at_once_are_those_one_after_another(tmp_path: Path) -> None:
+    options = ["--seed", "1", "--scenarios", "outage,rate-limited,malformed"]
+    url = "https://llm.ai-nebula.com/v1/images/generations"
+    headers = ["-H", "Authorization: Bearer sk-x", "-H", "Content-Type: application/json"]
+    command = ["--", "curl", "-sS", url, *headers, "-d", json.dumps(TEXT)]
+    reports: list[list[dict[str, object]]] = []
+    for more in ([], ["--parallel", "3"]):
+        path = tmp_path / "report.json"
+        done = run(*options, *more, "--report", str(path), *command)
+        assert done.returncode == 0, done.stderr
+        reports.append([{**each, "seconds": 0} for each in json.loads(path.read_text())])
+    assert reports[0] == reports[1]
+    assert [each["cost"] for each in reports[0]] == [{}, {}, {"CNY": "0.18"}]
+    said = [line for line in done.stderr.splitlines() if line.endswith(":")]
+    assert sorted(said) == ["qwenmock: malformed:", "qwenmock: outage:", "qwenmock: rate-limited:"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
+def test_runs_at_once_end_with_this_one(number: int, code: int, tmp_path: Path) -> None:
+    alive = tmp_path / "alive"
+    os.mkfifo(alive)
+    reader = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
+    script = f"exec 3> {alive}; echo ready >&3; exec sleep 1000"
+    options = ["--scenarios", "outage,flaky", "--parallel", "2", "--", "sh", "-c", script]
+    process = subprocess.Popen([*RUN, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said = b""
+    while said != b"ready\n" * 2:
+        with contextlib.suppress(BlockingIOError):
+            said += os.read(reader, 100)
+        assert process.poll() is None
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == code
+    # The pipe ends when the last process that could write to it is gone.
+    os.set_blocking(reader, True)
+    assert os.read(reader, 1) == b""
+    os.close(reader)
 
 
 def test_what_the_command_leaves_behind_is_ended() -> None:

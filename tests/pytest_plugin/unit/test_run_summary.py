@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from qwenmock.pytest_plugin.programs.session import repeated, wasted
-from qwenmock.pytest_plugin.programs.summary import FORMATS, Summary, write
+from qwenmock.pytest_plugin.programs.summary import FORMATS, Summary, row, write
 from qwenmock.pytest_plugin.testkit.entries import EntryCharge, JournalEntry, VerdictFinding
 
 
@@ -77,6 +77,15 @@ def test_a_charge_is_wasted_once() -> None:
     findings = [finding("charge_repeated", "a", "b"), finding("link_never_fetched", "b", "c", "d")]
     assert wasted(journal, findings) == {"CNY": Decimal("0.38")}
     assert wasted(journal, [finding("retry_storm", "a")]) == {}
+    # The second of two charges was the right one, since its picture was fetched.
+    assert wasted(journal, [finding("charge_repeated", "a", "b"), finding("link_never_fetched", "a")]) == {
+        "CNY": Decimal("0.18")
+    }
+
+
+def test_findings_of_a_kind_are_counted_in_the_table() -> None:
+    kinds = [finding(kind) for kind in ("link_never_fetched", "charge_repeated", "link_never_fetched")]
+    assert row(summary("flaky", findings=kinds, unmet=[]))[6] == "2 × link_never_fetched (note), charge_repeated (note)"
 
 
 @pytest.fixture

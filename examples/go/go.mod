@@ -1,0 +1,3 @@
+module example.org/editor
+
+go 1.19
