@@ -173,7 +173,50 @@ def test_failing_test_shows_what_the_double_was_asked(project: pytest.Pytester) 
     )
     result = project.runpytest_subprocess("test_fails.py")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*qwenmock journal*", "*200 /v1/images/generations*"])
+    result.stdout.fnmatch_lines(
+        [
+            ">       qwenmock.expect_calls(5)",
+            "E       AssertionError: expected 5 calls, got 1:",
+            "E         POST *nebula *qwen-image-plus *200 *0.18 CNY",
+            "test_fails.py:5: AssertionError",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*mockserver/testing*")
+    result.stdout.fnmatch_lines(["*qwenmock journal*", "  POST *nebula *qwen-image-plus *200 *0.18 CNY"])
+
+
+TRACEBACKS = {
+    "qwenmock.assert_billed(5)": "expected a charge of 5, got nothing:",
+    "qwenmock.assert_well_behaved()": "expected no errors of the client, got 1:",
+    "qwenmock.last_request": "the double was not called",
+    "qwenmock.fail_next(418)": "status: expected one of *, got 418",
+    "qwenmock.fail_next(429, tmes=2)": "*unknown member*tmes*",
+    "qwenmock.set_balance('1_000')": "balance: expected a decimal *",
+    "qwenmock.scenario('outag')": "name: expected one of *",
+    "qwenmock.advance(-1)": "advance_seconds: expected *",
+    "qwenmock.url('nebul')": "*unknown provider 'nebul'*",
+}
+REFUSE_TWICE = """
+import httpx
+
+def refuse_twice(qwenmock):
+    for _ in range(2):
+        url, headers = qwenmock.url("nebula"), {"Authorization": f"Bearer {qwenmock.key}"}
+        httpx.post(f"{url}/v1/images/generations", json={}, headers=headers)
+"""
+
+
+def test_tracebacks_end_in_the_line_of_the_test(pytester: pytest.Pytester) -> None:
+    tests = [
+        f"def test_{number}(qwenmock):\n    {'refuse_twice(qwenmock)' if 'behaved' in line else 'pass'}\n    {line}\n"
+        for number, line in enumerate(TRACEBACKS)
+    ]
+    pytester.makepyfile(test_lines="\n".join([REFUSE_TWICE, *tests]))
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=len(TRACEBACKS))
+    result.stdout.no_fnmatch_line("*mockserver/testing*")
+    for line, message in TRACEBACKS.items():
+        result.stdout.fnmatch_lines([f">       {line}", f"E *Error: {message}", "test_lines.py:*Error"])
 
 
 def test_settings_of_the_double_are_the_users(pytester: pytest.Pytester) -> None:
