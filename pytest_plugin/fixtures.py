@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from qwenmock.pytest_plugin import QwenmockWarning
+
 if TYPE_CHECKING:
     from qwenmock.mockserver.testing.intercept import Interception
     from qwenmock.mockserver.testing.mock import Mock
@@ -98,6 +100,16 @@ def qwenmock(qwenmock_session: "Mock", qwenmock_scenario: str, request: pytest.F
         request.node.user_properties.append(("qwenmock_calls", use.calls))
         request.node.user_properties.append(("qwenmock_images", use.images))
         request.node.user_properties.append(("qwenmock_cost", money(use.cost, use.usd)))
+        for remark in _remarks(qwenmock_session):
+            request.node.warn(QwenmockWarning(remark))
+
+
+def _remarks(double: "Mock") -> list[str]:
+    """Return what the double remarked on preferences and directives that it does not know."""
+    from qwenmock.mockserver.calls.misspelt import REQUESTED
+
+    advisories = [remark for entry in reversed(double.journal()) for remark in entry["advisories"]]
+    return [*dict.fromkeys(remark for remark in advisories if remark.startswith(REQUESTED))]
 
 
 def _allowed_kinds(test: pytest.Item) -> set[str]:

@@ -344,3 +344,33 @@ def test_findings_that_a_test_allows_are_not_reported(pytester: pytest.Pytester)
     done = pytester.runpytest_subprocess()
     done.assert_outcomes(passed=1, errors=1)
     done.stdout.fnmatch_lines(["*unknown kind of finding 'refusal_repeatet' (did you mean refusal_repeated?): *"])
+
+
+MISSPELT = """
+import httpx
+import pytest
+
+@pytest.mark.parametrize("prefer", ["code=429", "cod=429"])
+def test_waits_for_an_error(qwenmock, prefer):
+    body = {"model": "qwen-image-plus", "prompt": "a cat [[qwenmock: statsu=429]]", "parameters": {"size": "1328*1328"}}
+    headers = {"Authorization": f"Bearer {qwenmock.key}", "Prefer": prefer}
+    for _ in range(2):
+        answer = httpx.post(f"{qwenmock.url('nebula')}/v1/images/generations", json=body, headers=headers)
+    if prefer == "cod=429":
+        assert answer.headers["X-Qwenmock-Advisory"].startswith("requested effect: unknown preference 'cod' (did you")
+"""
+
+
+def test_misspelt_preference_and_directive_are_warnings(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_misspelt=MISSPELT)
+    done = pytester.runpytest_subprocess()
+    done.assert_outcomes(passed=2, warnings=2)
+    done.stdout.fnmatch_lines(
+        [
+            "test_misspelt.py::test_waits_for_an_error?cod=429?",
+            "*QwenmockWarning: requested effect: unknown preference 'cod' (did you mean code?): expected one of code, *",
+            "*QwenmockWarning: requested effect: unknown directive 'statsu' (did you mean status?): expected one of *",
+        ]
+    )
+    strict = pytester.runpytest_subprocess("-W", "error::qwenmock.pytest_plugin.QwenmockWarning")
+    strict.assert_outcomes(passed=2, errors=1)
