@@ -122,6 +122,12 @@ fuzz: .venv/test.stamp
 soak: .venv/test.stamp
 	PYTHONPATH=tests $(BIN)/python -m soak $(MINUTES:%=--minutes %) $(SEED:%=--seed %)
 
+# The glyphs on pictures, from unifont.hex of the Debian package unifont; see mockserver/images/unifont/README.md.
+.PHONY: glyphs
+HEX ?= /usr/share/unifont/unifont.hex
+glyphs: .venv/test.stamp
+	$(BIN)/python docs/glyphs.py $(HEX)
+
 # The two screenshots in the README.
 screenshots: .venv/test.stamp
 	$(BIN)/python docs/screenshots.py

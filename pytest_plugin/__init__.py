@@ -3,6 +3,10 @@
 from collections.abc import Callable
 
 
+class QwenmockWarning(UserWarning):
+    """A test requests an effect that there is not: a misspelt `Prefer` header or directive."""
+
+
 def autouse(*names: str) -> Callable[..., None]:
     """Return a fixture that makes every test of a folder use some fixtures. Assign it to a name in a `conftest.py`.
 

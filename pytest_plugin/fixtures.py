@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+from qwenmock.pytest_plugin import QwenmockWarning
+
 if TYPE_CHECKING:
-    from qwenmock.pytest_plugin.testkit.intercept import Interception
-    from qwenmock.pytest_plugin.testkit.mock import Mock
+    from qwenmock.mockserver.testing.intercept import Interception
+    from qwenmock.mockserver.testing.mock import Mock
     from qwenmock.pytest_plugin.testkit.usage import Usage
 
 USAGE: "pytest.StashKey[Usage]" = pytest.StashKey()
@@ -44,7 +46,7 @@ def qwenmock_session(qwenmock_settings: Mapping[str, object]) -> "Generator[Mock
     """
     from qwenmock.mockserver.commands.options import read_settings
     from qwenmock.mockserver.http.server import running
-    from qwenmock.pytest_plugin.testkit.mock import Mock
+    from qwenmock.mockserver.testing.mock import Mock
 
     defaults = {"port": 0, "allow_local_callbacks": True, "journal_max": JOURNAL_MAX}
     with running(read_settings({**defaults, **qwenmock_settings})) as server:
@@ -98,6 +100,16 @@ def qwenmock(qwenmock_session: "Mock", qwenmock_scenario: str, request: pytest.F
         request.node.user_properties.append(("qwenmock_calls", use.calls))
         request.node.user_properties.append(("qwenmock_images", use.images))
         request.node.user_properties.append(("qwenmock_cost", money(use.cost, use.usd)))
+        for remark in _remarks(qwenmock_session):
+            request.node.warn(QwenmockWarning(remark))
+
+
+def _remarks(double: "Mock") -> list[str]:
+    """Return what the double remarked on preferences and directives that it does not know."""
+    from qwenmock.mockserver.calls.misspelt import REQUESTED
+
+    advisories = [remark for entry in reversed(double.journal()) for remark in entry["advisories"]]
+    return [*dict.fromkeys(remark for remark in advisories if remark.startswith(REQUESTED))]
 
 
 def _allowed_kinds(test: pytest.Item) -> set[str]:
@@ -108,7 +120,7 @@ def _allowed_kinds(test: pytest.Item) -> set[str]:
 
     """
     from qwenmock.mockserver.settings import unknown
-    from qwenmock.pytest_plugin.testkit.entries import FindingKind
+    from qwenmock.mockserver.testing.entries import FindingKind
 
     kinds = get_args(FindingKind)
     allowed = [kind for marker in test.iter_markers("qwenmock_allow") for kind in marker.args]
@@ -135,8 +147,5 @@ def qwenmock_intercept(qwenmock: "Mock") -> "Generator[Interception]":
         AssertionError: At the end of the test, if such a call was made.
 
     """
-    from qwenmock.pytest_plugin.testkit.intercept import intercepting
-
-    with intercepting(qwenmock) as interception:
+    with qwenmock.intercept() as interception:
         yield interception
-    assert not interception.refused, f"the test called hosts that are not allowed: {', '.join(interception.refused)}"

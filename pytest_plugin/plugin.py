@@ -210,9 +210,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> "Generator[None, pytest.Test
             item.config.stash[CONTRACT].count_broken(item, str(report.longrepr))
     mock = getattr(item, "funcargs", {}).get("qwenmock")
     if report.when == "call" and report.failed and mock is not None:
-        from qwenmock.pytest_plugin.testkit.mock import listed
-
-        report.sections.append(("qwenmock journal", listed(mock.exchanges) or "the double was not called"))
+        report.sections.append(("qwenmock journal", mock.table()))
     return report
 
 

@@ -17,9 +17,9 @@ import pytest
 
 from qwenmock.mockserver.http.server import running
 from qwenmock.mockserver.settings import Settings
+from qwenmock.mockserver.testing.mock import Mock
 from qwenmock.pytest_plugin.examiner.sample_images import read_png
 from qwenmock.pytest_plugin.recording.drift import drift
-from qwenmock.pytest_plugin.testkit.mock import Mock
 from qwenmock.pytest_plugin.testkit.usage import Usage, never
 from qwenmock.schemas.catalog import load
 from qwenmock.schemas.recordings import Recording, save

@@ -283,7 +283,7 @@ def test_site_is_built_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     html = (tmp_path / "site" / "reference" / "fixtures" / "index.html").read_text("utf-8")
-    methods = [name for name, _ in public_functions("qwenmock.pytest_plugin.testkit.mock.Mock")]
+    methods = [name for name, _ in public_functions("qwenmock.mockserver.testing.mock.Mock")]
     assert len(methods) > 10
     assert [name for name in methods if f'id="{name}"' not in html] == []
 
@@ -322,7 +322,7 @@ def public_functions(named: str) -> list[tuple[str, Callable[..., object]]]:
 def test_reference_covers_every_public_name() -> None:
     public = {f"qwenmock.mockserver.{name}" for name in mockserver.__all__ if name != "__version__"}
     public |= {f"qwenmock.pytest_plugin.plugin.{name}" for name in plugin.__all__}
-    public |= {f"qwenmock.pytest_plugin.{name}" for name in ("autouse", "testkit.mock.Mock")}
+    public |= {"qwenmock.pytest_plugin.autouse", "qwenmock.mockserver.testing.mock.Mock"}
     assert public - set(DOCUMENTED) == set()
 
 

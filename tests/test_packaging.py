@@ -32,8 +32,12 @@ def test_wheel_from_the_sdist_holds_every_file(tmp_path: Path) -> None:
         for name in git("ls-files", "--cached", "--others", "--exclude-standard", *FOLDERS)
         if (ROOT / name).exists()
     }
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    names = zipfile.ZipFile(wheel).namelist()
+    packed = {name for name in names if ".dist-info/" not in name}
     assert packed == {f"qwenmock/{name}" for name in expected}
+    glyphs = "mockserver/images/unifont"
+    assert {f"qwenmock/{glyphs}/glyphs.bin", f"qwenmock/{glyphs}/OFL-1.1.txt"} < packed
+    assert any(name.endswith(f".dist-info/licenses/{glyphs}/OFL-1.1.txt") for name in names)
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert expected | {"README.md", "LICENSE", "pyproject.toml"} <= names

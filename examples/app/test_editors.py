@@ -9,7 +9,7 @@ import editor_tasks
 import pytest
 
 from qwenmock import fixtures
-from qwenmock.pytest_plugin.testkit.mock import Mock
+from qwenmock.mockserver.testing.mock import Mock
 
 
 @pytest.fixture(autouse=True)

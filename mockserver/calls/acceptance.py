@@ -14,6 +14,7 @@ import orjson
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.accounts.keys import Caller, Profile
 from qwenmock.mockserver.api_error import ApiError
+from qwenmock.mockserver.calls import misspelt
 from qwenmock.mockserver.calls.call import BodyTooLarge, Call, Trace
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects, directives
@@ -98,6 +99,7 @@ async def accept(double: Double, call: Call, received: ReceivedRequest, trace: T
     trace.enter("permit")
     authorize(call, job, caller)
     effects = directives(provider, job.prompt)
+    trace.advisories += misspelt.on_directives(provider, job.prompt)
     if double.plan.faults:
         effects = await double.plan.apply(job, caller.key, effects)
     size = job.size or default_size(variant.picture, inputs)

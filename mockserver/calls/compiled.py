@@ -31,7 +31,7 @@ from qwenmock.mockserver.store.records import ChargeRow
 from qwenmock.schemas.models import Endpoint, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
-DIRECTIVE = "[[qwenmock:"
+DIRECTIVE = "[[qwenmock"
 MAX_BODY = 64 * 1024
 """A larger body is not usual: it holds an image, or is refused."""
 TERMS = 4096

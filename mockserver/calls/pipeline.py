@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 import orjson
 
 from qwenmock.mockserver.api_error import ApiError
-from qwenmock.mockserver.calls import journal
+from qwenmock.mockserver.calls import journal, misspelt
 from qwenmock.mockserver.calls.acceptance import accept, receive
 from qwenmock.mockserver.calls.call import Answer, Call, Trace
 from qwenmock.mockserver.calls.client_behaviour import UNREAL_WAITS
@@ -109,6 +109,7 @@ async def book(double: Double, call: Call, charge: Charge, entry: NewEntry, *, i
 async def dispatch(double: Double, call: Call, trace: Trace) -> Outcome:
     """Take a call through the stages of its kind."""
     preferred = preferences(call.provider, call.header("prefer"))
+    trace.advisories += misspelt.on_preferences(call.provider, call.header("prefer"))
     if preferred is not NO_EFFECTS:
         trace.applied = preferred.applied
         await apply_preferences(preferred)

@@ -7,13 +7,13 @@ it ten times cheaper to write than RGB.
 import hashlib
 import io
 from collections.abc import Sequence
-from functools import lru_cache
 from random import Random
 
-from PIL import Image, ImageChops, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from qwenmock.mockserver.images.links import Recipe
+from qwenmock.mockserver.images.text import font, line_height, paragraph, width, write
 
 INK, PAPER, FAINT = 0, 1, 2
 SHADES = 13
@@ -25,8 +25,6 @@ LONGEST_TEXT = 240
 
 MAX_INPUT_PIXELS = 2**25
 """Of an input image that is drawn: unpacked it takes 100 MB."""
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def render(recipe: Recipe, index: int, inputs: Sequence[bytes | None]) -> bytes:
@@ -112,7 +110,7 @@ def _inputs(image: Image.Image, draw: ImageDraw.ImageDraw, recipe: Recipe, input
             image.paste(picture, (x, y))
         size = max(14, recipe.height // 40)
         draw.rectangle((left, margin, left + size * 2, margin + size * 3 // 2), fill=INK)
-        draw.text((left + size // 2, margin + size // 8), str(position + 1), fill=PAPER, font=_font(size))
+        draw.text((left + size // 2, margin + size // 8), str(position + 1), fill=PAPER, font=font(size))
     return height + margin * 2
 
 
@@ -141,72 +139,25 @@ def _label(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], text: str)
     draw.line((box[0], box[1], box[2], box[3]), fill=FAINT, width=2)
     draw.line((box[0], box[3], box[2], box[1]), fill=FAINT, width=2)
     size = max(12, (box[3] - box[1]) // 24)
-    _paragraph(draw, text, (box[0] + size, (box[1] + box[3]) // 2), box[2] - box[0] - 2 * size, size, lines=3)
+    at, room = (box[0] + size, (box[1] + box[3]) // 2), (box[2] - box[0] - 2 * size, 3)
+    paragraph(draw, text, at, room, size, INK)
 
 
 def _text(draw: ImageDraw.ImageDraw, recipe: Recipe, index: int, top: int) -> None:
     margin = max(4, min(recipe.width, recipe.height) // 20)
     size = max(14, min(recipe.width, recipe.height) // 22)
     bottom = max(recipe.height - margin, top + size)
-    room = max(1, (bottom - top - 3 * size) // (size * 5 // 4))
+    length = recipe.width - 2 * margin
+    lines = max(1, (bottom - top - 3 * size) // line_height(size))
     draw.rectangle((margin // 2, top, recipe.width - margin // 2, bottom), fill=PAPER, outline=INK, width=3)
-    end = _paragraph(
-        draw, recipe.prompt[:LONGEST_TEXT], (margin, top + size // 2), recipe.width - 2 * margin, size, lines=room
-    )
+    end = paragraph(draw, recipe.prompt[:LONGEST_TEXT], (margin, top + size // 2), (length, lines), size, INK)
     small = max(12, size // 2)
     line = f"{recipe.model}  {recipe.width}x{recipe.height}  seed {recipe.seed}  image {index + 1} of {recipe.images}"
-    _paragraph(draw, line, (margin, end + small), recipe.width - 2 * margin, small, lines=2)
+    paragraph(draw, line, (margin, end + small), (length, 2), small, INK)
 
 
 def _watermark(draw: ImageDraw.ImageDraw, recipe: Recipe) -> None:
-    font = _font(max(16, min(recipe.width, recipe.height) // 28))
-    left, top, right, bottom = draw.textbbox((0, 0), recipe.watermark, font=font)
-    x = recipe.width - (right - left) - 16
-    y = recipe.height - (bottom - top) - 16
+    size = max(16, min(recipe.width, recipe.height) // 28)
+    x, y = recipe.width - width(recipe.watermark, size) - 16, recipe.height - line_height(size) - 6
     draw.rectangle((x - 8, y - 6, recipe.width - 6, recipe.height - 6), fill=INK)
-    draw.text((x - left, y - top), recipe.watermark, fill=PAPER, font=font)
-
-
-@lru_cache(maxsize=32)
-def _font(size: int) -> Font:
-    return ImageFont.load_default(size)
-
-
-@lru_cache(maxsize=8192)
-def _width(character: str, size: int) -> float | None:
-    """Return the width of a character in pixels; None if the font has no glyph for it."""
-    font = _font(size)
-    if ord(character) >= 0x2190 or (font.getmask(character).getbbox() is None and not character.isspace()):
-        return None
-    return font.getlength(character)
-
-
-def _paragraph(draw: ImageDraw.ImageDraw, text: str, at: tuple[int, int], width: int, size: int, lines: int) -> int:
-    """Draw text with line breaks, return the y below it. A character without a glyph appears as its code."""
-    x, y = at
-    left, advance = x, size * 5 // 4
-    for word in text.replace("\n", " ").replace(" ", " \0").split("\0"):
-        length = sum(_width(c, size) or size for c in word)
-        if x + length > left + width and x > left and length <= width:
-            x, y, lines = left, y + advance, lines - 1
-        for character in word:
-            own = _width(character, size)
-            if x + (own or size) > left + width:
-                x, y, lines = left, y + advance, lines - 1
-            if lines < 1:
-                return y
-            if own is None:
-                _numbered(draw, character, x, y, size)
-            else:
-                draw.text((x, y), character, fill=INK, font=_font(size))
-            x += own or size
-    return y + advance
-
-
-def _numbered(draw: ImageDraw.ImageDraw, character: str, x: float, y: float, size: int) -> None:
-    digits = f"{ord(character):04X}"
-    small = max(6, size * 2 // 5)
-    draw.rectangle((x + 1, y + 1, x + size - 2, y + size), outline=INK)
-    half = (len(digits) + 1) // 2
-    draw.text((x + 3, y + 1), digits[:half], fill=INK, font=_font(small))
-    draw.text((x + 3, y + small + 1), digits[half:], fill=INK, font=_font(small))
+    write(draw, recipe.watermark, (x, y), size, PAPER)

@@ -19,10 +19,10 @@ from qwenmock.mockserver.gateway.hosts import HostPolicy, hosts_in
 from qwenmock.mockserver.gateway.proxy import Proxy, proxying
 from qwenmock.mockserver.http.server import RunningServer, running, silence_image_library
 from qwenmock.mockserver.settings import Settings
+from qwenmock.mockserver.testing.entries import JournalEntry, VerdictFinding
+from qwenmock.mockserver.testing.mock import Mock
 from qwenmock.pytest_plugin.programs.environment import command_environment
 from qwenmock.pytest_plugin.programs.process import run_command
-from qwenmock.pytest_plugin.testkit.entries import JournalEntry, VerdictFinding
-from qwenmock.pytest_plugin.testkit.mock import Mock
 from qwenmock.pytest_plugin.testkit.usage import Usage
 from qwenmock.schemas.catalog import Catalog
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypedDict
 from xml.etree import ElementTree as ET
 
+from qwenmock.mockserver.testing.entries import VerdictFinding
 from qwenmock.pytest_plugin.programs.session import Run
-from qwenmock.pytest_plugin.testkit.entries import VerdictFinding
 from qwenmock.pytest_plugin.testkit.usage import money, never, rule_counts
 from qwenmock.schemas.wording import counted
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from qwenmock.pytest_plugin.testkit.entries import ChargeEntry, Fault, JournalEntry, VerdictFinding
-from qwenmock.pytest_plugin.testkit.mock import Mock
+from qwenmock.mockserver.testing.entries import ChargeEntry, Fault, JournalEntry, VerdictFinding
+from qwenmock.mockserver.testing.mock import Mock
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.wording import counted
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -19,6 +20,16 @@ def test_the_pytest_plugin_offers_autouse() -> None:
     from qwenmock.pytest_plugin import autouse
 
     assert callable(autouse)
+
+
+def test_what_moved_keeps_its_names_of_before() -> None:
+    from qwenmock.mockserver.testing import entries, exchanges, intercept, mock
+    from qwenmock.pytest_plugin import testkit
+
+    for module, homes in (("mock", (mock, exchanges)), ("intercept", (intercept,)), ("entries", (entries,))):
+        before = import_module(f"{testkit.__name__}.{module}")
+        for name in before.__all__:
+            assert any(getattr(home, name, None) is getattr(before, name) for home in homes), name
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -10,7 +10,7 @@ from qwenmock.mockserver.calls.scenarios import load_scenario, named_scenario, s
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.http.server import running
 from qwenmock.mockserver.settings import Settings
-from qwenmock.pytest_plugin.testkit.mock import Mock
+from qwenmock.mockserver.testing.mock import Mock
 from qwenmock.schemas.catalog import load
 
 PROVIDERS = load().providers

@@ -173,7 +173,50 @@ def test_failing_test_shows_what_the_double_was_asked(project: pytest.Pytester) 
     )
     result = project.runpytest_subprocess("test_fails.py")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*qwenmock journal*", "*200 /v1/images/generations*"])
+    result.stdout.fnmatch_lines(
+        [
+            ">       qwenmock.expect_calls(5)",
+            "E       AssertionError: expected 5 calls, got 1:",
+            "E         POST *nebula *qwen-image-plus *200 *0.18 CNY",
+            "test_fails.py:5: AssertionError",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*mockserver/testing*")
+    result.stdout.fnmatch_lines(["*qwenmock journal*", "  POST *nebula *qwen-image-plus *200 *0.18 CNY"])
+
+
+TRACEBACKS = {
+    "qwenmock.assert_billed(5)": "expected a charge of 5, got nothing:",
+    "qwenmock.assert_well_behaved()": "expected no errors of the client, got 1:",
+    "qwenmock.last_request": "the double was not called",
+    "qwenmock.fail_next(418)": "status: expected one of *, got 418",
+    "qwenmock.fail_next(429, tmes=2)": "*unknown member*tmes*",
+    "qwenmock.set_balance('1_000')": "balance: expected a decimal *",
+    "qwenmock.scenario('outag')": "name: expected one of *",
+    "qwenmock.advance(-1)": "advance_seconds: expected *",
+    "qwenmock.url('nebul')": "*unknown provider 'nebul'*",
+}
+REFUSE_TWICE = """
+import httpx
+
+def refuse_twice(qwenmock):
+    for _ in range(2):
+        url, headers = qwenmock.url("nebula"), {"Authorization": f"Bearer {qwenmock.key}"}
+        httpx.post(f"{url}/v1/images/generations", json={}, headers=headers)
+"""
+
+
+def test_tracebacks_end_in_the_line_of_the_test(pytester: pytest.Pytester) -> None:
+    tests = [
+        f"def test_{number}(qwenmock):\n    {'refuse_twice(qwenmock)' if 'behaved' in line else 'pass'}\n    {line}\n"
+        for number, line in enumerate(TRACEBACKS)
+    ]
+    pytester.makepyfile(test_lines="\n".join([REFUSE_TWICE, *tests]))
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=len(TRACEBACKS))
+    result.stdout.no_fnmatch_line("*mockserver/testing*")
+    for line, message in TRACEBACKS.items():
+        result.stdout.fnmatch_lines([f">       {line}", f"E *Error: {message}", "test_lines.py:*Error"])
 
 
 def test_settings_of_the_double_are_the_users(pytester: pytest.Pytester) -> None:
@@ -301,3 +344,33 @@ def test_findings_that_a_test_allows_are_not_reported(pytester: pytest.Pytester)
     done = pytester.runpytest_subprocess()
     done.assert_outcomes(passed=1, errors=1)
     done.stdout.fnmatch_lines(["*unknown kind of finding 'refusal_repeatet' (did you mean refusal_repeated?): *"])
+
+
+MISSPELT = """
+import httpx
+import pytest
+
+@pytest.mark.parametrize("prefer", ["code=429", "cod=429"])
+def test_waits_for_an_error(qwenmock, prefer):
+    body = {"model": "qwen-image-plus", "prompt": "a cat [[qwenmock: statsu=429]]", "parameters": {"size": "1328*1328"}}
+    headers = {"Authorization": f"Bearer {qwenmock.key}", "Prefer": prefer}
+    for _ in range(2):
+        answer = httpx.post(f"{qwenmock.url('nebula')}/v1/images/generations", json=body, headers=headers)
+    if prefer == "cod=429":
+        assert answer.headers["X-Qwenmock-Advisory"].startswith("requested effect: unknown preference 'cod' (did you")
+"""
+
+
+def test_misspelt_preference_and_directive_are_warnings(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_misspelt=MISSPELT)
+    done = pytester.runpytest_subprocess()
+    done.assert_outcomes(passed=2, warnings=2)
+    done.stdout.fnmatch_lines(
+        [
+            "test_misspelt.py::test_waits_for_an_error?cod=429?",
+            "*QwenmockWarning: requested effect: unknown preference 'cod' (did you mean code?): expected one of code, *",
+            "*QwenmockWarning: requested effect: unknown directive 'statsu' (did you mean status?): expected one of *",
+        ]
+    )
+    strict = pytester.runpytest_subprocess("-W", "error::qwenmock.pytest_plugin.QwenmockWarning")
+    strict.assert_outcomes(passed=2, errors=1)

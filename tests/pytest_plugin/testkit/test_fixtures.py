@@ -17,9 +17,9 @@ import urllib3
 
 from qwenmock.mockserver import create_app, create_double, running
 from qwenmock.mockserver.calls import client_behaviour
-from qwenmock.pytest_plugin.testkit import entries
-from qwenmock.pytest_plugin.testkit.intercept import HostRefused, Interception, intercepting
-from qwenmock.pytest_plugin.testkit.mock import Mock
+from qwenmock.mockserver.testing import entries
+from qwenmock.mockserver.testing.intercept import HostRefused, Interception, intercepting
+from qwenmock.mockserver.testing.mock import Mock
 from qwenmock.pytest_plugin.testkit.usage import Usage
 
 PRODUCTION = "https://llm.ai-nebula.com/v1/images/generations"
@@ -84,10 +84,20 @@ def test_everything_is_at_its_beginning_in_the_next_test(qwenmock: Mock) -> None
 
 def test_expectations_say_what_was_found(qwenmock: Mock) -> None:
     ask(qwenmock, {"model": "none"})
-    with pytest.raises(AssertionError, match=r"expected 2 calls, got 1:\n  400 .*nebula/contents/model/enum$"):
+    table = "  method  provider  model  status  rule\n  POST    nebula    none   400     nebula/contents/model/enum"
+    with pytest.raises(AssertionError) as found:
         qwenmock.expect_calls(2)
-    with pytest.raises(AssertionError, match=r"expected a charge of 0\.36, got nothing"):
+    assert str(found.value) == f"expected 2 calls, got 1:\n{table}"
+    with pytest.raises(AssertionError) as found:
         qwenmock.assert_billed("0.36")
+    assert str(found.value) == f"expected a charge of 0.36, got nothing:\n{table}"
+    ask(qwenmock)
+    ask(qwenmock, EVOLINK, slug="evolink")
+    qwenmock.complete_tasks()
+    with pytest.raises(AssertionError, match=r"^expected a charge of 1, got charges in several currencies: .*:\n  m"):
+        qwenmock.assert_billed(1)
+    with pytest.raises(AssertionError, match=r"^expected 0 calls, got 2:\n  m.*\n  P.*\n  POST .* 0\.18 CNY$"):
+        qwenmock.expect_calls(0, "nebula")
 
 
 @pytest.mark.qwenmock_allow("retry_after_ignored")

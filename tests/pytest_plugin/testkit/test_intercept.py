@@ -15,8 +15,8 @@ import httpx
 import pytest
 import requests
 
-from qwenmock.pytest_plugin.testkit.intercept import HostRefused, Interception, intercepting
-from qwenmock.pytest_plugin.testkit.mock import Mock
+from qwenmock.mockserver.testing.intercept import HostRefused, Interception, intercepting
+from qwenmock.mockserver.testing.mock import Mock
 
 HOST = "llm.ai-nebula.com"
 PATH = "/v1/images/generations"

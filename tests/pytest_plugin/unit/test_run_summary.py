@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from qwenmock.mockserver.testing.entries import EntryCharge, JournalEntry, VerdictFinding
 from qwenmock.pytest_plugin.programs.session import repeated, wasted
 from qwenmock.pytest_plugin.programs.summary import FORMATS, Summary, row, write
-from qwenmock.pytest_plugin.testkit.entries import EntryCharge, JournalEntry, VerdictFinding
 
 
 def entry(id_: str, body: str, amount: str | None = None, method: str = "POST", endpoint: str = "edit") -> JournalEntry:
