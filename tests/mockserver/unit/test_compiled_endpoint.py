@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from call_values import BASE, BODIES, CATALOG, caller, data_url, job
+from call_values import BASE, BODIES, CATALOG, call, caller, data_url, job
 
 from qwenmock.mockserver.calls import compiled
 from qwenmock.mockserver.calls.compiled import (
@@ -67,7 +67,9 @@ def on(steps: Steps, *, slug: str = "nebula", **settings: Any) -> None:
         await double.store.account(caller(double, slug).defaults)
         provider = CATALOG[slug]
         try:
-            await steps(double, CompiledEndpoint(double, provider, provider.endpoints["create"]))
+            store = double.store.quick
+            assert store is not None
+            await steps(double, CompiledEndpoint(double, store, provider, provider.endpoints["create"]))
         finally:
             await double.store.close()
 
@@ -83,11 +85,9 @@ async def sent(
     data: bytes | None = None,
     **headers: str,
 ) -> SentAnswer | None:
-    async def read() -> bytes:
-        return orjson.dumps(body) if data is None else data
-
     names = {"authorization": f"Bearer {key}"} | headers
-    return await endpoint.answer(PATH, {n.encode(): v.encode() for n, v in names.items()}, base, read)
+    made = call(endpoint._provider.slug, endpoint._endpoint.name, body, data=data, headers=names)
+    return await endpoint.answer(made._replace(base_url=base))
 
 
 async def balance(double: Double) -> Decimal:
@@ -325,9 +325,10 @@ def names(**settings: Any) -> set[tuple[str, str]]:
     return set(compile_endpoints(double))
 
 
-def test_endpoints_that_make_images_at_once_are_compiled(tmp_path: Path) -> None:
-    created = {(slug, "create") for slug in ("ai302", "aigc", "dashscope", "nebula")}
-    assert names() == created | {("dashscope", "compatible")}
+def test_endpoints_that_make_images_or_tell_something_are_compiled(tmp_path: Path) -> None:
+    created = {(slug, "create") for slug in ("ai302", "aigc", "dashscope", "evolink", "nebula")}
+    dashscope = {("dashscope", name) for name in ("compatible", "synthesize", "generate", "task", "tasks")}
+    assert names() == created | dashscope | {("evolink", "task"), ("evolink", "credits")}
     assert names(latency=Latency(0.0, 0.0)) == names()
     for settings in ({"latency": Latency(0.0, 0.5)}, {"fetch_images": True}, {"replay": tmp_path}):
         assert names(**settings) == set()
