@@ -57,10 +57,12 @@ async def settle_finished(services: Services) -> None:
 
     Many requests see the same tasks end: one of them settles all at once, and the others wait for it.
     """
-    finished = await services.store.finished_tasks(services.clock.now())
-    if finished and is_running(services.settling):
+    if is_running(services.settling):
         await asyncio.shield(services.settling)
-        finished = await services.store.finished_tasks(services.clock.now())
+        if is_running(services.settling):  # it began after this call: nothing that had ended is missing
+            await asyncio.shield(services.settling)
+            return
+    finished = await services.store.finished_tasks(services.clock.now())
     if finished:
         services.settling = asyncio.gather(*(settle(services, task) for task in finished))
         await asyncio.shield(services.settling)
