@@ -121,9 +121,9 @@ def _learn(write: Callable[[Blank], bytes], known: Blank, check: Blank) -> Fill 
     pieces = re.split(f"({'|'.join(map(re.escape, places))})", write(known).decode())
     form = "%s".join(piece.replace("%", "%%") for piece in pieces[::2])
     order = [places[piece] for piece in pieces[1::2]]
-    pick: Callable[[tuple[str | int, ...]], Any] = itemgetter(*order, 0)
+    pick: Callable[[tuple[str | int, ...]], Any] = itemgetter(*order, 0, 0)  # of two or more it makes a tuple
 
     def fill(values: tuple[str | int, ...]) -> str:
-        return form % pick(values)[:-1]
+        return form % pick(values)[:-2]
 
     return fill if fill(check.fields).encode() == write(check) else None

@@ -200,6 +200,19 @@ def test_hot_path_answers_usual_requests(name: str, state: str, tmp_path: FilePa
     assert answer[0] == 200
 
 
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_request_without_a_body_leaves_its_connection_open(is_compiled: bool, method: str) -> None:
+    path = Path(is_compiled=is_compiled)
+    endpoint = CATALOG["dashscope"].endpoints["task" if method == "GET" else "cancel"]
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(path.app), base_url="http://double") as client:
+            return await client.request(method, f"/dashscope{endpoint.path.replace('{task_id}', 'x')}", headers=KEY)
+
+    assert "connection" not in asyncio.run(ask()).headers
+
+
 def test_charges_of_a_state_in_memory_can_be_read_at_once_and_never_overdraw() -> None:
     async def run() -> None:
         store = open_store(Settings())
