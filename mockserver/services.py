@@ -4,6 +4,7 @@ The rooms below `calls` take a `Services`; `calls.double.Double` extends it with
 it need.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -28,6 +29,7 @@ class Services:
         rng: The only source of randomness; `--seed` seeds it.
         wake: Called when there is work for the callback worker.
         log: Called with each journal entry.
+        settling: The tasks that are being settled now; None before the first.
 
     """
 
@@ -39,6 +41,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     wake: Callable[[], None] = lambda: None
     log: Callable[[NewEntry | CompactEntry], None] = lambda _entry: None
+    settling: "asyncio.Future[list[bool]] | None" = None
 
     def new_id(self) -> str:
         """Return a new UUID (version 4). The same seed gives the same ids in the same order."""

@@ -1,6 +1,7 @@
 """Calls to a double without HTTP, and images to send with them."""
 
 import base64
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     },
 }
 """A body that an endpoint accepts."""
+NUMBERS = itertools.count(1)
 
 
 def call(
@@ -40,6 +42,7 @@ def call(
     data: bytes | Exception | None = None,
     task_id: str = "",
     query: Mapping[str, str] = {},
+    request_id: str = "",
 ) -> Call:
     """Return a call; `body` is sent as JSON, `data` as it is or raised, and else what the endpoint accepts."""
     provider = CATALOG[slug]
@@ -55,7 +58,9 @@ def call(
 
     sent = {name.encode(): value.encode("latin-1") for name, value in (JSON_HEADERS | dict(headers)).items()}
     path = found.path.replace("{task_id}", task_id)
-    return Call(provider, found, found.method, path, sent, BASE, task_id, query, read)
+    return Call(
+        provider, found, found.method, path, sent, BASE, task_id, query, read, request_id or f"request-{next(NUMBERS)}"
+    )
 
 
 def trace() -> Trace:

@@ -23,6 +23,7 @@ class Call(NamedTuple):
         task_id: The task id in the path; "" if the endpoint's path has none.
         query: The values of the query string.
         read: Returns the body, which is bytes unless it is large, or raises `BodyTooLarge`.
+        request_id: Of its answer.
 
     """
 
@@ -35,6 +36,7 @@ class Call(NamedTuple):
     task_id: str
     query: Mapping[str, str]
     read: Callable[[], Awaitable[bytes | bytearray]]
+    request_id: str
 
     def header(self, name: str) -> str:
         """Return the value of a header; "" if there is none."""

@@ -1,4 +1,4 @@
-"""The compiled path: usual requests answered by one flat function, `CompiledEndpoint.answer`.
+"""The compiled path: usual requests answered by one flat function, `CompiledEndpoint.answer` or `CompiledQuery.answer`.
 
 What it needs is derived from the catalogue and the dialects when the server starts, or with the first request of its
 kind. A request that is unusual in any way leaves the function early, before anything has changed, and takes the
@@ -6,32 +6,41 @@ general way (`pipeline`). Both give the same answer, headers, charge and journal
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import orjson
 
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.api_error import ApiError
+from qwenmock.mockserver.calls.call import Call
 from qwenmock.mockserver.calls.double import Double
-from qwenmock.mockserver.calls.generation import SEED_BITS
+from qwenmock.mockserver.calls.generation import SEED_BITS, new_task
 from qwenmock.mockserver.calls.input_images import may_be_local, unread
+from qwenmock.mockserver.calls.queries import query_body
 from qwenmock.mockserver.calls.sizes import default_size
-from qwenmock.mockserver.calls.templates import Fill, success_template
+from qwenmock.mockserver.calls.templates import Fill, created_template, success_template
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.images.links import recipe_of
 from qwenmock.mockserver.metrics import Bill
 from qwenmock.mockserver.models import Job
 from qwenmock.mockserver.money import to_units
 from qwenmock.mockserver.store.compact import CompactEntry, Place
-from qwenmock.mockserver.store.protocols import InsufficientBalance
+from qwenmock.mockserver.store.protocols import InsufficientBalance, QuickStore
 from qwenmock.mockserver.store.records import ChargeRow
+from qwenmock.mockserver.tasks.lifecycle import settle_finished, task_times
 from qwenmock.schemas.models import Endpoint, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 DIRECTIVE = "[[qwenmock"
+PREFER = b"prefer"
+KINDS = frozenset({"create", "task", "list", "credits"})
+"""The other kinds of endpoints change something that a second attempt, by the general way, would find changed."""
+NOTHING = b"null"
+"""What the journal shows as the body of a query."""
 MAX_BODY = 64 * 1024
 """A larger body is not usual: it holds an image, or is refused."""
 TERMS = 4096
@@ -47,15 +56,19 @@ class Terms(NamedTuple):
     Attributes:
         cost: In billionths, as `unit_price`, which is None if it is not known.
         amount: The cost as the journal shows it.
+        stage: The last one that such a request comes to, by which it is counted.
+        bill: None for a task, which is billed when it has ended.
         fill: Writes the answer.
 
     """
 
     place: Place
     cost: int
+    exact_cost: Decimal
     unit_price: int | None
     amount: str
-    bill: Bill
+    stage: str
+    bill: Bill | None
     fill: Fill
 
 
@@ -66,40 +79,49 @@ class SentAnswer(NamedTuple):
     body: bytes
 
 
+class Compiled(Protocol):
+    """An endpoint as the compiled path sees it."""
+
+    async def answer(self, call: Call) -> SentAnswer | None:
+        """Answer a usual call; return None for another one, of which nothing was noted."""
+        ...
+
+
 class CompiledEndpoint:
-    """An endpoint that makes images at once.
+    """An endpoint that makes images, at once or with a task.
 
     Args:
         double: The server.
+        store: Its store.
         provider: Its provider.
         endpoint: The endpoint.
 
     """
 
-    def __init__(self, double: Double, provider: Provider, endpoint: Endpoint) -> None:
+    def __init__(self, double: Double, store: QuickStore, provider: Provider, endpoint: Endpoint) -> None:
         self._double = double
+        self._store = store
         self._provider = provider
         self._endpoint = endpoint
+        self._makes_tasks = endpoint.created_response is not None
         self._handlers = {variant.name: double.handlers[provider.slug, variant.name] for variant in endpoint.variants}
         self._unusual_headers = _unusual_headers(provider, endpoint)
         self._terms = lru_cache(maxsize=TERMS)(self._make_terms)
 
-    async def answer(
-        self, path: str, headers: Mapping[bytes, bytes], base_url: str, read: Callable[[], Awaitable[bytes | bytearray]]
-    ) -> SentAnswer | None:
+    async def answer(self, call: Call) -> SentAnswer | None:
         """Answer a usual request; return None for another one, of which nothing was noted."""
         began = time.perf_counter()
-        double, provider, slug = self._double, self._provider, self._provider.slug
-        if double.plan.faults or not self._unusual_headers.isdisjoint(headers):
+        double, provider, slug, headers = self._double, self._provider, self._provider.slug, call.headers
+        if double.plan.faults or not self._unusual_headers.isdisjoint(headers) or not self._is_in_mode(headers):
             return None
         try:
             # Who, and whether a call may be made. The body is read afterwards, as in the general way.
             key, profile, _ = double.caller(slug, headers.get(b"authorization", b"").decode("latin-1"))
-            balance = double.store.quick_balance(slug, key)
+            balance = self._store.quick_balance(slug, key)
             if balance is None or profile.always is not None:
                 return None
             # What, and whether it is valid.
-            data = bytes(await read())
+            data = bytes(await call.read())
             body = orjson.loads(data)
             variant = self._variant_of(body)
             if variant is None:
@@ -112,34 +134,54 @@ class CompiledEndpoint:
                 return None
             if variant.unnamed_images(job.prompt, len(job.images)) is not None:
                 return None
-            # What it costs. The account is asked again when it is charged.
+            # What it costs. The account is asked again when the amount is taken from it.
             inputs = [unread(provider, url) for url in job.images]
             size = job.size or default_size(variant.picture, inputs)
             pixels = pricing.equal_pixels(provider, job.model, size)
             terms = self._terms(variant.name, job.model, job.n, len(job.images), pixels)
+            base_url = double.settings.public_url or call.base_url
             if terms is None or balance < terms.cost or balance == 0 or not is_plain(base_url):
                 return None
-            # The images and the answer. Random numbers are drawn in the order of the general way.
-            now, request_id = double.clock.now(), double.new_id()
+            # The images, now or later. Random numbers are drawn in the order of the general way.
+            if self._makes_tasks:
+                await settle_finished(double)
+            now, request_id = double.clock.now(), call.request_id
+            starts, ends = task_times(double, now, 0.0) if self._makes_tasks else (now, now)
             seed = double.rng.getrandbits(SEED_BITS) if job.seed is None else job.seed
-            expires = int(now) + provider.link_lifetime
-            urls = await double.links.make(recipe_of(job, inputs, seed, size, request_id), base_url, expires)
-            answer = terms.fill((request_id, int(now), *size, *urls)).encode()
-            # The charge and the journal entry, booked together.
-            charge_id, seconds = double.new_id(), time.perf_counter() - began
-            row = ChargeRow(
-                charge_id, request_id, slug, job.model, key, job.n, terms.unit_price, provider.currency, terms.cost, now
-            )
+            recipe = recipe_of(job, inputs, seed, size, request_id)
+            urls = await double.links.make(recipe, base_url, int(ends) + provider.link_lifetime)
+            # The answer, and its charge or its task, booked together with the journal entry.
             entry = CompactEntry(
-                terms.place, key, mask(key), request_id, now, seconds, path, job.model, "", job.prompt,
-                job.negative_prompt, data, answer, charge_id, job.n, terms.amount,
+                terms.place, key, mask(key), request_id, now, time.perf_counter() - began, call.path, job.model, "",
+                job.prompt, job.negative_prompt, data, b"", "", job.n, terms.amount,
             )  # fmt: skip
-            double.store.sell(row, entry)
+            if self._makes_tasks:
+                task = new_task(double, call, job, key, (now, starts, ends), size, urls, terms.exact_cost)
+                answer = terms.fill((request_id, int(now), *size, task.id)).encode()
+                entry = entry._replace(task=task.id, answer=answer)
+                committed = self._store.order(task, terms.cost, entry)
+            else:
+                answer = terms.fill((request_id, int(now), *size, *urls)).encode()
+                row = ChargeRow(
+                    double.new_id(), request_id, slug, job.model, key, job.n, terms.unit_price, provider.currency,
+                    terms.cost, now,
+                )  # fmt: skip
+                entry = entry._replace(charge_id=row.id, answer=answer)
+                committed = self._store.sell(row, entry)
+            if committed is not None:
+                await committed
         except UNUSUAL:
             return None
-        double.metrics.answered(slug, 200, "charge", time.perf_counter() - began, terms.bill)
+        if self._makes_tasks:
+            double.wake()
+        double.metrics.answered(slug, 200, terms.stage, time.perf_counter() - began, terms.bill)
         double.log(entry)
         return SentAnswer(request_id, answer)
+
+    def _is_in_mode(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Return whether a call has the header that the endpoint must be called with."""
+        required = self._endpoint.required_header
+        return required is None or headers.get(required[0].encode(), b"").lower() == required[1].encode()
 
     def _variant_of(self, body: JSON) -> Variant | None:
         """Return the variant whose schema applies to a body; None if there is none."""
@@ -156,36 +198,84 @@ class CompiledEndpoint:
         price = pricing.unit_price(provider, model, own, pixels)
         cost = pricing.cost(price, n, pricing.input_cost(provider, model, own, images))
         job = Job(provider, variant, model, "", "", n, None, None, False, False, ("",) * images, None)
-        fill = success_template(self._double.dialect_for(provider, endpoint), job)
+        dialect = self._double.dialect_for(provider, endpoint)
+        fill = created_template(dialect, endpoint, job, cost) if self._makes_tasks else success_template(dialect, job)
         if fill is None:
             return None
         return Terms(
             place=Place(provider.slug, endpoint.name, endpoint.method, variant.name, provider.currency),
             cost=to_units(cost),
+            exact_cost=cost,
             unit_price=None if price is None else to_units(price),
             amount=f"{cost:f}",
-            bill=Bill(provider.currency, n, cost),
+            stage="generate" if self._makes_tasks else "charge",
+            bill=None if self._makes_tasks else Bill(provider.currency, n, cost),
             fill=fill,
         )
 
 
-def compile_endpoints(double: Double) -> Mapping[tuple[str, str], CompiledEndpoint]:
+class CompiledQuery:
+    """An endpoint that tells something and changes nothing.
+
+    Args:
+        double: The server.
+        store: Its store.
+        provider: Its provider.
+        endpoint: The endpoint.
+
+    """
+
+    def __init__(self, double: Double, store: QuickStore, provider: Provider, endpoint: Endpoint) -> None:
+        self._double = double
+        self._store = store
+        self._place = Place(provider.slug, endpoint.name, endpoint.method, "", provider.currency)
+
+    async def answer(self, call: Call) -> SentAnswer | None:
+        """Answer a usual query; return None for another one, of which nothing was noted."""
+        began = time.perf_counter()
+        double, slug = self._double, self._place.provider
+        if PREFER in call.headers:
+            return None
+        try:
+            caller = double.caller(slug, call.header("authorization"))
+            if caller.profile.always is not None:
+                return None
+            now = double.clock.now()
+            answer = orjson.dumps(await query_body(double, call, caller))
+            entry = CompactEntry(
+                self._place, caller.key, mask(caller.key), call.request_id, now, time.perf_counter() - began,
+                call.path, "", call.task_id, "", "", NOTHING, answer, "", 0, "",
+            )  # fmt: skip
+            committed = self._store.note(entry)
+            if committed is not None:
+                await committed
+        except UNUSUAL:
+            return None
+        double.metrics.answered(slug, 200, "authenticate", time.perf_counter() - began, None)
+        double.log(entry)
+        return SentAnswer(call.request_id, answer)
+
+
+def compile_endpoints(double: Double) -> Mapping[tuple[str, str], Compiled]:
     """Return the compiled endpoints by provider slug and endpoint name; none if a setting makes every call unusual."""
-    settings = double.settings
-    if settings.replay is not None or settings.latency.maximum > 0 or settings.fetch_images:
+    settings, store = double.settings, double.store.quick
+    if store is None or settings.replay is not None or settings.latency.maximum > 0 or settings.fetch_images:
         return {}
     return {
-        (provider.slug, endpoint.name): CompiledEndpoint(double, provider, endpoint)
+        (provider.slug, endpoint.name): (CompiledEndpoint if endpoint.variants else CompiledQuery)(
+            double, store, provider, endpoint
+        )
         for provider in double.catalog
         for endpoint in provider.endpoints.values()
-        if endpoint.kind == "create" and endpoint.created_response is None
+        if endpoint.kind in KINDS
     }
 
 
 def _unusual_headers(provider: Provider, endpoint: Endpoint) -> frozenset[bytes]:
     """Return the names of headers that change what is answered, in lower case."""
-    required = (each.required_header for each in provider.endpoints.values() if each is not endpoint)
-    return frozenset({b"prefer", *(header[0].lower().encode() for header in required if header is not None)})
+    others = () if endpoint.required_header is not None else provider.endpoints.values()
+    required = (each.required_header for each in others)
+    return frozenset({PREFER, *(header[0].lower().encode() for header in required if header is not None)})
 
 
 @lru_cache(maxsize=REMEMBERED)

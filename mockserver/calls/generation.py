@@ -2,13 +2,16 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
 
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.calls.acceptance import AcceptedRequest
 from qwenmock.mockserver.calls.call import Call, Trace
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.images.links import NEVER_VALID, recipe_of
-from qwenmock.mockserver.models import Charge, Result, Task
+from qwenmock.mockserver.models import Charge, Job, Result, Task
 from qwenmock.mockserver.tasks.lifecycle import new_task_id, task_times
 
 SEED_BITS = 31
@@ -60,37 +63,70 @@ async def create_task(double: Double, call: Call, request: AcceptedRequest, trac
     now = double.clock.now()
     starts, ends = task_times(double, now, effects.wait)
     urls = await _pictures(double, call, request, trace, ends)
-    width, height = request.size
     failed = 0 if failure else min(effects.fail_images, job.n)
-    task = Task(
-        id=new_task_id(call.provider, now, double.rng),
-        provider=call.provider.slug,
-        endpoint=call.endpoint.name,
-        variant=job.variant.name,
-        key=request.caller.key,
-        request_id=trace.request_id,
-        model=job.model,
-        prompt=job.prompt,
-        prompt_extend=job.prompt_extend,
-        created=now,
-        starts=starts,
-        ends=ends,
+    usual = new_task(double, call, job, request.caller.key, (now, starts, ends), request.size, urls, request.cost)
+    task = replace(
+        usual,
         urls=tuple(urls[: job.n - failed]),
-        width=width,
-        height=height,
         failed=failed,
         failure=failure,
-        callback_url=job.callback_url,
         callback_fault=effects.callback,
         callback_origin=effects.callback_origin,
-        reserved=request.cost,
-        input_images=len(job.images),
     )
     trace.task_id = task.id
     await double.store.add_task(task)
     trace.is_held = False  # from now on the task holds it
     double.wake()
     return task
+
+
+def new_task(
+    double: Double,
+    call: Call,
+    job: Job,
+    key: str,
+    times: tuple[float, float, float],
+    size: tuple[int, int],
+    urls: Sequence[str],
+    cost: Decimal,
+) -> Task:
+    """Return a new task of which nothing goes wrong.
+
+    Args:
+        double: The server.
+        call: The call that creates it.
+        job: What it makes.
+        key: Who pays.
+        times: When it is created, starts and ends.
+        size: Width and height of its images.
+        urls: Of its images.
+        cost: What is reserved for it.
+
+    """
+    created, starts, ends = times
+    return Task(
+        id=new_task_id(call.provider, created, double.rng),
+        provider=call.provider.slug,
+        endpoint=call.endpoint.name,
+        variant=job.variant.name,
+        key=key,
+        request_id=call.request_id,
+        model=job.model,
+        prompt=job.prompt,
+        prompt_extend=job.prompt_extend,
+        created=created,
+        starts=starts,
+        ends=ends,
+        urls=tuple(urls),
+        width=size[0],
+        height=size[1],
+        failed=0,
+        failure=None,
+        callback_url=job.callback_url,
+        callback_fault=None,
+        reserved=cost,
+        input_images=len(job.images),
+    )
 
 
 async def hold(double: Double, request: AcceptedRequest, trace: Trace, until: float) -> None:

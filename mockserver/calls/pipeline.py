@@ -64,7 +64,7 @@ class Outcome(NamedTuple):
 
 async def serve(double: Double, call: Call) -> Answer:
     """Answer a call to a provider, book its charge and write its journal entry."""
-    trace = Trace(double.new_id(), double.clock.now())
+    trace = Trace(call.request_id, double.clock.now())
     if not double.waits_are_real():
         trace.advisories.append(UNREAL_WAITS)
     trace.enter("authenticate")

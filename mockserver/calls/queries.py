@@ -27,16 +27,21 @@ async def answer_query(double: Double, call: Call, trace: Trace) -> JSON:
     profile = caller.profile
     if profile.always in {"rate_limited", "internal"}:
         raise ApiError(profile.always, f"this key always fails with {profile.always}")
+    return await query_body(double, call, caller)
+
+
+async def query_body(double: Double, call: Call, caller: Caller) -> JSON:
+    """Return the body that answers the query of a caller who may ask; raise as `answer_query` does."""
     await settle_finished(double)
-    return await _HANDLERS[call.endpoint.kind](double, call, trace, caller)
+    return await _HANDLERS[call.endpoint.kind](double, call, caller)
 
 
-async def _task(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
-    task = await _own_task(double, call, trace.key)
+async def _task(double: Double, call: Call, caller: Caller) -> JSON:
+    task = await _own_task(double, call, caller.key)
     dialect = double.dialects[call.provider.slug]
     if task is None:
-        return dialect.unknown_task(call.task_id, trace.request_id)
-    return dialect.task(call.provider, task, task.status_at(double.clock.now()), trace.request_id)
+        return dialect.unknown_task(call.task_id, call.request_id)
+    return dialect.task(call.provider, task, task.status_at(double.clock.now()), call.request_id)
 
 
 async def _own_task(double: Double, call: Call, key: str) -> Task | None:
@@ -57,14 +62,14 @@ async def _own_task(double: Double, call: Call, key: str) -> Task | None:
     return task
 
 
-async def _cancel(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
-    task = await _own_task(double, call, trace.key)
+async def _cancel(double: Double, call: Call, caller: Caller) -> JSON:
+    task = await _own_task(double, call, caller.key)
     if task is None or task.status_at(double.clock.now()).state != "pending" or await cancel(double, task) is None:
         raise ApiError("task_not_cancellable", "only a pending task can be cancelled")
-    return double.dialects[call.provider.slug].cancelled(trace.request_id)
+    return double.dialects[call.provider.slug].cancelled(call.request_id)
 
 
-async def _tasks(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
+async def _tasks(double: Double, call: Call, caller: Caller) -> JSON:
     """Return one page of the key's tasks."""
     provider, dialect, now = call.provider, double.dialects[call.provider.slug], double.clock.now()
     names = dialect.list_parameters
@@ -74,13 +79,13 @@ async def _tasks(double: Double, call: Call, trace: Trace, _caller: Caller) -> J
     model, status = call.query.get(names.model), call.query.get(names.status)
     found = [
         (task, seen)
-        for task in await double.store.tasks(Selection(provider.slug, trace.key))
+        for task in await double.store.tasks(Selection(provider.slug, caller.key))
         if model in {None, task.model}
         for seen in (task.status_at(now),)
         if status in {None, provider.tasks.states[seen.state].name}
     ]
     tasks = tuple(found[(number - 1) * size : number * size])
-    return dialect.task_list(provider, TaskPage(number, size, len(found), tasks), trace.request_id)
+    return dialect.task_list(provider, TaskPage(number, size, len(found), tasks), call.request_id)
 
 
 def _whole(text: str | None, default: int) -> int:
@@ -88,17 +93,17 @@ def _whole(text: str | None, default: int) -> int:
     return min(max(int(text), 1), LONGEST_PAGE) if text is not None and is_number else default
 
 
-async def _credits(double: Double, call: Call, _trace: Trace, caller: Caller) -> JSON:
+async def _credits(double: Double, call: Call, caller: Caller) -> JSON:
     account = await double.store.account(caller.defaults)
     return double.dialects[call.provider.slug].remaining(account, float(account.spent))
 
 
-async def _uploads(double: Double, call: Call, trace: Trace, _caller: Caller) -> JSON:
+async def _uploads(double: Double, call: Call, _caller: Caller) -> JSON:
     dialect = double.dialects[call.provider.slug]
-    return dialect.upload_policy(double.uploads.grant(dialect.upload_folder, call.base_url), trace.request_id)
+    return dialect.upload_policy(double.uploads.grant(dialect.upload_folder, call.base_url), call.request_id)
 
 
-_HANDLERS: dict[str, Callable[[Double, Call, Trace, Caller], Awaitable[JSON]]] = {
+_HANDLERS: dict[str, Callable[[Double, Call, Caller], Awaitable[JSON]]] = {
     "task": _task,
     "list": _tasks,
     "cancel": _cancel,

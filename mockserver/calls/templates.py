@@ -6,13 +6,15 @@ also predicts an answer with other values: a dialect that writes more of a job t
 
 import re
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
 
 from qwenmock.mockserver.dialects import Dialect
-from qwenmock.mockserver.models import Job, Result
+from qwenmock.mockserver.models import Job, Result, Task
+from qwenmock.schemas.models import Endpoint
 
 Fill = Callable[[tuple[str | int, ...]], str]
 """Returns the body for the values of the fields; texts must be plain, as they stand in JSON."""
@@ -51,6 +53,49 @@ def success_template(dialect: Dialect, job: Job) -> Fill | None:
     return _learn(write, *(_blank(number, ("", 0, 0, 0, *[""] * job.n)) for number in (1, 2)))
 
 
+def created_template(dialect: Dialect, endpoint: Endpoint, job: Job, cost: Decimal) -> Fill | None:
+    """Return the body that answers the creation of a task, by request id, created, width, height and task id.
+
+    Args:
+        dialect: It writes the body.
+        endpoint: It is called.
+        job: As for `success_template`.
+        cost: What is reserved.
+
+    """
+
+    def write(blank: Blank) -> bytes:
+        request_id, created, width, height, task_id = blank.fields
+        seen = _job(job, blank)
+        task = Task(
+            id=str(task_id),
+            provider=job.provider.slug,
+            endpoint=endpoint.name,
+            variant=job.variant.name,
+            key=seen.prompt,
+            request_id=str(request_id),
+            model=job.model,
+            prompt=seen.prompt,
+            prompt_extend=seen.prompt_extend,
+            # Where the part of a second is written too, the other blank's answer is not predicted.
+            created=int(created) + blank.number / 4,
+            starts=float(blank.number),
+            ends=float(blank.number + 1),
+            urls=(seen.prompt,) * job.n,
+            width=int(width),
+            height=int(height),
+            failed=0,
+            failure=None,
+            callback_url=seen.callback_url,
+            callback_fault=None,
+            reserved=cost,
+            input_images=len(job.images),
+        )
+        return orjson.dumps(dialect.created(job.provider, task))
+
+    return _learn(write, *(_blank(number, ("", 0, 0, 0, "")) for number in (1, 2)))
+
+
 def _blank(number: int, kinds: Sequence[str | int]) -> Blank:
     fields = [f"@{number}.{at}@" if kind == "" else 7_310_000_000 + 1000 * number + at for at, kind in enumerate(kinds)]
     return Blank(number, tuple(fields))
@@ -76,9 +121,9 @@ def _learn(write: Callable[[Blank], bytes], known: Blank, check: Blank) -> Fill 
     pieces = re.split(f"({'|'.join(map(re.escape, places))})", write(known).decode())
     form = "%s".join(piece.replace("%", "%%") for piece in pieces[::2])
     order = [places[piece] for piece in pieces[1::2]]
-    pick: Callable[[tuple[str | int, ...]], Any] = itemgetter(*order, 0)
+    pick: Callable[[tuple[str | int, ...]], Any] = itemgetter(*order, 0, 0)  # of two or more it makes a tuple
 
     def fill(values: tuple[str | int, ...]) -> str:
-        return form % pick(values)[:-1]
+        return form % pick(values)[:-2]
 
     return fill if fill(check.fields).encode() == write(check) else None

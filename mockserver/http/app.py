@@ -125,14 +125,6 @@ class Application(Starlette):
             await self._no_such_endpoint(target, scope)(scope, receive, send)
             return
         body = Body(receive, headers, target.provider.max_body_bytes)
-        compiled = self.compiled.get((target.provider.slug, endpoint.name))
-        is_usual = 0 < body.announced <= min(MAX_BODY, body.max_bytes) and headers.get(b"content-type") == JSON_TYPE
-        if compiled is not None and is_usual and self.double.waits_are_real():
-            base = self.double.settings.public_url or base_url(scope, headers)
-            answered = await compiled.answer(scope["path"], headers, base, body.read)
-            if answered is not None:
-                await respond_compiled(answered, send)
-                return
         call = Call(
             provider=target.provider,
             endpoint=endpoint,
@@ -143,7 +135,14 @@ class Application(Starlette):
             task_id=target.task_id,
             query=dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else NO_QUERY,
             read=body.read,
+            request_id=self.double.new_id(),
         )
+        compiled = self.compiled.get((target.provider.slug, endpoint.name))
+        if compiled is not None and _is_usual(call, body) and self.double.waits_are_real():
+            answered = await compiled.answer(call)
+            if answered is not None:
+                await respond_compiled(answered, send)
+                return
         answer = await serve(self.double, call)
         if answer.drop is None:
             await respond(answer, body, send)
@@ -211,7 +210,7 @@ class Body:
     Attributes:
         max_bytes: The limit.
         announced: Its length by the Content-Length header; 0 without one.
-        ended: Whether all of it was received.
+        ended: Whether all of it was received, or there is none.
 
     """
 
@@ -220,7 +219,7 @@ class Body:
         self.max_bytes = max_bytes
         length = headers.get(b"content-length", b"")
         self.announced = int(length) if length.isdigit() else 0
-        self.ended = False
+        self.ended = length in {b"", b"0"} and b"transfer-encoding" not in headers
         self._data: bytes | bytearray | None = None
 
     async def read(self) -> bytes | bytearray:
@@ -307,6 +306,13 @@ async def cut(answer: Answer, send: Send) -> None:
     if transport is None:
         raise ConnectionResetError("a fault cuts the connection")
     transport.abort()
+
+
+def _is_usual(call: Call, body: Body) -> bool:
+    """Return whether a call has the usual body: none for a query, else a small one in JSON."""
+    if not call.endpoint.variants:
+        return body.ended
+    return 0 < body.announced <= min(MAX_BODY, body.max_bytes) and call.headers.get(b"content-type") == JSON_TYPE
 
 
 def base_url(scope: Scope, headers: dict[bytes, bytes]) -> str:

@@ -1,10 +1,10 @@
-"""The interface of the stores: five small protocols, and `Store`, which has them all.
+"""The interface of the stores: five small protocols, `Store`, which has them all, and `QuickStore`.
 
 Each method is one atomic step. When it returns, its effect is committed. Times are unix seconds on the double's clock
 unless a method says otherwise. Every method raises `StoreError` if the database fails; nothing was changed then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol, TypeAlias, TypedDict
@@ -178,22 +178,6 @@ class AccountStore(Protocol):
         """
         ...
 
-    def quick_balance(self, provider: str, key: str) -> int | None:
-        """Return the balance of an account in billionths, without waiting.
-
-        None if the account has a request limit or does not exist, or if the store cannot tell without waiting.
-        """
-        ...
-
-    def sell(self, row: ChargeRow, entry: CompactEntry) -> None:
-        """Book a charge for which nothing is reserved, on an account that `quick_balance` knows.
-
-        Raises:
-            InsufficientBalance: The balance is smaller, or 0; nothing was changed.
-
-        """
-        ...
-
     async def charges(self, selection: Selection) -> Sequence[Charge]:
         """Return the charges, newest first."""
         ...
@@ -320,8 +304,47 @@ class ControlStore(Protocol):
         ...
 
 
+class QuickStore(Protocol):
+    """What the compiled path needs of a store that can tell a balance without waiting.
+
+    The writes return what to wait for before the answer leaves, which raises as they do; None where the state promises
+    no durability, and the write shows already.
+    """
+
+    def quick_balance(self, provider: str, key: str) -> int | None:
+        """Return the balance of an account in billionths; None if it has a request limit or does not exist."""
+        ...
+
+    def sell(self, row: ChargeRow, entry: CompactEntry) -> Awaitable[None] | None:
+        """Book a charge for which nothing is reserved, on an account that `quick_balance` knows.
+
+        Raises:
+            InsufficientBalance: The balance is smaller, or 0; nothing was changed.
+
+        """
+        ...
+
+    def order(self, task: Task, cost: int, entry: CompactEntry) -> Awaitable[None] | None:
+        """Reserve what a new task costs, in billionths, and add it; the account is one that `quick_balance` knows.
+
+        Raises:
+            InsufficientBalance: The balance is smaller, or 0; nothing was changed.
+
+        """
+        ...
+
+    def note(self, entry: CompactEntry) -> Awaitable[None] | None:
+        """Add an entry to the journal."""
+        ...
+
+
 class Store(AccountStore, TaskStore, JournalStore, BlobStore, ControlStore, Protocol):
     """Everything that a double stores."""
+
+    @property
+    def quick(self) -> QuickStore | None:
+        """The same store for the compiled path; None where each answer must be waited for."""
+        ...
 
     async def reset(self, what: ResetScope) -> None:
         """Delete state.

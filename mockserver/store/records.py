@@ -4,7 +4,6 @@ Amounts are whole billionths, so that sums are exact.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Literal, NamedTuple, NotRequired, TypedDict
 
@@ -143,7 +142,7 @@ def load_entries(lines: bytes) -> Sequence[tuple[str, JournalEntry]]:
 
 def dump(value: Task | Delivery) -> bytes:
     """Return a task or a callback as JSON."""
-    return orjson.dumps(asdict(value), default=str)
+    return orjson.dumps(value, default=str)
 
 
 def load_task(data: bytes) -> Task:

@@ -4,9 +4,11 @@ The status of a task is a function of the clock: nothing runs while it is pendin
 settled (billed, callbacks planned) exactly once, by the next request that looks at tasks or by the callback worker.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 from qwenmock.mockserver.accounts import pricing
@@ -51,9 +53,24 @@ def task_times(services: Services, created: float, wait: float) -> tuple[float, 
 
 
 async def settle_finished(services: Services) -> None:
-    """Bill the tasks that have ended, or release their reservations, and plan their callbacks."""
-    for task in await services.store.finished_tasks(services.clock.now()):
-        await settle(services, task)
+    """Bill the tasks that have ended, or release their reservations, and plan their callbacks.
+
+    Many requests see the same tasks end: one of them settles all at once, and the others wait for it.
+    """
+    if is_running(services.settling):
+        await asyncio.shield(services.settling)
+        if is_running(services.settling):  # it began after this call: nothing that had ended is missing
+            await asyncio.shield(services.settling)
+            return
+    finished = await services.store.finished_tasks(services.clock.now())
+    if finished:
+        services.settling = asyncio.gather(*(settle(services, task) for task in finished))
+        await asyncio.shield(services.settling)
+
+
+def is_running(future: asyncio.Future[list[bool]] | None) -> TypeGuard[asyncio.Future[list[bool]]]:
+    """Return whether a future of this event loop is not done."""
+    return future is not None and not future.done() and future.get_loop() is asyncio.get_running_loop()
 
 
 async def settle(services: Services, task: Task) -> bool:

@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path as FilePath
 from typing import Any
 
 import httpx
@@ -12,42 +13,46 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qwenmock.mockserver.calls.double import create_double
+from qwenmock.mockserver.calls.double import create_double, open_store
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.http.app import Application, create_app
 from qwenmock.mockserver.settings import Settings
 from qwenmock.mockserver.store.compact import CompactEntry, Place
 from qwenmock.mockserver.store.protocols import AccountDefaults, InsufficientBalance, Selection
 from qwenmock.mockserver.store.records import ChargeRow
+from qwenmock.mockserver.store.sqlite.store import SqliteStore
 from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.strategies import bodies, mutants
 from qwenmock.schemas.catalog import Catalog, load
+from qwenmock.schemas.models import Endpoint, Variant
 
 CATALOG = load()
 VARIANTS = {
     f"{provider.slug}/{endpoint.name}/{variant.name}": (provider, endpoint, variant)
     for provider in CATALOG
     for endpoint in provider.endpoints.values()
-    if endpoint.kind == "create" and endpoint.created_response is None
+    if endpoint.kind == "create"
     for variant in endpoint.variants
 }
-QUICK = settings(
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    max_examples=40,
-)
+QUERIES = {
+    f"{provider.slug}/{endpoint.name}": (provider, endpoint)
+    for provider in CATALOG
+    for endpoint in provider.endpoints.values()
+    if endpoint.kind in {"task", "list", "credits"}
+}
+EXAMPLES = {"memory": 30, "file": 10}
 KEY = {"Authorization": "Bearer sk-mock"}
 KEYS = ["sk-mock", "sk-mock", "sk-mock", "sk-mock.x", "sk-mock-empty", "sk-mock-broken", "sk-mock-limited", "wrong"]
 HEADERS: list[dict[str, str]] = [{}, {}, {}, {"Prefer": "code=500"}, {"X-DashScope-Async": "enable"}]
 TIMES = {"milliseconds", "microseconds"}
+NOW = 1_800_000_000.25
 
 
 class StoppedClock(Clock):
     """The same moment for both paths: links, charges and entries can be compared as they are."""
 
     def now(self) -> float:
-        return 1_800_000_000.25
+        return NOW + self.offset
 
 
 class Path:
@@ -57,24 +62,48 @@ class Path:
         double = create_double(Settings(seed=7, **options), catalog)
         double.clock = StoppedClock()
         self.app: Application = create_app(double, calls_out=False)
+        double.wake = lambda: None  # each request has an event loop of its own, and the worker only one
         if not is_compiled:
             self.app.compiled = {}
 
-    async def send(self, url: str, body: object, headers: dict[str, str]) -> tuple[Any, ...]:
+    async def send(self, url: str, body: object, headers: dict[str, str], method: str = "POST") -> tuple[Any, ...]:
         """Send a request; return all that can be seen of it."""
+        content: dict[str, object] = {} if method == "GET" else {"json": body}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://double") as client:
-            answer = await client.post(url, json=body, headers=headers)
+            answer = await client.request(method, url, headers=headers, **content)  # type: ignore[arg-type]
         store = self.app.double.store
         (entry,) = await store.journal(Selection(limit=1))
         charges = await store.charges(Selection(limit=1))
         accounts = await store.accounts(Selection())
+        tasks = await store.tasks(Selection(limit=1))
         seen = {name: value for name, value in entry.items() if name not in TIMES}
-        return answer.status_code, dict(answer.headers), answer.content, seen, charges, accounts
+        return answer.status_code, dict(answer.headers), answer.content, seen, charges, accounts, tasks
+
+    async def move(self, seconds: float) -> None:
+        """Advance the clock."""
+        self.app.double.clock.offset = await self.app.double.store.move_clock(seconds)
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def state(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def paths() -> tuple[Path, Path]:
-    return Path(is_compiled=True), Path(is_compiled=False)
+def paths(state: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("state")
+    files = [None if state == "memory" else str(folder / name) for name in ("compiled.db", "general.db")]
+    return Path(is_compiled=True, state=files[0]), Path(is_compiled=False, state=files[1])
+
+
+def required(endpoint: Endpoint) -> dict[str, str]:
+    """Return the header that an endpoint must be called with."""
+    return dict([endpoint.required_header] if endpoint.required_header else [])
+
+
+def usual(variant: Variant) -> Any:
+    """Return a valid body whose images are elsewhere."""
+    return json.loads(re.sub('"data:[^"]*"', '"https://example.com/a.png"', json.dumps(example(variant))))
 
 
 @pytest.mark.parametrize("is_compiled", [True, False])
@@ -112,15 +141,20 @@ def send(path: Path, *request: Any) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_hot_path_agrees_with_the_general_path(name: str, paths: tuple[Path, Path]) -> None:
+def test_hot_path_agrees_with_the_general_path(name: str, state: str, paths: tuple[Path, Path]) -> None:
     provider, endpoint, variant = VARIANTS[name]
     compiled, general = paths
 
-    @QUICK
+    @settings(
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+        max_examples=EXAMPLES[state],
+    )
     @given(
         bodies(variant) | mutants(provider, variant).map(lambda drawn: drawn[1]),
         st.sampled_from(KEYS),
-        st.sampled_from(HEADERS),
+        st.sampled_from([required(endpoint), required(endpoint), *HEADERS]),
     )
     def check(body: object, key: str, headers: dict[str, str]) -> None:
         request = (f"/{provider.slug}{endpoint.path}", body, {"Authorization": f"Bearer {key}", **headers})
@@ -130,20 +164,59 @@ def test_hot_path_agrees_with_the_general_path(name: str, paths: tuple[Path, Pat
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_hot_path_answers_usual_requests(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison would prove nothing if usual requests took the general path."""
+def test_hot_path_agrees_about_what_follows_a_request(name: str, paths: tuple[Path, Path]) -> None:
+    """A task is told in each of its states, and charged when it has ended; an account has what was not spent."""
     provider, endpoint, variant = VARIANTS[name]
-    path = Path(is_compiled=True)
-    send(path, f"/{provider.slug}{endpoint.path}", {}, {"Authorization": "Bearer sk-mock"})  # opens the account
+    request = (f"/{provider.slug}{endpoint.path}", usual(variant), KEY | required(endpoint))
+    created, expected = [send(path, *request) for path in paths]
+    assert created == expected
+    assert created[0] == 200
+    for seconds in (0.0, 0.5, 5.0):
+        for path in paths:
+            asyncio.run(path.move(seconds))
+        for asked in QUERIES.values():
+            for task_id in (created[3]["task"] or "none", f"{created[3]['task'][:13]}-unknown"):
+                query = (f"/{asked[0].slug}{asked[1].path.replace('{task_id}', task_id)}", None, KEY, "GET")
+                answers = [send(path, *query) for path in paths]
+                assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("name", [*VARIANTS, *QUERIES])
+def test_hot_path_answers_usual_requests(name: str, state: str, tmp_path: FilePath, monkeypatch: Any) -> None:
+    """The comparison would prove nothing if usual requests took the general path."""
+    path = Path(is_compiled=True, state=None if state == "memory" else str(tmp_path / "state.db"))
+    task_id = ""
+    for provider, endpoint, variant in VARIANTS.values():
+        if provider.slug == name.partition("/")[0]:
+            answer = send(path, f"/{provider.slug}{endpoint.path}", usual(variant), KEY | required(endpoint))
+            task_id = answer[3]["task"] or task_id
     monkeypatch.setattr("qwenmock.mockserver.http.app.serve", None)
-    body = json.loads(re.sub('"data:[^"]*"', '"https://example.com/a.png"', json.dumps(example(variant))))
-    answer = send(path, f"/{provider.slug}{endpoint.path}", body, {"Authorization": "Bearer sk-mock"})
+    if name in VARIANTS:
+        provider, endpoint, variant = VARIANTS[name]
+        answer = send(path, f"/{provider.slug}{endpoint.path}", usual(variant), KEY | required(endpoint))
+    else:
+        provider, endpoint = QUERIES[name]
+        answer = send(path, f"/{provider.slug}{endpoint.path.replace('{task_id}', task_id)}", None, KEY, "GET")
     assert answer[0] == 200
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_request_without_a_body_leaves_its_connection_open(is_compiled: bool, method: str) -> None:
+    path = Path(is_compiled=is_compiled)
+    endpoint = CATALOG["dashscope"].endpoints["task" if method == "GET" else "cancel"]
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(path.app), base_url="http://double") as client:
+            return await client.request(method, f"/dashscope{endpoint.path.replace('{task_id}', 'x')}", headers=KEY)
+
+    assert "connection" not in asyncio.run(ask()).headers
 
 
 def test_charges_of_a_state_in_memory_can_be_read_at_once_and_never_overdraw() -> None:
     async def run() -> None:
-        store = create_double(Settings(), CATALOG).store
+        store = open_store(Settings())
+        assert isinstance(store, SqliteStore)
         place = Place("nebula", "create", "POST", "edit", "CNY")
         await store.change_account(AccountDefaults("nebula", "k", "CNY", Decimal(0), None), {"balance": Decimal(5)})
         assert store.quick_balance("nebula", "unknown") is None

@@ -199,6 +199,7 @@ def _early(double: Any) -> None:
             await double.store.set_delivery(replace(delivery, due=task.starts))
 
     double.store.add_task = add_task
+    double.store.quick_balance = lambda *_: None  # all requests take the general way
 
 
 def _billing_faults(provider: Provider) -> Iterator[Fault]:

@@ -10,7 +10,6 @@ import orjson
 
 from qwenmock.mockserver.models import Account, Charge
 from qwenmock.mockserver.money import from_units, to_units
-from qwenmock.mockserver.store.compact import CompactEntry
 from qwenmock.mockserver.store.protocols import (
     AccountChanges,
     AccountDefaults,
@@ -94,14 +93,6 @@ class RedisAccounts(RedisJournal):
         """Release the reservations of requests whose process has died."""
         now = time.time()
         await asyncio.gather(*(self._run_on_account("expire", tag, now) for tag in await self._tags()))
-
-    def quick_balance(self, provider: str, key: str) -> int | None:  # noqa: ARG002, only Redis knows the balance
-        """Return None: the balance is not known without waiting."""
-        return None
-
-    def sell(self, row: ChargeRow, entry: CompactEntry) -> None:
-        """Not supported: `quick_balance` knows no account."""
-        raise NotImplementedError
 
     async def charge(self, charge: Charge, entry: NewEntry, *, is_held: bool) -> None:
         """Book a charge, then record the journal entry of its request."""

@@ -18,7 +18,14 @@ ACCOUNT_PARTS = {
 
 
 class RedisStore(RedisAccounts, RedisTasks, RedisBlobs, RedisControl):
-    """A store in one Redis database, shared by all processes that name it."""
+    """A store in one Redis database, shared by all processes that name it.
+
+    Attributes:
+        quick: None: nothing is known without asking Redis.
+
+    """
+
+    quick = None
 
     async def reset(self, what: ResetScope) -> None:
         """Delete state: `journal`, `ledger`, `tasks`, `limits`, `clock`, `faults` or `all` of these."""

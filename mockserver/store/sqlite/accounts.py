@@ -1,7 +1,5 @@
 """Accounts, request limits, reservations and charges in SQLite."""
 
-import asyncio
-import contextlib
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -9,10 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
-from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import Account, Charge
 from qwenmock.mockserver.money import PLACES, from_units, to_units
-from qwenmock.mockserver.store.compact import CompactEntry
 from qwenmock.mockserver.store.protocols import (
     AccountChanges,
     AccountDefaults,
@@ -37,10 +33,6 @@ Owner: TypeAlias = tuple[str, str]
 """Provider and key."""
 Sale: TypeAlias = tuple[Waiter, ChargeRow, bytes]
 """A charge for which nothing is reserved, waiting for the next transaction: with its journal entry."""
-SETTLE_SECONDS = 0.005
-"""How long the charges of a state in memory wait for their common transaction."""
-MOST_SOLD = 1000
-"""Charges that wait at most: an event loop that has ended calls nothing any more."""
 
 
 class AccountRow(NamedTuple):
@@ -73,12 +65,10 @@ class SqliteAccounts(SqliteJournal):
         super().__init__(path, journal_max)
         self._sales: list[Sale] = []
         self._limits: dict[Owner, Limits] = {}
-        self._sold: list[ChargeRow] = []
 
     def _before_steps(self, outcomes: list[Outcome]) -> None:
         """Book the waiting sales: each account is read and written once for all of them."""
         super()._before_steps(outcomes)
-        self._book_sold()
         if not self._sales:
             return
         left: dict[Owner, int] = {}
@@ -109,39 +99,6 @@ class SqliteAccounts(SqliteJournal):
         self._db.executemany(INSERT_CHARGE, rows)
         update = "UPDATE accounts SET balance = balance - ?1, spent = spent + ?1 WHERE provider = ?2 AND key = ?3"
         self._db.executemany(update, [(amount, *owner) for owner, amount in spent.items()])
-
-    def _book_sold(self) -> None:
-        """Write the charges that were answered before; they leave the list when they are committed."""
-        if not self._sold:
-            return
-        spent: dict[Owner, int] = {}
-        for row in self._sold:
-            owner = (row.provider, row.key)
-            spent[owner] = spent.get(owner, 0) + row.amount
-        self._book([tuple(row) for row in self._sold], spent)
-
-    def _after_commit(self) -> None:
-        super()._after_commit()
-        self._sold.clear()
-
-    def _settle(self) -> None:
-        super()._settle()
-        if not self._sold or self._db.in_transaction:
-            return
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self._book_sold()
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-        self._sold.clear()
-
-    def _settle_later(self) -> None:
-        # If it fails, the next read tries again, and reports it.
-        with contextlib.suppress(sqlite3.Error):
-            self._settle()
 
     def _discard(self) -> None:
         super()._discard()
@@ -233,39 +190,11 @@ class SqliteAccounts(SqliteJournal):
 
         await self._write(step)
 
-    def quick_balance(self, provider: str, key: str) -> int | None:
-        """Return the balance in billionths of an account without a request limit; None for another account.
-
-        None for a state in a file too: its charges are committed before their answers are sent, one batch at a time.
-        """
-        if self.is_shared:
-            return None
-        try:
-            limits = self._limits_of((provider, key))
-        except StoreError:
-            return None
-        return None if limits is None or limits.per_minute is not None else limits.balance
-
-    def sell(self, row: ChargeRow, entry: CompactEntry) -> None:
-        """Book a charge for which nothing is reserved, in memory."""
-        limits = self._limits_of((row.provider, row.key))
-        if limits is None or not covers(limits.balance, row.amount):
-            raise InsufficientBalance
-        limits.balance -= row.amount
-        if not self._sold:
-            asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._settle_later)
-        self._sold.append(row)
-        self._keep(entry)
-        if len(self._sold) >= MOST_SOLD:
-            self._settle_later()
-
     async def charge(self, charge: Charge, entry: NewEntry, *, is_held: bool) -> None:
         """Book a charge, and record the journal entry of its request."""
         row, line = charge_row(charge), dump_entry(entry, charge.key)
         if not is_held:
-            waiter = self._join()
-            self._sales.append((waiter, row, line))
-            await waiter
+            await self._charge_later(row, line)
             return
 
         def step(db: sqlite3.Connection) -> None:
@@ -273,6 +202,12 @@ class SqliteAccounts(SqliteJournal):
             self._lines.append(line)
 
         await self._write(step)
+
+    def _charge_later(self, row: ChargeRow, line: bytes) -> Waiter:
+        """Book a charge for which nothing is reserved with the next transaction."""
+        waiter = self._join()
+        self._sales.append((waiter, row, line))
+        return waiter
 
     async def charges(self, selection: Selection) -> Sequence[Charge]:
         """Return the charges, newest first."""

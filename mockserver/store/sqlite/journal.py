@@ -4,10 +4,10 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from qwenmock.mockserver.store.compact import CompactEntry
+from qwenmock.mockserver.store.compact import CompactEntry, dump_compact, load_entries
 from qwenmock.mockserver.store.protocols import Fetch, Selection
-from qwenmock.mockserver.store.records import FETCHES, JOURNAL_BYTES, JournalEntry, NewEntry, dump_entry, load_entries
-from qwenmock.mockserver.store.sqlite.database import Database
+from qwenmock.mockserver.store.records import FETCHES, JOURNAL_BYTES, JournalEntry, NewEntry, dump_entry
+from qwenmock.mockserver.store.sqlite.database import Database, Outcome, Waiter
 
 LAST_SEQ = 2**63 - 1
 TRIM_EVERY = 256
@@ -23,14 +23,32 @@ class SqliteJournal(Database):
     def __init__(self, path: str | None, journal_max: int) -> None:
         super().__init__(path, journal_max)
         self._lines: list[bytes] = []
+        self._noted: list[Waiter] = []
         self._untrimmed = 0
         self._recent: deque[bytes | CompactEntry] = deque()
         self._recent_bytes = 0
 
     async def record(self, entry: NewEntry, key: str) -> None:
         """Add an entry to the journal; the oldest entries are dropped when it is full."""
-        line = dump_entry(entry, key)
-        await self._write(lambda _: self._lines.append(line))
+        await self._note_later(dump_entry(entry, key))
+
+    def note(self, entry: CompactEntry) -> Waiter | None:
+        """Add an entry to the journal."""
+        if self.is_shared:
+            return self._note_later(dump_compact(entry))
+        self._keep(entry)
+        return None
+
+    def _note_later(self, line: bytes) -> Waiter:
+        """Write an entry with the next transaction."""
+        waiter = self._join()
+        self._lines.append(line)
+        self._noted.append(waiter)
+        return waiter
+
+    def _before_steps(self, outcomes: list[Outcome]) -> None:
+        super()._before_steps(outcomes)
+        outcomes.extend((waiter, None, None) for waiter in self._noted)
 
     def _after_steps(self) -> None:
         super()._after_steps()
@@ -48,6 +66,7 @@ class SqliteJournal(Database):
 
     def _after_commit(self) -> None:
         super()._after_commit()
+        self._noted.clear()
         lines, self._lines = self._lines, []
         for line in lines:
             self._keep(line)
@@ -76,6 +95,7 @@ class SqliteJournal(Database):
 
     def _discard(self) -> None:
         super()._discard()
+        self._noted.clear()
         self._lines.clear()
 
     async def journal(self, selection: Selection) -> Sequence[JournalEntry]:

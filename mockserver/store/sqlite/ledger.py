@@ -9,6 +9,8 @@ from qwenmock.mockserver.store.records import ChargeRow
 CHARGE_COLUMNS = ", ".join(ChargeRow._fields)
 INSERT_CHARGE = f"INSERT INTO charges ({CHARGE_COLUMNS}) VALUES ({', '.join('?' * len(ChargeRow._fields))})"
 
+INSERT_HOLD = "INSERT INTO holds VALUES (?, ?, ?, ?, ?)"
+
 
 class Hold(NamedTuple):
     """What identifies a reservation."""
@@ -36,7 +38,7 @@ def reserve(db: sqlite3.Connection, hold: Hold, amount: int, until: float | None
     )
     if not db.execute(update, (amount, hold.provider, hold.key)).rowcount:
         raise InsufficientBalance
-    db.execute("INSERT INTO holds VALUES (?, ?, ?, ?, ?)", (*hold, amount, until))
+    db.execute(INSERT_HOLD, (*hold, amount, until))
 
 
 def settle(db: sqlite3.Connection, hold: Hold, spent: int) -> bool:

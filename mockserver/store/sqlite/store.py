@@ -3,10 +3,9 @@
 import sqlite3
 
 from qwenmock.mockserver.store.protocols import ResetScope
-from qwenmock.mockserver.store.sqlite.accounts import SqliteAccounts
 from qwenmock.mockserver.store.sqlite.blobs import SqliteBlobs
 from qwenmock.mockserver.store.sqlite.control import SqliteControl, clear_faults, reset_clock
-from qwenmock.mockserver.store.sqlite.tasks import SqliteTasks
+from qwenmock.mockserver.store.sqlite.quick import SqliteQuick
 
 TABLES = {
     "journal": ("journal", "fetches"),
@@ -17,7 +16,7 @@ TABLES = {
 """Tables that each reset empties."""
 
 
-class SqliteStore(SqliteAccounts, SqliteTasks, SqliteBlobs, SqliteControl):
+class SqliteStore(SqliteQuick, SqliteBlobs, SqliteControl):
     """A store in one SQLite database."""
 
     async def reset(self, what: ResetScope) -> None:

@@ -8,27 +8,57 @@ from dataclasses import replace
 from qwenmock.mockserver.models import Charge, Delivery, Task
 from qwenmock.mockserver.store.protocols import Selection
 from qwenmock.mockserver.store.records import charge_row, dump, load_delivery, load_task
-from qwenmock.mockserver.store.sqlite.database import Database, where
+from qwenmock.mockserver.store.sqlite.database import Database, Value, where
 from qwenmock.mockserver.store.sqlite.ledger import Hold, book, settle
+
+NEVER = 1e300
+INSERT_TASK = "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?)"
+MOST_REMEMBERED = 1024
+"""Tasks that are remembered: clients ask for the same few again and again."""
 
 
 class SqliteTasks(Database):
-    """The tasks and callbacks."""
+    """The tasks and callbacks. What was read last is remembered until it may have changed."""
+
+    def __init__(self, path: str | None, journal_max: int) -> None:
+        super().__init__(path, journal_max)
+        self._remembered: dict[str, Task] = {}
+        self._next_end: float | None = None
+
+    def _clear_cache(self) -> None:
+        super()._clear_cache()
+        self._remembered.clear()
+        self._next_end = None
+
+    def _remember(self, task: Task) -> None:
+        """Remember a task, which may be new."""
+        if len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[task.id] = task
+        if self._next_end is not None and not task.settled:
+            self._next_end = min(self._next_end, task.ends)
 
     async def add_task(self, task: Task) -> None:
         """Add a new task. What is reserved for its request no longer ends by itself."""
-        values = (task.id, task.provider, task.key, task.ends, 0, dump(task))
+        row = task_row(task)
 
         def step(db: sqlite3.Connection) -> None:
-            db.execute("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?)", values)
+            db.execute(INSERT_TASK, row)
             db.execute("UPDATE holds SET until = NULL WHERE request_id = ?", (task.request_id,))
 
         await self._write(step)
 
     async def task(self, task_id: str) -> Task | None:
         """Return a task, or None if it does not exist."""
+        self._refresh_cache()
+        known = self._remembered.get(task_id)
+        if known is not None:
+            return known
         found = self._select(load_task, "SELECT task FROM tasks WHERE id = ?", task_id)
-        return found[0] if found else None
+        if not found:
+            return None
+        self._remember(found[0])
+        return found[0]
 
     async def tasks(self, selection: Selection) -> Sequence[Task]:
         """Return the tasks, newest first."""
@@ -38,6 +68,12 @@ class SqliteTasks(Database):
 
     async def finished_tasks(self, now: float) -> Sequence[Task]:
         """Return the tasks that have ended and are not settled."""
+        self._refresh_cache()
+        if self._next_end is None:
+            ends = "SELECT coalesce(min(ends), ?) FROM tasks WHERE settled = 0"
+            self._next_end = self._select(float, ends, NEVER)[0]
+        if now < self._next_end:
+            return []
         return self._select(load_task, "SELECT task FROM tasks WHERE settled = 0 AND ends <= ? ORDER BY ends", now)
 
     async def finish_task(self, task: Task, charge: Charge | None, deliveries: Sequence[Delivery]) -> bool:
@@ -97,6 +133,11 @@ class SqliteTasks(Database):
             "OR EXISTS (SELECT 1 FROM deliveries WHERE state IN ('waiting', 'held'))"
         )
         return bool(self._select(int, query)[0])
+
+
+def task_row(task: Task) -> tuple[Value, ...]:
+    """Return a new task as it is stored."""
+    return task.id, task.provider, task.key, task.ends, 0, dump(task)
 
 
 def _put_delivery(db: sqlite3.Connection, delivery: Delivery) -> None:

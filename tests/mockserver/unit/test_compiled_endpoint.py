@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from call_values import BASE, BODIES, CATALOG, caller, data_url, job
+from call_values import BASE, BODIES, CATALOG, call, caller, data_url, job
 
 from qwenmock.mockserver.calls import compiled
 from qwenmock.mockserver.calls.compiled import (
@@ -16,17 +17,19 @@ from qwenmock.mockserver.calls.compiled import (
     REMEMBERED,
     TERMS,
     CompiledEndpoint,
+    CompiledQuery,
     SentAnswer,
     compile_endpoints,
     is_plain,
 )
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.calls.faults import Fault
-from qwenmock.mockserver.calls.templates import _blank, _learn, success_template
+from qwenmock.mockserver.calls.generation import new_task
+from qwenmock.mockserver.calls.templates import _blank, _learn, created_template, success_template
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.metrics import Bill
-from qwenmock.mockserver.models import Job, Result
+from qwenmock.mockserver.models import Job, Result, Task, TaskStatus
 from qwenmock.mockserver.settings import Latency, Settings
 from qwenmock.mockserver.store.protocols import InsufficientBalance, Selection
 from qwenmock.pytest_plugin.examiner.sample_images import picture
@@ -54,20 +57,22 @@ class Still(Clock):
     """A clock that stands."""
 
     def now(self) -> float:
-        return 1000.75
+        return 1000.75 + self.offset
 
 
 Steps = Callable[[Double, CompiledEndpoint], Awaitable[None]]
 
 
-def on(steps: Steps, *, slug: str = "nebula", **settings: Any) -> None:
+def on(steps: Steps, *, slug: str = "nebula", endpoint: str = "create", **settings: Any) -> None:
     async def run() -> None:
         double = create_double(Settings(seed=1, **settings), CATALOG)
         double.clock = Still()
         await double.store.account(caller(double, slug).defaults)
         provider = CATALOG[slug]
         try:
-            await steps(double, CompiledEndpoint(double, provider, provider.endpoints["create"]))
+            store = double.store.quick
+            assert store is not None
+            await steps(double, CompiledEndpoint(double, store, provider, provider.endpoints[endpoint]))
         finally:
             await double.store.close()
 
@@ -83,11 +88,9 @@ async def sent(
     data: bytes | None = None,
     **headers: str,
 ) -> SentAnswer | None:
-    async def read() -> bytes:
-        return orjson.dumps(body) if data is None else data
-
     names = {"authorization": f"Bearer {key}"} | headers
-    return await endpoint.answer(PATH, {n.encode(): v.encode() for n, v in names.items()}, base, read)
+    made = call(endpoint._provider.slug, endpoint._endpoint.name, body, data=data, headers=names)
+    return await endpoint.answer(made._replace(base_url=base))
 
 
 async def balance(double: Double) -> Decimal:
@@ -169,6 +172,133 @@ def test_seed_that_is_not_given_is_drawn() -> None:
         assert len(seeds) == 8
 
     on(steps)
+
+
+# Tasks.
+
+
+def test_task_is_created_reserved_and_noted() -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        woken: list[bool] = []
+        counted: list[tuple[Any, ...]] = []
+        double.wake = lambda: woken.append(True)
+        double.metrics.answered = lambda *values: counted.append(values)  # type: ignore[method-assign]
+        body = BODIES["evolink", "create"] | {"callback_url": "https://hook.example/"}
+        answer = await sent(endpoint, body)
+        assert answer is not None
+        price = CATALOG["evolink"].price_of("qwen-image-edit").amount
+        [made] = await double.store.tasks(EVERYTHING)
+        assert replace(made, urls=()) == Task(
+            id=made.id, provider="evolink", endpoint="create", variant="edit", key="sk-mock",
+            request_id=answer.request_id, model="qwen-image-edit", prompt="a cat", prompt_extend=made.prompt_extend,
+            created=1000.75, starts=1000.95, ends=1001.75, urls=(), width=1024, height=1024, failed=0, failure=None,
+            callback_url="https://hook.example/", callback_fault=None, reserved=price, input_images=1,
+        )  # fmt: skip
+        assert f"Expires={1001 + CATALOG['evolink'].link_lifetime}&" in made.urls[0]
+        [found] = await double.store.accounts(EVERYTHING)
+        assert (found.balance, found.reserved) == (1000000 - price, price)
+        assert await double.store.charges(EVERYTHING) == []
+        [entry] = await double.store.journal(EVERYTHING)
+        assert (entry["task"], entry["charge"], entry["variant"]) == (made.id, None, "edit")
+        assert entry["answer"] == double.dialects["evolink"].created(CATALOG["evolink"], made)
+        [(slug, status, stage, _, bill)] = counted
+        assert (slug, status, stage, bill, woken) == ("evolink", 200, "generate", None, [True])
+
+    on(steps, slug="evolink")
+
+
+def test_tasks_that_have_ended_are_settled_first() -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        for _ in range(2):
+            assert await sent(endpoint, BODIES["evolink", "create"]) is not None
+            await double.store.tasks(EVERYTHING)
+            double.clock.offset += 5
+        assert [each.settled for each in await double.store.tasks(EVERYTHING)] == [False, True]
+        assert len(await double.store.charges(EVERYTHING)) == 1
+
+    on(steps, slug="evolink")
+
+
+@pytest.mark.parametrize(("value", "is_usual"), [("enable", True), ("Enable", True), ("disable", False), ("", False)])
+def test_endpoint_is_called_in_its_own_mode(value: str, is_usual: bool) -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        answer = await sent(endpoint, BODIES["dashscope", "synthesize"], **{"x-dashscope-async": value})
+        assert (answer is not None) is is_usual
+
+    on(steps, slug="dashscope", endpoint="synthesize")
+
+
+# Queries.
+
+
+async def asked(double: Double, name: str, **more: Any) -> SentAnswer | None:
+    store = double.store.quick
+    assert store is not None
+    provider = CATALOG["evolink"]
+    return await CompiledQuery(double, store, provider, provider.endpoints[name]).answer(call("evolink", name, **more))
+
+
+def test_query_is_answered_and_noted() -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        assert await sent(endpoint, BODIES["evolink", "create"]) is not None
+        [task] = await double.store.tasks(EVERYTHING)
+        logged: list[Any] = []
+        counted: list[tuple[Any, ...]] = []
+        double.log = logged.append
+        double.metrics.answered = lambda *values: counted.append(values)  # type: ignore[method-assign]
+        answer = await asked(double, "task", task_id=task.id, request_id="asked")
+        assert answer is not None
+        seen = TaskStatus("pending", 0)
+        assert orjson.loads(answer.body) == double.dialects["evolink"].task(CATALOG["evolink"], task, seen, "asked")
+        entry, _ = await double.store.journal(EVERYTHING)
+        assert 0 <= entry.pop("milliseconds") < 10_000  # type: ignore[misc]
+        assert entry.pop("microseconds").keys() == {"compiled"}  # type: ignore[misc]
+        assert entry == {
+            "id": "asked", "at": 1000.75, "provider": "evolink", "endpoint": "task", "method": "GET",
+            "path": f"/v1/tasks/{task.id}", "key": "sk-m…", "status": 200, "variant": "", "model": "",
+            "task": task.id, "effective_prompt": "", "effective_negative_prompt": "", "request": None,
+            "answer": orjson.loads(answer.body), "retry_after": None, "refusal": None, "rule": None, "advisories": [],
+            "charge": None,
+        }  # fmt: skip
+        [(slug, status, stage, _, bill)] = counted
+        assert (slug, status, stage, bill) == ("evolink", 200, "authenticate", None)
+        assert [each.id for each in logged] == ["asked"]
+        credit = await asked(double, "credits")
+        assert credit is not None
+        assert b"remaining_credits" in credit.body
+
+    on(steps, slug="evolink")
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        {"task_id": "task-unified-1-x"},
+        {"task_id": "wrong"},
+        {"headers": {"prefer": "wait=1"}},
+        {"headers": {"authorization": "Bearer nobody"}},
+        {"headers": {"authorization": "Bearer sk-mock-broken"}},
+    ],
+)
+def test_unusual_query_is_left_to_the_general_way(unusual: dict[str, Any]) -> None:
+    async def steps(double: Double, _: CompiledEndpoint) -> None:
+        double.log = lambda _: pytest.fail("noted")
+        assert await asked(double, "task", **unusual) is None
+        assert await double.store.journal(EVERYTHING) == []
+
+    on(steps, slug="evolink")
+
+
+def test_query_that_cannot_be_noted_is_left_to_the_general_way() -> None:
+    async def steps(double: Double, _: CompiledEndpoint) -> None:
+        async def fail() -> None:
+            raise StoreError("full")
+
+        double.store.note = lambda _: fail()  # type: ignore[attr-defined]
+        double.log = lambda _: pytest.fail("noted")
+        assert await asked(double, "credits") is None
+
+    on(steps, slug="evolink")
 
 
 # What is unusual.
@@ -325,9 +455,10 @@ def names(**settings: Any) -> set[tuple[str, str]]:
     return set(compile_endpoints(double))
 
 
-def test_endpoints_that_make_images_at_once_are_compiled(tmp_path: Path) -> None:
-    created = {(slug, "create") for slug in ("ai302", "aigc", "dashscope", "nebula")}
-    assert names() == created | {("dashscope", "compatible")}
+def test_endpoints_that_make_images_or_tell_something_are_compiled(tmp_path: Path) -> None:
+    created = {(slug, "create") for slug in ("ai302", "aigc", "dashscope", "evolink", "nebula")}
+    dashscope = {("dashscope", name) for name in ("compatible", "synthesize", "generate", "task", "tasks")}
+    assert names() == created | dashscope | {("evolink", "task"), ("evolink", "credits")}
     assert names(latency=Latency(0.0, 0.0)) == names()
     for settings in ({"latency": Latency(0.0, 0.5)}, {"fetch_images": True}, {"replay": tmp_path}):
         assert names(**settings) == set()
@@ -359,6 +490,48 @@ def test_template_writes_what_the_dialect_writes(slug: str) -> None:
         assert fill(("id", 1234, 640, 480, *urls)).encode() == orjson.dumps(double.dialects[slug].success(result))
 
 
+@pytest.mark.parametrize(
+    ("slug", "name"), [("evolink", "create"), ("dashscope", "synthesize"), ("dashscope", "generate")]
+)
+def test_template_writes_what_the_dialect_writes_of_a_new_task(slug: str, name: str) -> None:
+    provider, endpoint = CATALOG[slug], CATALOG[slug].endpoints[name]
+    double = create_double(Settings(), CATALOG)
+    asyncio.run(double.store.close())
+    for variant in endpoint.variants:
+        for_job = job(slug, variant.name)
+        fill = created_template(double.dialects[slug], endpoint, for_job, Decimal("0.25"))
+        assert fill is not None
+        made = new_task(
+            double, call(slug, name, request_id="id"), for_job, "k", (1234.9, 1235.0, 1236.0), (64, 48), ["u"],
+            Decimal("0.25"),
+        )  # fmt: skip
+        body = orjson.dumps(double.dialects[slug].created(provider, made))
+        assert fill(("id", 1234, 64, 48, made.id)).encode() == body
+
+
+@pytest.mark.parametrize(
+    ("field", "is_predicted"),
+    [
+        ("created", False), ("starts", False), ("ends", False), ("prompt", False), ("prompt_extend", False),
+        ("urls", False), ("key", False), ("callback_url", False), ("id", True), ("request_id", True), ("model", True),
+        ("reserved", True), ("width", True), ("provider", True), ("endpoint", True), ("variant", True),
+        ("input_images", True), ("failed", True), ("failure", True), ("settled", True), ("callback_fault", True),
+    ],
+)  # fmt: skip
+def test_answer_with_more_of_a_task_has_no_template(field: str, is_predicted: bool) -> None:
+    endpoint = CATALOG["evolink"].endpoints["create"]
+    for_job = job("evolink", "edit", images=("u",))
+    fill = created_template(Dialect(field), endpoint, for_job, Decimal("0.5"))  # type: ignore[arg-type]
+    assert (fill is not None) is is_predicted
+    values: dict[str, Any] = {
+        "id": "t", "request_id": "r", "model": "qwen-image-edit", "reserved": "0.5", "width": 64,
+        "provider": "evolink", "endpoint": "create", "variant": "edit", "input_images": 1, "failed": 0,
+        "failure": None, "settled": False, "callback_fault": None,
+    }  # fmt: skip
+    if fill is not None:
+        assert orjson.loads(fill(("r", 1, 64, 48, "t"))) == {field: values[field]}
+
+
 class Dialect:
     """Writes of a job what it is told to."""
 
@@ -368,6 +541,10 @@ class Dialect:
     def success(self, result: Result) -> JSON:
         written = {field: getattr(result.job, field) for field in self._fields}
         return [result.request_id, result.urls, orjson.loads(orjson.dumps(written))]
+
+    def created(self, _provider: object, task: Task) -> JSON:
+        written = {field: getattr(task, field) for field in self._fields}
+        return orjson.loads(orjson.dumps(written, default=str))
 
 
 @pytest.mark.parametrize(

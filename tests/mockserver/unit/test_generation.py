@@ -204,7 +204,7 @@ def test_task_holds_its_cost_without_a_term(monkeypatch: pytest.MonkeyPatch) -> 
         effects = Effects(wait=2, callback="late", callback_origin="http://127.0.0.1:9")
         request = accepted(double, "evolink", effects=effects)
         request.job = request.job._replace(callback_url="https://hook.example/")
-        made = await create_task(double, call("evolink"), request, seen)
+        made = await create_task(double, call("evolink", request_id="a-request"), request, seen)
         assert terms == [5030]
         assert (seen.task_id, seen.is_held, woken) == (made.id, False, [True])
         assert [stage for stage, _ in seen.marks] == ["authenticate", "generate"]

@@ -50,7 +50,11 @@ async def asked(
     headers = {"authorization": f"Bearer {key}"}
     seen = trace()
     try:
-        body = await answer_query(double, call(slug, endpoint, headers=headers, task_id=task_id, query=query), seen)
+        body = await answer_query(
+            double,
+            call(slug, endpoint, headers=headers, task_id=task_id, query=query, request_id=seen.request_id),
+            seen,
+        )
     except ApiError as error:
         return error.kind, error.detail
     assert (seen.key, seen.task_id) == (key, task_id)

@@ -14,12 +14,14 @@ from store_values import delivery, task
 from qwenmock.mockserver.accounts.keys import defaults_of
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.clock import FURTHEST, Clock
+from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import Result, Task, TaskStatus
 from qwenmock.mockserver.settings import LATENCIES, Latency, Settings
 from qwenmock.mockserver.store.protocols import AccountDefaults, Selection
 from qwenmock.mockserver.tasks.lifecycle import (
     cancel,
     describe,
+    is_running,
     new_task_id,
     planned_deliveries,
     settle,
@@ -206,6 +208,57 @@ def test_every_task_that_has_ended_is_settled() -> None:
         await settle_finished(double)
         assert [each.settled for each in await double.store.tasks(EVERYTHING)] == [False, True, True]
         assert (await money(double))[1] == 3
+
+    on(steps)
+
+
+def test_tasks_that_many_requests_see_end_are_settled_once() -> None:
+    async def steps(double: Double) -> None:
+        await started(double, of_evolink("a"), of_evolink("b"))
+        finish, attempts = double.store.finish_task, list[str]()
+
+        async def noted(task: Task, *others: Any) -> bool:
+            attempts.append(task.id)
+            return await finish(task, *others)
+
+        double.store.finish_task = noted  # type: ignore[method-assign]
+        await asyncio.gather(*(settle_finished(double) for _ in range(5)))
+        assert attempts == ["a", "b"]
+        assert (await money(double))[1] == 0
+        assert len(await double.store.charges(EVERYTHING)) == 2
+
+    on(steps)
+
+
+def test_tasks_that_end_while_others_are_settled_are_settled_too() -> None:
+    async def steps(double: Double) -> None:
+        await started(double, of_evolink("a"))
+        first = asyncio.create_task(settle_finished(double))
+        await asyncio.sleep(0)
+        assert is_running(double.settling)
+        await double.store.add_task(of_evolink("b"))
+        await asyncio.gather(first, *(settle_finished(double) for _ in range(3)))
+        assert all(each.settled for each in await double.store.tasks(EVERYTHING))
+        assert not is_running(double.settling)
+
+    on(steps)
+
+
+def test_settlement_that_fails_is_tried_again_by_the_next_request() -> None:
+    async def steps(double: Double) -> None:
+        await started(double, of_evolink("a"))
+        finish = double.store.finish_task
+
+        async def fail(*_: object) -> bool:
+            await asyncio.sleep(0)
+            raise StoreError("full")
+
+        double.store.finish_task = fail  # type: ignore[method-assign]
+        done = await asyncio.gather(*(settle_finished(double) for _ in range(2)), return_exceptions=True)
+        assert [str(each) for each in done] == ["full", "full"]
+        double.store.finish_task = finish  # type: ignore[method-assign]
+        await settle_finished(double)
+        assert [each.settled for each in await double.store.tasks(EVERYTHING)] == [True]
 
     on(steps)
 
