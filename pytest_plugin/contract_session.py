@@ -6,7 +6,6 @@ Imports the examiner, so that it is imported only by runs that have contract tes
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import TypeGuard
 
@@ -118,7 +117,7 @@ class ContractSession:
             for examiner in self.open().values():
                 examiner.preflight()
             return
-        free = ContractSession(replace(self._options, budget=Decimal(0), record=None), self.providers)
+        free = ContractSession(self._options._replace(budget=Decimal(0), record=None), self.providers)
         try:
             free.preflight()
         finally:

@@ -12,7 +12,7 @@ from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.large_bodies import LARGE, in_turn
 from qwenmock.mockserver.images import uploads
 from qwenmock.mockserver.images.files import BadLink, header_and_digest
-from qwenmock.mockserver.images.headers import Header, NotAnImage, decode_data_url
+from qwenmock.mockserver.images.headers import Buffer, Header, NotAnImage, decode_data_url
 from qwenmock.mockserver.images.links import PREFIX
 from qwenmock.mockserver.models import Input, Job
 from qwenmock.mockserver.net.guarded_client import Outbound, OutboundError
@@ -78,7 +78,7 @@ async def _inspected(
     )
 
 
-async def _bytes_of(double: Double, call: Call, url: str, spec: Schema, rules: Mapping[str, Rule]) -> bytes | None:
+async def _bytes_of(double: Double, call: Call, url: str, spec: Schema, rules: Mapping[str, Rule]) -> Buffer | None:
     """Return the bytes of an image; None for a URL that leads elsewhere and is not fetched."""
     max_bytes: int = spec["maxBytes"]
     if url[:5].lower() == "data:":

@@ -23,7 +23,8 @@ LONG_STRING = 2**12
 """Bytes of a string that is decoded by itself."""
 LARGEST_TEXT = 2**20
 """Bytes of a body without its long strings, and of a string that is not a data URL."""
-PIECE = 2**20
+PIECE = 2**15
+"""Bytes that are worked on at once: little enough for the processor's cache, and for memory that is used again."""
 SCHEME_BYTES = 36
 """Within these is the whole of `data:`, however it is written."""
 MAX_COMMAS = 4000
@@ -119,20 +120,33 @@ def _is_escaped(data: Buffer, at: int) -> bool:
 def _decoded(data: Buffer, start: int, end: int) -> str:
     """Return the string between two quotation marks; one that is larger than a text must be a data URL."""
     if end - start <= LARGEST_TEXT:
-        return orjson.loads(data[start : end + 1])
+        return orjson.loads(memoryview(data)[start : end + 1])
     at = start + 1
     beginning = bytes(data[at : _before_escape(data, at + SCHEME_BYTES)]).decode("ascii", "ignore")
     if not _unescaped(beginning.encode()).lower().startswith("data:"):
         raise ApiError("malformed", f"only images may have more than {LARGEST_TEXT} bytes")
+    if data.find(b"\\", at, end) < 0:
+        _check_plain(data, at, end)
+        return str(memoryview(data)[at:end], "ascii")
     pieces: list[str] = []
     while at < end:
         stop = end if end - at <= PIECE else _before_escape(data, at + PIECE)
-        written = data[at:stop]
-        if not written.isascii() or not (piece := _unescaped(written)).isascii():
-            raise ApiError("malformed", "a data URL must be ASCII")
-        pieces.append(piece)
+        pieces.append(_ascii(data[at:stop]))
         at = stop
     return "".join(pieces)
+
+
+def _check_plain(data: Buffer, start: int, end: int) -> None:
+    """Check a string without escape sequences; what is made of its pieces is not kept."""
+    for at in range(start, end, PIECE):
+        _ascii(data[at : min(at + PIECE, end)])
+
+
+def _ascii(written: Buffer) -> str:
+    """Return the piece of a string between two quotation marks."""
+    if not written.isascii() or not (piece := _unescaped(written)).isascii():
+        raise ApiError("malformed", "a data URL must be ASCII")
+    return piece
 
 
 def _unescaped(written: Buffer) -> str:

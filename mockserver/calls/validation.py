@@ -1,17 +1,15 @@
 """Whether a body is valid for its variant's schema, and if not, which rule it breaks.
 
-Two engines read the same schema: `jsonschema-rs` accepts (microseconds), `jsonschema` explains a refusal. The custom
+Two engines read the same schema: `jsonschema-rs` accepts (a microsecond), `explanation` explains a refusal. The custom
 keywords are functions that both use; a property test checks that the engines agree.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
 
 import jsonschema_rs
-from jsonschema.exceptions import ValidationError
 
-from qwenmock.mockserver.calls.explanation import EXPLAINER
+from qwenmock.mockserver.calls.explanation import Broken, Steps, compile_explainer
 from qwenmock.mockserver.calls.json_schema import strict_subset, to_json_schema
 from qwenmock.mockserver.calls.keywords import CUSTOM_KEYWORDS, callback, is_local, is_uri, without_effect
 from qwenmock.mockserver.calls.reading import compile_reader
@@ -45,7 +43,7 @@ class BodyValidator:
             jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats={"uri": is_uri})
             for schema in (to_json_schema(document.schema), strict_subset(document.schema))
         )
-        self._explainer = EXPLAINER(document.schema)
+        self._broken = compile_explainer(document.schema)
         custom = [
             (path, keyword, subschema[keyword])
             for path, subschema in walk(document.schema)
@@ -89,16 +87,15 @@ class BodyValidator:
 
     def explain(self, body: JSON) -> Violation | None:
         """Return what `violation` returns, using only the engine that explains."""
-        errors = self._explainer.iter_errors(body)
+        broken = self._broken(body)
         if self._allow_local:
-            errors = (e for e in errors if not (e.validator in {"schemes", "publicHost"} and is_local(e.instance)))
-        worst = cast(Any, max(errors, key=_relevance, default=None))
+            broken = [b for b in broken if b.keyword not in {"schemes", "publicHost"} or not is_local(b.value)]
+        worst = max(broken, key=_relevance, default=None)
         if worst is None:
             return None
-        steps: list[str | int] = list(worst.absolute_path)
-        path = tuple("*" if isinstance(step, int) else step for step in steps)
-        rule = self.document.rule_at[path, worst.validator]
-        return Violation(rule, f"{field_name(steps)} {worst.message}"[:LONGEST_DETAIL])
+        path = tuple("*" if isinstance(step, int) else step for step in worst.steps)
+        rule = self.document.rule_at[path, worst.keyword]
+        return Violation(rule, f"{field_name(worst.steps)} {worst.message}"[:LONGEST_DETAIL])
 
     def members_without_effect(self, body: JSON) -> list[str]:
         """Return a sentence for each member that is accepted and has no effect."""
@@ -124,7 +121,7 @@ class BodyValidator:
 
     def unknown_fields(self, body: JSON) -> list[str]:
         """Return the members that the document does not name, such as `parameters.foo`."""
-        return list(_unknown(self.document.schema, body, []))
+        return list(_unknown(self.document.schema, body, ()))
 
 
 def _is_valid(engine: jsonschema_rs.Draft202012Validator, body: JSON) -> bool:
@@ -135,25 +132,25 @@ def _is_valid(engine: jsonschema_rs.Draft202012Validator, body: JSON) -> bool:
         return False
 
 
-def _relevance(error: ValidationError) -> tuple[int, list[tuple[bool, str | int]], bool]:
-    """Return what the error that is told has most of: a short path, a late place, and more than `oneOf` to say."""
-    steps = [(isinstance(step, int), step) for step in error.path]
-    return -len(steps), steps, error.validator != "oneOf"
+def _relevance(broken: Broken) -> tuple[int, list[tuple[bool, str | int]], bool]:
+    """Return what the rule that is told has most of: a short path, a late place, and more than `oneOf` to say."""
+    steps = [(isinstance(step, int), step) for step in broken.steps]
+    return -len(steps), steps, broken.keyword != "oneOf"
 
 
-def field_name(steps: list[str | int]) -> str:
+def field_name(steps: Steps) -> str:
     """Return the name of a place in a body, such as `contents[0].parts[1].image`."""
     name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
     return name or "the body"
 
 
-def _unknown(schema: Schema, value: JSON, steps: list[str | int]) -> Iterator[str]:
+def _unknown(schema: Schema, value: JSON, steps: Steps) -> Iterator[str]:
     if isinstance(value, dict) and "properties" in schema:
         for name, member in value.items():
             if name in schema["properties"]:
-                yield from _unknown(schema["properties"][name], member, [*steps, name])
+                yield from _unknown(schema["properties"][name], member, (*steps, name))
             elif name not in schema.get("x-unread", ()):
-                yield field_name([*steps, name[:100]])[:100]
+                yield field_name((*steps, name[:100]))[:100]
     elif isinstance(value, list) and "items" in schema:
         for index, item in enumerate(value):
-            yield from _unknown(schema["items"], item, [*steps, index])
+            yield from _unknown(schema["items"], item, (*steps, index))

@@ -26,12 +26,15 @@ BACKLOG = 2048
 STOP_SECONDS = 5
 IDLE_SECONDS = 75
 GC_THRESHOLD = 20_000
-M_MMAP_THRESHOLD = -3
-"""The option of glibc's `mallopt`."""
-LARGE_BLOCK = 2**16
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Options of glibc's `mallopt`."""
+LARGE_BLOCK = 2**21
 """Bytes from which a block of memory is returned to the system when it is freed. By default glibc raises this limit
-with each large block, and its heap keeps what large bodies took: 200 of them, 20 at once, left 310 MB and leave 40 MB.
+with each large block, and its heap keeps what large bodies took: 200 of them, 20 at once, left 310 MB and leave 87 MB.
+With 64 KB it would be 66 MB, but new memory costs 1 µs for each 4 KB: a data URL of 1 MB took 2.3 times as long.
 """
+KEPT_FREE = 2**22
+"""Bytes that the heap keeps for the next request."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
@@ -55,7 +58,7 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
 
 
 def settle_memory() -> None:
-    """Exclude the objects made at startup from garbage collection, collect less often, and keep no large free blocks.
+    """Exclude the objects made at startup from garbage collection, collect less often, and keep few free blocks.
 
     A request makes about a hundred short-lived objects and no cycles; by default every tenth request would pay for a
     collection.
@@ -66,7 +69,9 @@ def settle_memory() -> None:
     if sys.platform == "linux":
         # Other C libraries (musl) have no `mallopt`.
         with contextlib.suppress(AttributeError):
-            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+            set_option = ctypes.CDLL(None).mallopt
+            set_option(M_MMAP_THRESHOLD, LARGE_BLOCK)
+            set_option(M_TRIM_THRESHOLD, KEPT_FREE)
 
 
 def silence_image_library() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 from qwenmock.mockserver.clock import Clock
-from qwenmock.mockserver.images.headers import Header, read_header
+from qwenmock.mockserver.images.headers import Buffer, Header, read_header
 from qwenmock.mockserver.images.links import ACCESS_KEY_ID, NEVER_VALID, PREFIX, Links, Recipe
 from qwenmock.mockserver.images.render import render
 from qwenmock.mockserver.store.protocols import Store
@@ -40,7 +40,7 @@ class BadLink(Exception):  # noqa: N818, a finding, not a failure
         self.is_expired = is_expired
 
 
-def header_and_digest(data: bytes) -> tuple[Header, str]:
+def header_and_digest(data: Buffer) -> tuple[Header, str]:
     """Return the header of an image file and what it is kept under.
 
     Raises:

@@ -253,7 +253,7 @@ class JournalStore(Protocol):
 class BlobStore(Protocol):
     """Input images, uploads and long prompts, by their digest or address."""
 
-    async def keep(self, digest: str, data: bytes) -> None:
+    async def keep(self, digest: str, data: bytes | bytearray) -> None:
         """Store some bytes; the least recently used are dropped when there is no room."""
         ...
 

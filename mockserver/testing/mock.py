@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from qwenmock.mockserver.http.server import RunningServer
-from qwenmock.mockserver.testing.entries import Fault, JournalEntry, Ledger, TaskEntry, Verdict
+from qwenmock.mockserver.testing.entries import ChargeEntry, Fault, JournalEntry, Ledger, TaskEntry, Verdict
 from qwenmock.mockserver.testing.exchanges import NOT_CALLED, Exchange, exchange_of, table
 from qwenmock.mockserver.testing.intercept import Interception, intercepting
 from qwenmock.schemas.catalog import Catalog
@@ -160,11 +160,8 @@ class Mock(RunningServer):
             Amounts by currency, for example `{"CNY": Decimal("0.36")}`; empty if nothing was charged.
 
         """
-        sums: dict[str, Decimal] = {}
-        for charge in self.ledger()["charges"]:
-            if provider in {None, charge["provider"]}:
-                sums[charge["currency"]] = sums.get(charge["currency"], Decimal(0)) + Decimal(charge["amount"])
-        return sums
+        charges = self.ledger()["charges"]
+        return sums_of(charge for charge in charges if provider in {None, charge["provider"]})
 
     def verdict(self) -> Verdict:
         """Return how well the code under test behaved as a client.
@@ -359,6 +356,14 @@ class Mock(RunningServer):
         """Host and port of the double."""
         parts = urlsplit(self.origin)
         return parts.hostname or "", parts.port or 0
+
+
+def sums_of(charges: Iterable[ChargeEntry]) -> Mapping[str, Decimal]:
+    """Return the sums of charges, by currency."""
+    sums: dict[str, Decimal] = {}
+    for charge in charges:
+        sums[charge["currency"]] = sums.get(charge["currency"], Decimal(0)) + Decimal(charge["amount"])
+    return sums
 
 
 def _require(condition: object, message: str) -> None:

@@ -1,7 +1,6 @@
 """What `qwenmock check` does: examine providers, and print and write the results."""
 
 import os
-from dataclasses import replace
 
 import pytest
 from rich.box import SIMPLE_HEAD
@@ -69,7 +68,7 @@ def _with_control(options: Options) -> Options:
         errors = Console(stderr=True, highlight=False, soft_wrap=True)
         errors.print(f"qwenmock: {reason}; set {ADMIN_TOKEN} to have it used", markup=False)
         return options
-    return options if control is None else replace(options, control=control)
+    return options if control is None else options._replace(control=control)
 
 
 def _conclude(contract: ContractSession, options: Options, watcher: "_Watcher") -> int:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from qwenmock.mockserver.testing.entries import ChargeEntry, Fault, JournalEntry, VerdictFinding
-from qwenmock.mockserver.testing.mock import Mock
+from qwenmock.mockserver.testing.mock import Mock, sums_of
 from qwenmock.schemas.catalog import Catalog
 from qwenmock.schemas.wording import counted
 
@@ -59,7 +59,7 @@ class Usage:
         journal, charges = mock.journal(), mock.ledger()["charges"]
         use = Use(test, calls=sum(entry["endpoint"] != "callback" for entry in journal))
         use.images = sum(charge["images"] for charge in charges)
-        use.cost = {currency: f"{amount:f}" for currency, amount in mock.spent().items()}
+        use.cost = {currency: f"{amount:f}" for currency, amount in sums_of(charges).items()}
         use.usd = _in_dollars(charges)
         findings = [*mock.verdict()["findings"], *_unused_faults(mock)]
         use.findings = [finding for finding in findings if finding["kind"] not in allow]

@@ -1,12 +1,16 @@
 """The two engines of the validator, and the examiner's judge, read the same schemas alike."""
 
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reference_explanation import errors_of
 
 from qwenmock.fixtures import exchanges
+from qwenmock.mockserver.calls.explanation import compile_explainer
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.strategies import bodies, mutants
@@ -60,6 +64,35 @@ def test_engines_agree_when_any_member_is_anything(name: str) -> None:
         assert validator.accepts(body) or not validator.is_definitely_valid(body)
 
     check()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_compiled_explanation_finds_what_jsonschema_finds(name: str) -> None:
+    """In the same order, with the same words: in bodies in which several things may be wrong at once."""
+    provider, variant = CATALOG[name.partition("/")[0]], VARIANTS[name]
+    explain = compile_explainer(variant.request.schema)
+
+    @QUICK
+    @given(bodies(variant) | mutants(provider, variant).map(lambda drawn: drawn[1]), st.data())
+    def check(body: object, data: st.DataObject) -> None:
+        body = copy.deepcopy(body)
+        for _ in range(data.draw(st.integers(0, 3))):
+            places = list(places_of(body))
+            if places:
+                holder, at = data.draw(st.sampled_from(places))
+                holder[at] = data.draw(RANDOM | st.just(holder[at]).map(lambda value: [value, value]))
+        found = [(broken.steps, broken.keyword, broken.message) for broken in explain(body)]
+        assert found == errors_of(variant.request.schema, body)
+
+    check()
+
+
+def places_of(value: Any) -> Iterator[tuple[Any, str | int]]:
+    """Yield each place in a document: the object or array that holds it, and its name or number."""
+    if isinstance(value, dict | list):
+        for at in list(value) if isinstance(value, dict) else range(len(value)):
+            yield value, at
+            yield from places_of(value[at])
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -368,7 +368,7 @@ def test_misspelt_preference_and_directive_are_warnings(pytester: pytest.Pyteste
     done.stdout.fnmatch_lines(
         [
             "test_misspelt.py::test_waits_for_an_error?cod=429?",
-            "*QwenmockWarning: requested effect: unknown preference 'cod' (did you mean code?): expected one of code, *",
+            "*QwenmockWarning: requested effect: unknown preference 'cod' (did you mean code?): expected one of *",
             "*QwenmockWarning: requested effect: unknown directive 'statsu' (did you mean status?): expected one of *",
         ]
     )

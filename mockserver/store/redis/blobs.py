@@ -9,9 +9,9 @@ KEYS = tuple(f"{PREFIX}{{kept}}:{name}" for name in ("data", "sizes", "turns", "
 class RedisBlobs(Connection):
     """The stored bytes: a hash, with their sizes and the order of their use."""
 
-    async def keep(self, digest: str, data: bytes) -> None:
+    async def keep(self, digest: str, data: bytes | bytearray) -> None:
         """Store some bytes; the least recently used are dropped when there is no room."""
-        await self._run("keep", KEYS, digest, data, KEPT_BYTES)
+        await self._run("keep", KEYS, digest, bytes(data), KEPT_BYTES)
 
     async def kept(self, digest: str) -> bytes | None:
         """Return the stored bytes, or None."""

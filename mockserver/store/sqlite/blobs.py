@@ -21,7 +21,7 @@ PART = 2**20
 class SqliteBlobs(Database):
     """The stored bytes."""
 
-    async def keep(self, digest: str, data: bytes) -> None:
+    async def keep(self, digest: str, data: bytes | bytearray) -> None:
         """Store some bytes; the least recently used are dropped when there is no room."""
         now = time.time()
         used = self._select(float, "SELECT used FROM kept WHERE digest = ?", digest)
@@ -38,7 +38,7 @@ class SqliteBlobs(Database):
             await self._write(lambda db: db.execute("UPDATE kept SET used = ? WHERE digest = ?", (now, digest)))
         await self._make_room(digest)
 
-    async def _keep_part(self, name: str, part: bytes, whole: tuple[str, int, float] | None) -> None:
+    async def _keep_part(self, name: str, part: bytes | bytearray, whole: tuple[str, int, float] | None) -> None:
         """Store a part; with the first, what is known of the whole."""
 
         def step(db: sqlite3.Connection) -> None:

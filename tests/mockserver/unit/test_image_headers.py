@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from qwenmock.mockserver.calls.sizes import MAX_RATIO, default_size
+from qwenmock.mockserver.images import headers
 from qwenmock.mockserver.images.headers import MAX_PARTS, NotAnImage, decode_data_url, read_header
 from qwenmock.mockserver.images.links import Recipe
 from qwenmock.mockserver.images.render import render
@@ -323,6 +324,18 @@ def test_data_url_of_each_length_is_measured_exactly(length: int) -> None:
     url = "data:image/png;base64," + base64.b64encode(b"x" * length).decode()
     assert decode_data_url(url, length) == b"x" * length
     assert decode_data_url(url, length - 1) is None
+
+
+@pytest.mark.parametrize("length", [23, 24, 25, 47, 48, 49])
+def test_long_data_url_is_decoded_by_pieces(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(headers, "PIECE", 8)
+    data = bytes(range(length))
+    url = "data:image/png;base64," + base64.b64encode(data).decode()
+    assert decode_data_url(url, None) == data
+    for place in range(url.index(",") + 1, len(url) - 4):
+        for wrong in ("=", "-", "\n", "é"):
+            with pytest.raises(NotAnImage, match="does not decode"):
+                decode_data_url(url[:place] + wrong + url[place + 1 :], None)
 
 
 def test_reason_is_the_text_of_the_exception() -> None:

@@ -75,6 +75,18 @@ def test_data_url_is_decoded_by_pieces(shift: int, slash: str) -> None:
 
 
 @pytest.mark.usefixtures("limited")
+@pytest.mark.parametrize("place", [30, 31, 32, 250, 299, 300])
+def test_data_url_without_escapes_is_checked_by_pieces(place: int) -> None:
+    url = b"data:image/png;base64,".ljust(301, b"A")
+    assert parsed(b'["%b"]' % url) == [url.decode()]
+    assert parsed(bytearray(b'{"a": "%b"}' % url)) == {"a": url.decode()}
+    with pytest.raises(Unreadable):
+        parsed(b'["%b"]' % (url[:place] + b"\n" + url[place + 1 :]))
+    with pytest.raises(ApiError, match="a data URL must be ASCII"):
+        parsed(b'["%b"]' % (url[:place] + b"\xc3\xa9" + url[place + 2 :]))
+
+
+@pytest.mark.usefixtures("limited")
 @pytest.mark.parametrize(
     ("body", "message"),
     [

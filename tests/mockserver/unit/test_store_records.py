@@ -107,8 +107,9 @@ def test_long_values_are_cut(value: object, shown: object) -> None:
     assert brief(value) == shown  # type: ignore[call-overload]
 
 
-def test_image_is_shown_as_its_digest() -> None:
-    url = "data:image/png;base64," + "A" * 300
+@pytest.mark.parametrize("length", [300, 2**15 - 22, 2**15 - 21, 10**5])
+def test_image_is_shown_as_its_digest(length: int) -> None:
+    url = "data:image/png;base64," + ("AbC" * length)[:length]
     digest = hashlib.sha256(url.encode()).hexdigest()[:16]
     assert brief(url) == f"data:image/png;base64,… ({len(url)} characters, sha256 {digest})"
     assert brief("data:" + "x" * 300).startswith("data:" + "x" * 95 + ",… (305 characters, sha256 ")
