@@ -3,7 +3,7 @@
 Making the documented entry takes 10 µs, making the tuple 0.4 µs; most entries are dropped before they are read.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
@@ -70,6 +70,10 @@ class CompactEntry(NamedTuple):
     def expand(self) -> JournalEntry:
         """Return the documented entry."""
         return _expand(self, brief(orjson.loads(self.request)), orjson.loads(self.answer))
+
+
+Line: TypeAlias = CompactEntry | tuple[str, JournalEntry]
+"""A line of the journal: an entry as the compiled path wrote it, or one with the key it was recorded for."""
 
 
 def _expand(entry: CompactEntry, request: JSON, answer: JSON) -> JournalEntry:
