@@ -133,6 +133,7 @@ class CompiledEndpoint:
             entry = CompactEntry(
                 terms.place, key, mask(key), request_id, now, seconds, path, job.model, "", job.prompt,
                 job.negative_prompt, data, answer, charge_id, job.n, terms.amount,
+                headers,
             )  # fmt: skip
             double.store.sell(row, entry)
         except UNUSUAL:

@@ -3,15 +3,17 @@
 Making the documented entry takes 10 µs, making the tuple 0.4 µs; most entries are dropped before they are read.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
 import orjson
 
 from qwenmock.mockserver.store.brief import brief
+from qwenmock.mockserver.store.headers import NO_HEADERS, answer_headers, request_headers
 from qwenmock.mockserver.store.records import JournalCharge, JournalEntry
 from qwenmock.schemas.vocabulary import JSON
 
-TUPLE_BYTES = 1000
+TUPLE_BYTES = 2000
 """About what an entry takes in memory, without its request and answer."""
 
 
@@ -35,6 +37,7 @@ class CompactEntry(NamedTuple):
         request: The body as it was received.
         answer: The body as it was sent.
         charge_id: Of the charge; "" for none. `images` and `amount`, a decimal as text, are those of the charge.
+        headers: Of the request, as they were received.
 
     """
 
@@ -54,6 +57,7 @@ class CompactEntry(NamedTuple):
     charge_id: str
     images: int
     amount: str
+    headers: Mapping[bytes, bytes] = NO_HEADERS
 
     @property
     def size(self) -> int:
@@ -102,4 +106,6 @@ def _expand(entry: CompactEntry, request: JSON, answer: JSON) -> JournalEntry:
         "rule": None,
         "advisories": [],
         "charge": entry.charge,
+        "request_headers": request_headers(entry.headers, entry.masked),
+        "answer_headers": answer_headers({"x-request-id": entry.id}, len(entry.answer)),
     }
