@@ -272,7 +272,20 @@ def test_event_streams_are_counted_and_share_one_query(target: RunningServer, mo
             assert list(json.loads(refused.read())) == ["error"]
 
 
-def test_newest_entries_are_read_once_for_all_streams() -> None:
+def test_newest_entries_are_read_once_for_all_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     double = create_double(Settings(seed=1))
-    first, second = asyncio.run(double.journal_feed.newest()), asyncio.run(double.journal_feed.newest())
-    assert first is second
+    feed, read = double.journal_feed, double.store.read_journal
+    reads: list[None] = []
+    monkeypatch.setattr(double.store, "read_journal", lambda: reads.append(None) or read())
+    monkeypatch.setattr(journal_feed, "FRESH_SECONDS", 1e9)
+
+    async def follow() -> None:
+        numbers = [await feed.begin() for _ in range(5)]
+        assert [await feed.since(number) for number in numbers] == [(numbers[0], [])] * 5
+        assert len(reads) == 1
+        monkeypatch.setattr(journal_feed, "FRESH_SECONDS", 0)
+        for _ in range(journal_feed.KEPT_LOOKS):
+            assert await feed.since(numbers[0]) is not None
+        assert await feed.since(numbers[0]) is None, "a stream that fell behind begins anew"
+
+    asyncio.run(follow())

@@ -153,7 +153,7 @@ class CompiledEndpoint:
             # The answer, and its charge or its task, booked together with the journal entry.
             entry = CompactEntry(
                 terms.place, key, mask(key), request_id, now, time.perf_counter() - began, call.path, job.model, "",
-                job.prompt, job.negative_prompt, data, b"", "", job.n, terms.amount,
+                job.prompt, job.negative_prompt, data, b"", "", job.n, terms.amount, headers,
             )  # fmt: skip
             if self._makes_tasks:
                 task = new_task(double, call, job, key, (now, starts, ends), size, urls, terms.exact_cost)
@@ -244,7 +244,7 @@ class CompiledQuery:
             answer = orjson.dumps(await query_body(double, call, caller))
             entry = CompactEntry(
                 self._place, caller.key, mask(caller.key), call.request_id, now, time.perf_counter() - began,
-                call.path, "", call.task_id, "", "", NOTHING, answer, "", 0, "",
+                call.path, "", call.task_id, "", "", NOTHING, answer, "", 0, "", call.headers,
             )  # fmt: skip
             committed = self._store.note(entry)
             if committed is not None:

@@ -12,6 +12,7 @@ from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call, Trace
 from qwenmock.mockserver.models import Charge
 from qwenmock.mockserver.store.brief import brief
+from qwenmock.mockserver.store.headers import answer_headers, request_headers
 from qwenmock.mockserver.store.records import NewEntry
 from qwenmock.schemas.sources import cited
 
@@ -44,6 +45,7 @@ def entry(call: Call, trace: Trace, answer: Answer, charge: Charge | None, error
     """
     now = time.perf_counter()
     job, rule = trace.job, error.rule if error else None
+    masked = mask(trace.key) if trace.key else ""
     return {
         "id": trace.request_id,
         "at": trace.at,
@@ -51,7 +53,7 @@ def entry(call: Call, trace: Trace, answer: Answer, charge: Charge | None, error
         "endpoint": call.endpoint.name,
         "method": call.method,
         "path": call.path,
-        "key": mask(trace.key) if trace.key else "",
+        "key": masked,
         "status": answer.status,
         "milliseconds": round((now - trace.marks[0][1]) * 1000, 3),
         "microseconds": trace.timings(now),
@@ -71,4 +73,6 @@ def entry(call: Call, trace: Trace, answer: Answer, charge: Charge | None, error
         "charge": None
         if charge is None
         else {"id": charge.id, "images": charge.images, "amount": f"{charge.amount:f}", "currency": charge.currency},
+        "request_headers": request_headers(call.headers, masked),
+        "answer_headers": answer_headers(answer.headers, len(answer.body)),
     }

@@ -32,6 +32,7 @@ from qwenmock.mockserver.images.uploads import UPLOAD_PATH
 from qwenmock.mockserver.models import Refused
 from qwenmock.mockserver.net.guarded_client import Poster
 from qwenmock.mockserver.net.host_names import host_of
+from qwenmock.mockserver.store.headers import CONSTANT_HEADERS
 from qwenmock.mockserver.store.protocols import Fetch
 from qwenmock.mockserver.tasks.callbacks import CallbackWorker
 from qwenmock.schemas.models import Endpoint
@@ -40,7 +41,6 @@ CONTROL = "/__mock__"
 OWN_PATHS = frozenset({"/", "/health", "/ready"})
 NO_QUERY: dict[str, str] = {}
 JSON_TYPE = b"application/json"
-CONSTANT_HEADERS = ((b"content-type", b"application/json"), (b"x-qwenmock", __version__.encode()))
 LONGEST_HOST = 300
 """Characters of a host that links begin with; names have at most 253."""
 DRAIN_SECONDS = 20.0

@@ -3,16 +3,17 @@
 Making the documented entry takes 10 µs, making the tuple 0.4 µs; most entries are dropped before they are read.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
 from qwenmock.mockserver.store.brief import brief
+from qwenmock.mockserver.store.headers import NO_HEADERS, answer_headers, request_headers
 from qwenmock.mockserver.store.records import JournalCharge, JournalEntry
 from qwenmock.schemas.vocabulary import JSON
 
-TUPLE_BYTES = 1000
+TUPLE_BYTES = 2000
 """About what an entry takes in memory, without its request and answer."""
 
 
@@ -36,6 +37,7 @@ class CompactEntry(NamedTuple):
         request: The body as it was received; `null` for a query.
         answer: The body as it was sent.
         charge_id: Of the charge; "" for none. `images` and `amount`, a decimal as text, are those of the charge.
+        headers: Of the request, as they were received.
 
     """
 
@@ -55,6 +57,7 @@ class CompactEntry(NamedTuple):
     charge_id: str
     images: int
     amount: str
+    headers: Mapping[bytes, bytes] = NO_HEADERS
 
     @property
     def size(self) -> int:
@@ -70,14 +73,23 @@ class CompactEntry(NamedTuple):
 
     def expand(self) -> JournalEntry:
         """Return the documented entry."""
-        return _expand(self, brief(orjson.loads(self.request)), orjson.loads(self.answer))
+        shown = request_headers(self.headers, self.masked)
+        return _expand(self, brief(orjson.loads(self.request)), orjson.loads(self.answer), shown, len(self.answer))
+
+
+Line: TypeAlias = CompactEntry | tuple[str, JournalEntry]
+"""A line of the journal: an entry as the compiled path wrote it, or one with the key it was recorded for."""
 
 
 def dump_compact(entry: CompactEntry) -> bytes:
     """Return an entry, with the key it was recorded for, as JSON that `load_entries` reads."""
-    place, *values, request, answer, charge_id, images, amount = entry
+    place, *values, request, answer, charge_id, images, amount, headers = entry
     bodies = orjson.Fragment(request), orjson.Fragment(answer)
-    return orjson.dumps((entry.key, None, tuple(place), values, (charge_id, images, amount), *bodies))
+    # Written as they are shown: a key must not be kept.
+    shown = request_headers(headers, entry.masked)
+    return orjson.dumps(
+        (entry.key, None, tuple(place), values, (charge_id, images, amount), shown, len(answer), *bodies)
+    )
 
 
 def load_entries(lines: bytes) -> Sequence[tuple[str, JournalEntry]]:
@@ -86,14 +98,30 @@ def load_entries(lines: bytes) -> Sequence[tuple[str, JournalEntry]]:
 
 
 def _load(
-    place: Sequence[str], values: Sequence[str], charge: Sequence[str], request: JSON, answer: JSON
+    place: Sequence[str],
+    values: Sequence[str],
+    charge: Sequence[str],
+    headers: Mapping[str, str],
+    length: int,
+    request: JSON,
+    answer: JSON,
 ) -> JournalEntry:
     # What the values are is known only to the one who wrote them.
-    fields = (Place(*place), *values, b"", b"", *charge)
-    return _expand(CompactEntry._make(fields), brief(request), answer)
+    fields = (Place(*place), *values, b"", b"", *charge, NO_HEADERS)
+    return _expand(CompactEntry._make(fields), brief(request), answer, headers, length)
 
 
-def _expand(entry: CompactEntry, request: JSON, answer: JSON) -> JournalEntry:
+def _expand(entry: CompactEntry, request: JSON, answer: JSON, headers: Mapping[str, str], length: int) -> JournalEntry:
+    """Return the documented entry.
+
+    Args:
+        entry: All the rest of it.
+        request: The body as it is shown.
+        answer: The body.
+        headers: Of the request, as they are shown.
+        length: Of the answer, in bytes.
+
+    """
     place = entry.place
     return {
         "id": entry.id,
@@ -119,4 +147,6 @@ def _expand(entry: CompactEntry, request: JSON, answer: JSON) -> JournalEntry:
         "rule": None,
         "advisories": [],
         "charge": entry.charge,
+        "request_headers": headers,
+        "answer_headers": answer_headers({"x-request-id": entry.id}, length),
     }

@@ -4,14 +4,14 @@ Each method is one atomic step. When it returns, its effect is committed. Times 
 unless a method says otherwise. Every method raises `StoreError` if the database fails; nothing was changed then.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol, TypeAlias, TypedDict
 
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import Account, Charge, Delivery, Task
-from qwenmock.mockserver.store.compact import CompactEntry
+from qwenmock.mockserver.store.compact import CompactEntry, Line
 from qwenmock.mockserver.store.records import ChargeRow, FaultValues, JournalEntry, NewEntry
 from qwenmock.schemas.wording import counted
 
@@ -239,6 +239,14 @@ class JournalStore(Protocol):
 
     async def journal(self, selection: Selection) -> Sequence[JournalEntry]:
         """Return the journal entries, newest first."""
+        ...
+
+    def read_journal(self) -> AsyncGenerator[Sequence[Line]]:
+        """Yield the lines of the journal, newest first, some at a time; none that comes meanwhile."""
+        ...
+
+    async def journal_length(self) -> int:
+        """Return the number of entries in the journal."""
         ...
 
     async def fetched(self, fetch: Fetch) -> None:

@@ -71,6 +71,8 @@ class EntryFields(TypedDict):
     rule: BrokenRule | None
     advisories: list[str]
     charge: JournalCharge | None
+    request_headers: NotRequired[Mapping[str, str]]
+    answer_headers: NotRequired[Mapping[str, str]]
     attempt: NotRequired[int]
     state: NotRequired[DeliveryState]
 

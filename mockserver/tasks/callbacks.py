@@ -126,22 +126,30 @@ class CallbackWorker:
         status = task.status_at(now)
         content = self._dialects[provider.slug].task(provider, task, status, task.request_id)
         poster = self._poster if task.callback_origin is None else self._redirected
-        attempt = await self._attempt(poster, delivery, orjson.dumps(content), now, terms.timeout_seconds)
+        body = orjson.dumps(content)
+        headers = self._headers(delivery, body)
+        attempt = await self._attempt(poster, delivery, headers, body, now, terms.timeout_seconds)
         attempted = _after(delivery, attempt, terms.retry_seconds, services.clock.now())
         await services.store.set_delivery(attempted)
         if attempted.state == "delivered":
             await services.store.release_held(delivery.key, services.clock.now())
         services.metrics.called_back(delivery.provider, attempted.state)
-        await self._record(attempted, attempt, content)
+        await self._record(attempted, attempt, headers, content)
 
     async def _attempt(
-        self, poster: Poster, delivery: Delivery, body: bytes, now: float, timeout: float
+        self,
+        poster: Poster,
+        delivery: Delivery,
+        headers: dict[str, str],
+        body: bytes,
+        now: float,
+        timeout: float,
     ) -> CallbackAttempt:
         """Send a callback; return the attempt as it is kept with the delivery."""
         started = time.perf_counter()
         status, failure = 0, None
         try:
-            status = await poster.post(delivery.url, self._headers(delivery, body), body, timeout)
+            status = await poster.post(delivery.url, headers, body, timeout)
         except OutboundError as error:
             failure = str(error)
         return {
@@ -160,7 +168,9 @@ class CallbackWorker:
             headers |= webhook_signatures.headers(secret, delivery.message_id, int(time.time()), body)
         return headers
 
-    async def _record(self, delivery: Delivery, attempt: CallbackAttempt, content: Mapping[str, JSON]) -> None:
+    async def _record(
+        self, delivery: Delivery, attempt: CallbackAttempt, headers: Mapping[str, str], content: Mapping[str, JSON]
+    ) -> None:
         """Record an attempt in the journal."""
         entry: NewEntry = {
             "id": delivery.id,
@@ -183,6 +193,7 @@ class CallbackWorker:
             "rule": None,
             "advisories": [],
             "charge": None,
+            "request_headers": {name.lower(): value for name, value in headers.items()},
         }
         await self._services.store.record(entry, delivery.key)
         self._services.log(entry)

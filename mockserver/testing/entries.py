@@ -51,6 +51,8 @@ class JournalEntry(TypedDict):
         effective_negative_prompt: The negative prompt after shortening.
         retry_after: Value of the `Retry-After` header, if there was one.
         fingerprint: Hash of the key and of a body that was not read. Only in entries of refused requests.
+        request_headers: By lower-case name; keys are masked, other secrets hidden, long values shortened.
+        answer_headers: Those that the double writes. Not in callback entries.
         attempt: Number of the delivery attempt, from 1. Only in callback entries, as `state`.
         state: State of the delivery: `waiting`, `delivered`, `failed` or `lost`.
 
@@ -79,6 +81,8 @@ class JournalEntry(TypedDict):
     effective_negative_prompt: NotRequired[str]
     retry_after: NotRequired[str | None]
     fingerprint: NotRequired[str]
+    request_headers: NotRequired[dict[str, str]]
+    answer_headers: NotRequired[dict[str, str]]
     attempt: NotRequired[int]
     state: NotRequired[str]
 

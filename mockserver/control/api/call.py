@@ -26,6 +26,7 @@ class ControlCall:
         query: The names of the query parameters.
         body: Returns the schema of the request's body; None where the body is not read as JSON.
         body_type: The media type of the request's body.
+        headers: The names of headers that its answer has.
         errors: The statuses of its errors, beside those that every call can have.
         is_open: Whether it needs no admin token where one is set.
 
@@ -39,6 +40,7 @@ class ControlCall:
     query: tuple[str, ...] = ()
     body: Callable[[Catalog], Mapping[str, JSON]] | None = None
     body_type: str = JSON_TYPE
+    headers: tuple[str, ...] = ()
     errors: tuple[int, ...] = ()
     is_open: bool = False
 

@@ -20,10 +20,29 @@ SECURITY: list[JSON] = [{}, {"adminToken": []}, {"session": []}]
 QUERY_PARAMETERS: Mapping[str, tuple[str, dict[str, JSON]]] = {
     "provider": ("Only of this provider.", {"type": "string"}),
     "key": ("Only of this API key.", {"type": "string"}),
-    "status": ("Only with this HTTP status.", {"type": "integer", "minimum": 0}),
+    "status": (
+        "Only with this HTTP status, as 404; the journal and its events also take a class, as 4xx.",
+        {"type": "string", "pattern": "^([0-9]{1,9}|[1-5]xx)$"},
+    ),
+    "id": ("Only the request with this id, or the attempts of the callback with it.", {"type": "string"}),
+    "variant": ("Only of this variant.", {"type": "string"}),
+    "model": ("Only with this model.", {"type": "string"}),
+    "task": ("Only what concerns the task with this id: its creation, queries, and callbacks.", {"type": "string"}),
+    "rule": ("Only what broke this rule; the beginning of an id, up to a slash, names several.", {"type": "string"}),
+    "text": ("Only with this text in a prompt, a body, a refusal or the path, in capitals or not.", {"type": "string"}),
+    "since": ("Not before this time, in unix seconds of the double's clock.", {"type": "number"}),
+    "until": ("Not after this time, in unix seconds of the double's clock.", {"type": "number"}),
+    "cursor": (
+        "Only entries that are older than this one: its `id`, a slash, and its `at`.",
+        {"type": "string", "pattern": "/[0-9.]+$"},
+    ),
     "request_id": ("Only of this request.", {"type": "string"}),
     "limit": ("How many at most.", {"type": "integer", "minimum": 0}),
     "suffix": ("What the URL ends in, instead of the suffix of the image's format.", {"type": "string"}),
+}
+HEADERS: Mapping[str, tuple[str, dict[str, JSON]]] = {
+    "X-Total-Count": ("How many entries match in all.", {"type": "integer", "minimum": 0}),
+    "Link": ('The next part, as `<PATH>; rel="next"`; not in the last part.', {"type": "string"}),
 }
 PATH_PARAMETERS: Mapping[str, str] = {
     "provider": "A provider's slug.",
@@ -61,7 +80,9 @@ class _Writer:
 
     def _responses(self, call: ControlCall) -> dict[str, JSON]:
         schema = {"type": "string"} if call.response is None else self.schemas.of(call.response)
-        success = {"description": "Success.", "content": {call.media_type: {"schema": schema}}}
+        success: dict[str, JSON] = {"description": "Success.", "content": {call.media_type: {"schema": schema}}}
+        if call.headers:
+            success["headers"] = {name: _header(name) for name in call.headers}
         statuses = {500, *call.errors}
         statuses |= set() if call.is_open else {401, 403}
         errors = {str(status): _error(status) for status in sorted(statuses)}
@@ -122,6 +143,11 @@ def _path_parameters(path: str) -> Iterable[dict[str, JSON]]:
             "description": PATH_PARAMETERS[name],
             "schema": {"enum": list(PARTS)} if name == "part" else {"type": "string"},
         }
+
+
+def _header(name: str) -> dict[str, JSON]:
+    description, schema = HEADERS[name]
+    return {"description": description, "schema": schema}
 
 
 def _query_parameter(name: str) -> dict[str, JSON]:

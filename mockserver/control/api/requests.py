@@ -97,17 +97,23 @@ def selection(double: Double, request: Request, default_limit: int) -> Selection
     query = request.query_params
     if "provider" in query:
         provider_named(double.catalog, query["provider"])
-    limit = _integer(query.get("limit"), "limit")
+    limit = integer(query.get("limit"), "limit")
     return Selection(
         provider=query.get("provider"),
         key=query.get("key"),
         request_id=query.get("request_id"),
-        status=_integer(query.get("status"), "status"),
+        status=integer(query.get("status"), "status"),
         limit=default_limit if limit is None else limit,
     )
 
 
-def _integer(text: str | None, name: str) -> int | None:
+def integer(text: str | None, name: str) -> int | None:
+    """Read an integer of at least 0.
+
+    Raises:
+        ControlError: 400, it is none.
+
+    """
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal()) or len(text) > MAX_DIGITS:

@@ -13,6 +13,8 @@ from qwenmock.mockserver.calls.fault_schema import fault_plan_schema
 from qwenmock.mockserver.control.api import faults, images, journal, ledger, service, tasks
 from qwenmock.mockserver.control.api.call import ControlCall
 from qwenmock.mockserver.control.api.document import control_document
+from qwenmock.mockserver.control.api.journal_search import FILTERS as JOURNAL_FILTERS
+from qwenmock.mockserver.control.api.journal_search import PAGING
 from qwenmock.mockserver.control.api.requests import ControlError
 from qwenmock.mockserver.control.api.responses import (
     Accounts,
@@ -64,8 +66,24 @@ CALLS: tuple[ControlCall, ...] = (
     ControlCall(
         "POST", "/session", service.open_session, Session, body=service.token_schema, errors=(403,), is_open=True
     ),
-    ControlCall("GET", "/journal", journal.list_journal, Sequence[JournalEntry], query=FILTERS, errors=(400, 404)),
-    ControlCall("GET", "/events", journal.stream_journal, None, media_type="text/event-stream", errors=(503,)),
+    ControlCall(
+        "GET",
+        "/journal",
+        journal.list_journal,
+        Sequence[JournalEntry],
+        query=(*JOURNAL_FILTERS, *PAGING),
+        headers=("X-Total-Count", "Link"),
+        errors=(400, 404),
+    ),
+    ControlCall(
+        "GET",
+        "/events",
+        journal.stream_journal,
+        None,
+        media_type="text/event-stream",
+        query=JOURNAL_FILTERS,
+        errors=(400, 404, 503),
+    ),
     ControlCall("GET", "/verdict", journal.get_verdict, Verdict, query=FILTERS, errors=(400, 404)),
     ControlCall("GET", "/ledger", ledger.get_ledger, Ledger, query=CHARGE_FILTERS, errors=(400, 404)),
     ControlCall(

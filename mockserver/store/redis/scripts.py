@@ -170,15 +170,24 @@ return call('ZCARD', due) + call('ZCARD', calls)
 }
 
 SCRIPTS = {name: _PRELUDE + text for name, text in _ON_ACCOUNTS.items()} | {
-    # Keys: the entries, the sum of their bytes. Arguments: largest number of entries, of bytes, the new entry.
+    # Keys: the entries, the sum of their bytes, how many were written. Arguments: largest number of entries, of bytes,
+    # the new entry.
     "record": """
 redis.call('LPUSH', KEYS[1], ARGV[3])
+redis.call('INCR', KEYS[3])
 local bytes = redis.call('INCRBY', KEYS[2], #ARGV[3])
 while redis.call('LLEN', KEYS[1]) > tonumber(ARGV[1]) or bytes > tonumber(ARGV[2]) do
   local old = redis.call('RPOP', KEYS[1])
   if not old then break end
   bytes = redis.call('DECRBY', KEYS[2], #old)
 end
+""",
+    # Keys: the entries, how many were written. Arguments: how many were written when the reading began, or '' for now;
+    # how many of these to skip, how many to return.
+    "journal_page": """
+local written = redis.call('GET', KEYS[2]) or '0'
+local first = ARGV[2] + (ARGV[1] == '' and 0 or written - ARGV[1])
+return {written, unpack(redis.call('LRANGE', KEYS[1], first, first + ARGV[3] - 1))}
 """,
     # Keys: the data, their sizes, when each was used (a counter), the sum of the sizes, the counter.
     # Arguments: digest, data, largest sum.

@@ -2,14 +2,16 @@
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
-from qwenmock.mockserver.store.compact import CompactEntry, dump_compact, load_entries
+from qwenmock.mockserver.store.compact import CompactEntry, Line, dump_compact, load_entries
 from qwenmock.mockserver.store.protocols import Fetch, Selection
 from qwenmock.mockserver.store.records import FETCHES, JOURNAL_BYTES, JournalEntry, NewEntry, dump_entry
 from qwenmock.mockserver.store.sqlite.database import Database, Outcome, Waiter
 
 LAST_SEQ = 2**63 - 1
+LINES_AT_ONCE = 200
+ROWS_AT_ONCE = 16
 TRIM_EVERY = 256
 """Entries between two checks of the journal's length. Deleting many at once would delay requests."""
 
@@ -108,13 +110,34 @@ class SqliteJournal(Database):
                 found.append(entry)
         return found
 
+    async def read_journal(self) -> AsyncGenerator[Sequence[Line]]:
+        """Yield the lines of the journal, newest first, some at a time; none that comes meanwhile."""
+        if not self.is_shared:
+            newest_first = list(reversed(self._recent))
+            for start in range(0, len(newest_first), LINES_AT_ONCE):
+                yield [_line(each) for each in newest_first[start : start + LINES_AT_ONCE]]
+            return
+        left, before = self._journal_max, LAST_SEQ
+        query = "SELECT seq, entries FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT ?"
+        while left > 0 and (rows := self._select(_row, query, before, ROWS_AT_ONCE)):
+            before = rows[-1][0]
+            lines = [line for _, entries in rows for line in reversed(load_entries(entries))][:left]
+            left -= len(lines)
+            yield lines
+
+    async def journal_length(self) -> int:
+        """Return the number of entries in the journal."""
+        if not self.is_shared:
+            return len(self._recent)
+        [length] = self._select(int, "SELECT coalesce(sum(length), 0) FROM journal")
+        return min(length, self._journal_max)
+
     def _newest_first(self) -> Iterator[tuple[str, JournalEntry]]:
         """Yield keys and entries, at most as many as the journal holds."""
         if not self.is_shared:
-            for line in reversed(self._recent):
-                yield (
-                    (line.key, line.expand()) if isinstance(line, CompactEntry) else load_entries(b"[" + line + b"]")[0]
-                )
+            for each in reversed(self._recent):
+                line = _line(each)
+                yield (line.key, line.expand()) if isinstance(line, CompactEntry) else line
             return
         left, before = self._journal_max, LAST_SEQ
         query = "SELECT seq, entries FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT 1"
@@ -142,6 +165,10 @@ class SqliteJournal(Database):
 
 def _size(line: bytes | CompactEntry) -> int:
     return len(line) if isinstance(line, bytes) else line.size
+
+
+def _line(line: bytes | CompactEntry) -> Line:
+    return load_entries(b"[" + line + b"]")[0] if isinstance(line, bytes) else line
 
 
 def _row(seq: int, entries: bytes) -> tuple[int, bytes]:

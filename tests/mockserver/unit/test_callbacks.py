@@ -116,6 +116,10 @@ def test_due_callback_is_sent_as_the_query_of_its_task_would_be() -> None:
             "key": "sk-m…", "status": 200, "variant": "", "model": "qwen-image-edit", "task": "t", "attempt": 1,
             "state": "delivered", "request": content, "answer": None, "refusal": None, "rule": None, "advisories": [],
             "charge": None,
+            "request_headers": {
+                "host": "hook.example:8443", "content-type": "application/json",
+                "user-agent": f"qwenmock/{__version__}",
+            },
         }  # fmt: skip
         assert await double.store.journal(Selection(key="sk-mock")) != []
         assert [each["id"] for each in logged] == ["d"]
@@ -365,7 +369,7 @@ def test_attempt_has_its_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.perf_counter", lambda: next(seconds, 9.0))
 
     async def steps(double: Double, worker: CallbackWorker, receiver: Receiver) -> None:
-        attempt = await worker._attempt(receiver, due(), b"{}", 20.0, 10)
+        attempt = await worker._attempt(receiver, due(), {}, b"{}", 20.0, 10)
         assert attempt["milliseconds"] == 2234.568
 
     on(steps)

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from call_values import BASE, BODIES, CATALOG, call, caller, data_url, job
 
+from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls import compiled
 from qwenmock.mockserver.calls.compiled import (
     MAX_BODY,
@@ -123,6 +124,11 @@ def test_usual_request_is_answered_charged_and_noted() -> None:
             "request": EDIT, "answer": orjson.loads(answer.body), "retry_after": None, "refusal": None, "rule": None,
             "advisories": [],
             "charge": {"id": charge.id, "images": 2, "amount": f"{cost:f}", "currency": "CNY"},
+            "request_headers": {"authorization": "Bearer sk-m…"},
+            "answer_headers": {
+                "x-request-id": answer.request_id, "content-type": "application/json", "x-qwenmock": __version__,
+                "content-length": str(len(answer.body)),
+            },
         }  # fmt: skip
         [(slug, status, stage, seconds, bill)] = counted
         assert (slug, status, stage, bill) == ("nebula", 200, "charge", Bill("CNY", 2, cost))

@@ -113,7 +113,7 @@ def test_entries_of_sales_count_with_their_bodies(monkeypatch: pytest.MonkeyPatc
         assert await ids(store, Selection(key="sk-mock")) == ["c"]
 
     line = len(b'["sk-mock.b",{"id":"after c","provider":"nebula","status":200}]')
-    monkeypatch.setattr(journal, "JOURNAL_BYTES", 1000 + 100 + 150 + line)
+    monkeypatch.setattr(journal, "JOURNAL_BYTES", 2000 + 100 + 150 + line)
     on(None, steps)
 
 

@@ -7,7 +7,9 @@ import orjson
 import pytest
 from store_values import charge, compact, delivery, entry, row, task
 
+from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.store.brief import brief, is_brief
+from qwenmock.mockserver.store.headers import answer_headers, request_headers
 from qwenmock.mockserver.store.protocols import TooManyRequests
 from qwenmock.mockserver.store.records import (
     FETCHES,
@@ -50,6 +52,30 @@ def test_limits_are_those_of_the_documentation() -> None:
     assert str(TooManyRequests(2, 2.5)) == "2 requests a minute"
 
 
+def test_headers_are_shown_without_secrets() -> None:
+    sent = {
+        b"authorization": b"bearer sk-mock.secret",
+        b"cookie": b"session=secret",
+        b"x-api-key": b"secret",
+        b"prefer": b"wait=1",
+        b"x-latin": b"\xe9",
+        b"x-long": b"y" * 201,
+        b"n" * 201: b"z" * 200,
+    }
+    shown = request_headers(sent, "sk-m…cret")
+    assert shown == {
+        "authorization": "Bearer sk-m…cret", "cookie": "…", "x-api-key": "…", "prefer": "wait=1", "x-latin": "é",
+        "x-long": "y" * 200 + "… (201 characters)", "n" * 200: "z" * 200,
+    }  # fmt: skip
+    assert request_headers(sent, "")["authorization"] == "Bearer …"
+    assert request_headers({b"authorization": b"sk-secret"}, "") == {"authorization": "…"}
+    assert len(request_headers({b"x-%d" % number: b"" for number in range(101)}, "")) == 100
+    assert compact("r")._replace(headers=sent).expand()["request_headers"]["authorization"] == "Bearer sk-m…"
+    assert answer_headers({"retry-after": "1"}, 7) == {
+        "retry-after": "1", "content-type": "application/json", "x-qwenmock": __version__, "content-length": "7",
+    }  # fmt: skip
+
+
 def test_compact_entry_is_the_documented_one() -> None:
     short = compact("r", key="sk-mock.b", request=b'{"n":1}', answer=b'{"images":[]}')
     found = short.expand()
@@ -76,11 +102,15 @@ def test_compact_entry_is_the_documented_one() -> None:
         "rule": None,
         "advisories": [],
         "charge": {"id": "c-r", "images": 1, "amount": "2", "currency": "CNY"},
-    }
+        "request_headers": {},
+        "answer_headers": {
+            "x-request-id": "r", "content-type": "application/json", "x-qwenmock": __version__, "content-length": "13",
+        },
+    }  # fmt: skip
     assert short._replace(charge_id="").expand()["charge"] is None
     assert short._replace(seconds=1.5).expand()["microseconds"] == {"compiled": 1_500_000}
     assert short._replace(seconds=0.0123456).expand()["milliseconds"] == 12.346
-    assert short.size == 1000 + len(b'{"n":1}') + len(b'{"images":[]}')
+    assert short.size == 2000 + len(b'{"n":1}') + len(b'{"images":[]}')
     assert short._replace(prompt="x" * 5000).expand()["effective_prompt"].endswith("… (5000 characters)")
     assert short._replace(request=b'"' + b"x" * 5000 + b'"').expand()["request"] == "x" * 4000 + "… (5000 characters)"
 

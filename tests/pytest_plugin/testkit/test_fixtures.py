@@ -153,7 +153,7 @@ def test_entries_have_exactly_the_members_of_their_types(qwenmock: Mock) -> None
     journal, ledger, verdict = qwenmock.journal(), qwenmock.ledger(), qwenmock.verdict()
     callback, *_, created, _, refused, accepted = journal
     only_callbacks = {"attempt", "state"}
-    assert callback.keys() == entries.JournalEntry.__required_keys__ | only_callbacks
+    assert callback.keys() == entries.JournalEntry.__required_keys__ | only_callbacks | {"request_headers"}
     assert refused.keys() == entries.JournalEntry.__annotations__.keys() - only_callbacks
     for entry in (created, accepted):
         assert entry.keys() == refused.keys() - {"fingerprint"}
