@@ -29,6 +29,7 @@ from qwenmock.mockserver.control.api.responses import (
     Verdict,
 )
 from qwenmock.mockserver.control.contract import Contract
+from qwenmock.mockserver.control.printed_requests import PrintedRequest
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.catalog import Catalog
@@ -53,6 +54,7 @@ def _plan_schema(catalog: Catalog) -> Mapping[str, JSON]:
 CALLS: tuple[ControlCall, ...] = (
     ControlCall("GET", "/health", service.get_health, Health, is_open=True),
     ControlCall("GET", "/providers", service.list_providers, Sequence[ProviderSummary]),
+    ControlCall("GET", "/examples", service.list_printed_requests, Sequence[PrintedRequest]),
     ControlCall("GET", "/contract/{provider}", service.get_contract, Contract, errors=(404,)),
     # Before the next, whose path it matches too.
     ControlCall("GET", "/openapi/control.json", get_control_openapi, Mapping[str, object]),

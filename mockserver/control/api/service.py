@@ -12,6 +12,7 @@ from qwenmock.mockserver.control.api.requests import ControlError, provider_name
 from qwenmock.mockserver.control.api.responses import Health, ProviderSummary, Session
 from qwenmock.mockserver.control.contract import Contract, contract
 from qwenmock.mockserver.control.openapi import openapi
+from qwenmock.mockserver.control.printed_requests import PrintedRequest, printed_requests
 from qwenmock.mockserver.control.session import COOKIE, session_of
 from qwenmock.mockserver.metrics import CONTENT_TYPE as METRICS_TYPE
 from qwenmock.mockserver.store.protocols import Selection
@@ -41,6 +42,11 @@ async def list_providers(double: Double, _request: Request) -> list[ProviderSumm
         }
         for provider in double.catalog
     ]
+
+
+async def list_printed_requests(double: Double, _request: Request) -> list[PrintedRequest]:
+    """Return short requests that the documents print, the shortest first."""
+    return printed_requests(double.catalog)
 
 
 async def get_contract(double: Double, request: Request) -> Contract:
