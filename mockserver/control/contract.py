@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from qwenmock.fixtures import exchanges
+from qwenmock.mockserver.calls.effects import kind_for
 from qwenmock.mockserver.calls.json_schema import to_json_schema
 from qwenmock.schemas.models import Document, Endpoint, ErrorKind, Price, Provider, Rule, Variant
 from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import Path
 from qwenmock.schemas.wording import condition
+
+EMPTY_ACCOUNT = "sk-mock-empty"
 
 
 class PriceStep(TypedDict):
@@ -60,13 +63,15 @@ class ContractRule(TypedDict):
 
 
 class ContractError(TypedDict):
-    """A kind of error."""
+    """A kind of error, and what gets it from a valid request: a directive in the prompt, or a key; null for neither."""
 
     name: str
     status: int
     message: str
     source: str
     certainty: str
+    directive: str | None
+    key: str | None
 
 
 class Example(TypedDict):
@@ -129,9 +134,9 @@ def contract(provider: Provider) -> Contract:
         "endpoints": [_endpoint(endpoint) for endpoint in provider.endpoints.values()],
         "variants": [_variant(provider, variant) for variant in provider.variants.values()],
         "errors": [
-            *(_error(kind) for kind in sorted(provider.errors.values(), key=lambda kind: kind.status)),
+            *(_error(provider, kind) for kind in sorted(provider.errors.values(), key=lambda kind: kind.status)),
             *(
-                _error(kind, f" ({endpoint.protocol.name})")
+                _error(provider, kind, f" ({endpoint.protocol.name})")
                 for endpoint in provider.endpoints.values()
                 if endpoint.protocol is not None
                 for kind in sorted(endpoint.protocol.errors.values(), key=lambda kind: kind.status)
@@ -209,14 +214,23 @@ def _limit(request: Document, path: Path, keyword: str) -> int | None:
     return None if rule is None else rule.number
 
 
-def _error(kind: ErrorKind, protocol: str = "") -> ContractError:
+def _error(provider: Provider, kind: ErrorKind, protocol: str = "") -> ContractError:
     return {
         "name": kind.name.replace("_", " ") + protocol,
         "status": kind.status,
         "message": kind.message,
         "source": cited(kind.source),
         "certainty": kind.certainty,
+        # A protocol only words the same errors otherwise.
+        "directive": None if protocol else _directive(provider, kind),
+        "key": EMPTY_ACCOUNT if kind.name == "insufficient_balance" and not protocol else None,
     }
+
+
+def _directive(provider: Provider, kind: ErrorKind) -> str | None:
+    if kind.name == "refused":
+        return "refuse"
+    return f"status={kind.status}" if kind_for(provider, kind.status) == kind.name else None
 
 
 def _rule(rule: Rule) -> ContractRule:

@@ -5,14 +5,12 @@ import shlex
 import orjson
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from qwenmock.fixtures import exchanges
 from qwenmock.mockserver._version import __version__
+from qwenmock.mockserver.control.printed_requests import printed_requests
 from qwenmock.schemas.catalog import Catalog
 
 PAGES = "/__mock__/"
 HEADERS = {"X-Qwenmock": __version__, "Vary": "Accept"}
-LONGEST_SAMPLE = 600
-"""Characters of a request that still reads well in a terminal: one without images."""
 
 
 def welcome(catalog: Catalog, accept: str, origin: str) -> Response:
@@ -50,16 +48,13 @@ def _directory(catalog: Catalog, origin: str) -> str:
 
 
 def _sample(catalog: Catalog, origin: str) -> str:
-    """Return the shortest documented request as a command, which fits into a terminal; empty where there is none."""
-    printed = ((len(str(each.request)), each) for provider in catalog for each in exchanges(provider.slug))
-    length, exchange = min(printed, key=lambda each: each[0], default=(0, None))
-    if exchange is None or length > LONGEST_SAMPLE:
+    """Return the shortest documented request as a command; empty where there is none."""
+    printed = next(iter(printed_requests(catalog)), None)
+    if printed is None:
         return ""
-    provider = catalog[exchange.provider]
-    endpoint = provider.endpoint_of(provider.variants[exchange.variant])
     headers = ["Authorization: Bearer sk-mock", "Content-Type: application/json"]
-    if endpoint.required_header is not None:
-        headers.append(": ".join(endpoint.required_header))
+    if printed["required_header"] is not None:
+        headers.append(": ".join(printed["required_header"]))
     options = "".join(f" \\\n  -H {shlex.quote(header)}" for header in headers)
-    body = shlex.quote(orjson.dumps(exchange.request).decode())
-    return f"curl {origin}/{provider.slug}{endpoint.path}{options} \\\n  -d {body}"
+    body = shlex.quote(orjson.dumps(printed["request"]).decode())
+    return f"curl {origin}/{printed['provider']}{printed['path']}{options} \\\n  -d {body}"

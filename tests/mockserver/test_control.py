@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from typing import Any
 
 import httpx
 import pytest
@@ -42,6 +43,50 @@ def test_the_root_is_the_servers_own_beside_a_provider_at_the_root() -> None:
         assert httpx.get(f"{server.origin}/").text.startswith("qwenmock")
         posted = httpx.post(f"{server.origin}/")
         assert (posted.status_code, "x-request-id" in posted.headers) == (404, True), "it is answered as Nebula would"
+
+
+def test_pictures_are_told_by_what_they_were_made_from(
+    nebula: httpx.Client, server: RunningServer, control: httpx.Client
+) -> None:
+    nebula.post(PATH, json={**BODY, "parameters": {"size": "1664*928"}}).raise_for_status()
+    task = {"model": "qwen-image-edit", "prompt": "a hat", "image_urls": ["https://example.com/a.png"]}
+    key = {"Authorization": "Bearer sk-mock"}
+    created = httpx.post(f"{server.origin}/evolink/v1/images/generations", json=task, headers=key).json()
+    control.post("/clock", json={"advance_seconds": 60}).raise_for_status()
+    for _ in range(2):  # what a query shows again is no other picture
+        httpx.get(f"{server.origin}/evolink/v1/tasks/{created['id']}", headers=key).raise_for_status()
+    # A link that somebody else has signed is not one of the server's pictures.
+    nebula.post(PATH, json={**BODY, "model": f"{server.origin}/__files__/abc/0.png?Expires=1&Signature=x"})
+    hat, cat = control.get("/pictures").json()
+    assert (hat["provider"], hat["prompt"], hat["key"]) == ("evolink", "a hat", "sk-mock")
+    assert [cat[name] for name in ("prompt", "width", "height")] == ["a cat", 1664, 928]
+    assert 0 <= cat["seed"] < 2**31
+    assert cat["expires"] == int(cat["created"]) + 86400
+    assert httpx.get(server.origin + cat["url"]).headers["content-type"] == "image/png"
+    control.post("/clock", json={"advance_seconds": 90000}).raise_for_status()
+    assert [picture["url"] for picture in control.get("/pictures").json()] == [hat["url"], cat["url"]]
+    assert httpx.get(server.origin + cat["url"]).status_code == 403
+    for query, count in {"limit=1": 1, "provider=nebula": 1, "key=x": 0}.items():
+        assert len(control.get(f"/pictures?{query}").json()) == count
+
+
+def test_health_says_how_far_the_clock_is_ahead(control: httpx.Client) -> None:
+    assert control.get("/health").json()["offset"] == 0
+    control.post("/clock", json={"advance_seconds": 90}).raise_for_status()
+    assert control.get("/health").json()["offset"] == 90
+
+
+def test_sources_name_every_document_and_page_that_a_rule_cites(control: httpx.Client) -> None:
+    known = control.get("/sources").json()
+    names = {f"{document['name']}, " for document in known["documents"]}
+    pages = {f"published: {page['name']}" for page in known["pages"]}
+    cited = {rule["source"] for slug in load().providers for rule in rules(control.get(f"/contract/{slug}").json())}
+    assert {source for source in cited if source not in pages and not any(map(source.startswith, names))} == set()
+
+
+def rules(contract: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [*contract["http"], *contract["errors"], *contract["models"]]
+    return found + [rule for variant in contract["variants"] for rule in variant["rules"] + variant["answers"]]
 
 
 def test_journal_shows_calls_newest_first_with_masked_keys(nebula: httpx.Client, control: httpx.Client) -> None:

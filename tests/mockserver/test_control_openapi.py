@@ -155,7 +155,18 @@ def work(client: httpx.Client) -> None:
 
 
 def read_everything(caller: Caller) -> None:
-    for path in ("/health", "/providers", "/metrics", "/verdict", "/ledger", "/ledger.csv", "/faults"):
+    for path in (
+        "/health",
+        "/providers",
+        "/examples",
+        "/sources",
+        "/pictures",
+        "/metrics",
+        "/verdict",
+        "/ledger",
+        "/ledger.csv",
+        "/faults",
+    ):
         caller.call("GET", path)
     assert len(caller.call("GET", "/journal?limit=10")) == 4
     caller.call("GET", "/openapi/control.json")

@@ -14,11 +14,12 @@ class Error(TypedDict):
 
 
 class Health(TypedDict):
-    """That the server runs, and its time in unix seconds."""
+    """That the server runs, its time in unix seconds, and how far that is ahead of real time."""
 
     status: Literal["ok"]
     version: str
     now: float
+    offset: float
 
 
 class ProviderSummary(TypedDict):
@@ -145,6 +146,7 @@ class TaskInfo(TypedDict):
     key: str
     request_id: str
     model: str
+    prompt: str
     state: Literal["pending", "running", "succeeded", "failed", "cancelled"]
     progress: int
     created: float
@@ -154,6 +156,48 @@ class TaskInfo(TypedDict):
     failure: str | None
     reserved: str
     callbacks: Sequence[Callback]
+
+
+class PictureInfo(TypedDict):
+    """A generated picture: a link to it without the server's address, and what it was made from.
+
+    Sides are in pixels, `created` and `expires`, when the link ends to work, in unix seconds.
+    """
+
+    url: str
+    provider: str
+    key: str
+    request_id: str
+    model: str
+    prompt: str
+    width: int
+    height: int
+    seed: int
+    created: float
+    expires: int
+
+
+class SourceDocument(TypedDict):
+    """A document that the contract was written from: what its sections are cited with, its title, and its file."""
+
+    name: str
+    title: str
+    file: str
+
+
+class SourcePage(TypedDict):
+    """A public page, its addresses, and the day on which it was read."""
+
+    name: str
+    addresses: Sequence[str]
+    read: str
+
+
+class Sources(TypedDict):
+    """What the sources of rules name. Neither documents nor pages are part of the server."""
+
+    documents: Sequence[SourceDocument]
+    pages: Sequence[SourcePage]
 
 
 class Resent(TypedDict):

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.fault_schema import fault_plan_schema
-from qwenmock.mockserver.control.api import faults, images, journal, ledger, service, tasks
+from qwenmock.mockserver.control.api import faults, images, journal, ledger, pictures, service, tasks
 from qwenmock.mockserver.control.api.call import ControlCall
 from qwenmock.mockserver.control.api.document import control_document
 from qwenmock.mockserver.control.api.journal_search import FILTERS as JOURNAL_FILTERS
@@ -21,16 +21,19 @@ from qwenmock.mockserver.control.api.responses import (
     ClockState,
     Health,
     Ledger,
+    PictureInfo,
     ProviderSummary,
     Resent,
     Reset,
     ScenarioInfo,
     Session,
+    Sources,
     TaskInfo,
     UploadedImage,
     Verdict,
 )
 from qwenmock.mockserver.control.contract import Contract
+from qwenmock.mockserver.control.printed_requests import PrintedRequest
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.catalog import Catalog
@@ -55,6 +58,8 @@ def _plan_schema(catalog: Catalog) -> Mapping[str, JSON]:
 CALLS: tuple[ControlCall, ...] = (
     ControlCall("GET", "/health", service.get_health, Health, is_open=True),
     ControlCall("GET", "/providers", service.list_providers, Sequence[ProviderSummary]),
+    ControlCall("GET", "/examples", service.list_printed_requests, Sequence[PrintedRequest]),
+    ControlCall("GET", "/sources", service.list_sources, Sources),
     ControlCall("GET", "/contract/{provider}", service.get_contract, Contract, errors=(404,)),
     # Before the next, whose path it matches too.
     ControlCall("GET", "/openapi/control.json", get_control_openapi, Mapping[str, object]),
@@ -85,6 +90,9 @@ CALLS: tuple[ControlCall, ...] = (
         errors=(400, 404, 503),
     ),
     ControlCall("GET", "/verdict", journal.get_verdict, Verdict, query=FILTERS, errors=(400, 404)),
+    ControlCall(
+        "GET", "/pictures", pictures.list_pictures, Sequence[PictureInfo], query=TASK_FILTERS, errors=(400, 404)
+    ),
     ControlCall("GET", "/ledger", ledger.get_ledger, Ledger, query=CHARGE_FILTERS, errors=(400, 404)),
     ControlCall(
         "GET",

@@ -9,14 +9,16 @@ from starlette.responses import JSONResponse, Response
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.control.api.requests import ControlError, provider_named, read_object
-from qwenmock.mockserver.control.api.responses import Health, ProviderSummary, Session
+from qwenmock.mockserver.control.api.responses import Health, ProviderSummary, Session, Sources
 from qwenmock.mockserver.control.contract import Contract, contract
 from qwenmock.mockserver.control.openapi import openapi
+from qwenmock.mockserver.control.printed_requests import PrintedRequest, printed_requests
 from qwenmock.mockserver.control.session import COOKIE, session_of
 from qwenmock.mockserver.metrics import CONTENT_TYPE as METRICS_TYPE
 from qwenmock.mockserver.store.protocols import Selection
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.catalog import Catalog
+from qwenmock.schemas.sources import known_documents, known_pages
 from qwenmock.schemas.vocabulary import JSON
 
 PEM_TYPE = "application/x-pem-file"
@@ -24,7 +26,7 @@ PEM_TYPE = "application/x-pem-file"
 
 async def get_health(double: Double, _request: Request) -> Health:
     """Return that the server runs, its version and its time."""
-    return {"status": "ok", "version": __version__, "now": double.clock.now()}
+    return {"status": "ok", "version": __version__, "now": double.clock.now(), "offset": double.clock.offset}
 
 
 async def list_providers(double: Double, _request: Request) -> list[ProviderSummary]:
@@ -41,6 +43,24 @@ async def list_providers(double: Double, _request: Request) -> list[ProviderSumm
         }
         for provider in double.catalog
     ]
+
+
+async def list_printed_requests(double: Double, _request: Request) -> list[PrintedRequest]:
+    """Return short requests that the documents print, the shortest first."""
+    return printed_requests(double.catalog)
+
+
+async def list_sources(_double: Double, _request: Request) -> Sources:
+    """Return the documents and pages that rules cite."""
+    return {
+        "documents": [
+            {"name": entry.name, "title": entry.title, "file": entry.file} for entry in known_documents().values()
+        ],
+        "pages": [
+            {"name": entry.name, "addresses": entry.addresses, "read": entry.read.isoformat()}
+            for entry in known_pages()
+        ],
+    }
 
 
 async def get_contract(double: Double, request: Request) -> Contract:

@@ -60,4 +60,5 @@ async def _task(double: Double, task_id: str) -> Task:
 
 
 async def _describe(double: Double, task: Task) -> Mapping[str, JSON]:
-    return describe_task(task, double.clock.now(), await double.store.deliveries(task.id))
+    described = describe_task(task, double.clock.now(), await double.store.deliveries(task.id))
+    return {**described, "prompt": task.prompt}

@@ -1,4 +1,5 @@
 // Tasks, the clock and the fault plan.
+import { Empty, ToPlayground } from "./empty.js";
 import { api, html, moment, Trouble, t, useApi, useRef, useState } from "./lib.js";
 
 export function Tasks() {
@@ -12,7 +13,7 @@ export function Tasks() {
   return html`<section aria-labelledby="tasks-title">
     <h2 id="tasks-title">${t("tasks")}</h2>
     <${Trouble} error=${error || trouble} />
-    ${data?.length === 0 && html`<p class="hint">${t("nothing-yet")}</p>`}
+    ${data?.length === 0 && html`<${Empty} text=${t("empty-tasks")} makesTask><${ToPlayground} /></${Empty}>`}
     <ul class="cards">${(data ?? []).map((task) => html`<${Task} key=${task.id} task=${task} act=${act} />`)}</ul>
   </section>`;
 }

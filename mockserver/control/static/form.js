@@ -49,18 +49,33 @@ function rank(field) {
   return at < 0 ? FIRST_ROLES.length : at;
 }
 
-/** Return the limits on a field in words, from its rules. */
-export function limits(field) {
-  return field.rules
-    .filter((rule) => !["type", "required", "const", "enum"].includes(rule.keyword))
-    .map((rule) => `${rule.keyword.replace("x-", "")} ${[rule.value].flat().join(", ")}`);
+/** Return the values at a path, which may lead through arrays. */
+function valuesAt(body, path) {
+  let values = [body];
+  for (const step of path) values = values.flatMap((value) => (step === "*" ? (value ?? []) : [value?.[step]]));
+  return values.filter((value) => value !== undefined);
 }
 
 /** Return the first value at a path, which may lead through arrays; undefined for none. */
-export function valueAt(body, path) {
-  let values = [body];
-  for (const step of path) values = values.flatMap((value) => (step === "*" ? (value ?? []) : [value?.[step]]));
-  return values.find((value) => value !== undefined);
+export const valueAt = (body, path) => valuesAt(body, path)[0];
+
+/** Return what a form has for a request: texts by field, and the addresses of pictures. The opposite of `assemble`. */
+export function filledWith(variant, request) {
+  const values = {};
+  for (const field of fieldsOf(variant)) {
+    const value = valueAt(request, field.path);
+    if (value !== undefined && typeof value !== "object") values[field.key] = String(value);
+  }
+  const found = pathsOf(variant, ["image"]).flatMap((path) => valuesAt(request, path));
+  const urls = found.flat().filter((url) => typeof url === "string");
+  return { values, urls, prompt: promptOf(variant, request) };
+}
+
+/** The same for a documented example: its callback would go to a server that the document made up. */
+export function exampleOf(variant, request) {
+  const filled = filledWith(variant, request);
+  for (const path of pathsOf(variant, ["callback_url"])) delete filled.values[key(path)];
+  return filled;
 }
 
 /** Return the prompt of a request; "" for none. */
@@ -139,10 +154,25 @@ function putConstants(variant, body) {
     if (required.includes(name) && member.properties) body[name] ??= {};
 }
 
-/** Return the rule that a field's text breaks, "required" for a text that is missing, or null. */
+const NO_RULE = { id: "", keyword: "required", value: true, source: "", certainty: "" };
+
+/** Return the rule that says how many pictures there must be, if there are too few; null if there are enough. */
+export function tooFewPictures(variant, count) {
+  if (variant.images === null || count >= variant.images.min) return null;
+  const holders = pathsOf(variant, ["image"]).map((path) => place(path.slice(0, path.lastIndexOf("*"))));
+  const rules = variant.rules.filter((rule) => holders.includes(rule.place));
+  const keywords = ["image.minItems", "minItems", "required"];
+  const found = keywords.map((keyword) => rules.find((rule) => rule.keyword === keyword)).find(Boolean);
+  return found ?? { ...NO_RULE, keyword: "minItems", value: variant.images.min };
+}
+
+/** Return the rule that a field's text breaks, or null. */
 export function problem(field, text) {
   const value = typed(field.schema, text);
-  if (value === undefined) return field.required ? "required" : null;
+  if (value === undefined) {
+    if (!field.required) return null;
+    return field.rules.find((rule) => rule.keyword === "required") ?? NO_RULE;
+  }
   const separator = field.rules.find((rule) => rule.keyword === "syntax")?.value[1] ?? "*";
   const sides = String(value).split(separator).map(Number);
   const isBroken = {

@@ -1,8 +1,9 @@
 // Accounts, charges, and what was spent over time.
+import { Empty, ToPlayground } from "./empty.js";
 import { api, html, moment, money, Trouble, t, useApi, useState } from "./lib.js";
 
 const MAX_CHARGES = 200;
-const ACCOUNT_COLUMNS = ["provider", "key", "balance", "reserved", "spent", "limit", ""];
+const ACCOUNT_COLUMNS = ["provider", "key", "balance", "reserved", "spent", "limit", "change"];
 const CHARGE_COLUMNS = ["when", "provider", "model", "key", "images-column", "unit-price", "amount"];
 
 export function Ledger() {
@@ -10,8 +11,9 @@ export function Ledger() {
   return html`<section aria-labelledby="ledger-title">
     <h2 id="ledger-title">${t("ledger")}</h2>
     <${Trouble} error=${error} />
+    ${data?.accounts.length === 0 && html`<${Empty} text=${t("empty-ledger")}><${ToPlayground} /></${Empty}>`}
     ${
-      data &&
+      data?.accounts.length > 0 &&
       html`
       <${Chart} charges=${data.charges} />
       <h3>${t("accounts")}</h3>
@@ -20,7 +22,6 @@ export function Ledger() {
           return html`<${Account} key=${`${account.provider}/${account.key}`} account=${account} read=${read} />`;
         })}
       </${Table}>
-      ${data.accounts.length === 0 && html`<p class="hint">${t("nothing-yet")}</p>`}
       <h3>${t("charges")} <a class="small" href="/__mock__/ledger.csv">CSV</a></h3>
       <${Table} columns=${CHARGE_COLUMNS}>
         ${data.charges.slice(0, MAX_CHARGES).map((charge) => html`<${Charge} key=${charge.id} charge=${charge} />`)}
@@ -31,7 +32,7 @@ export function Ledger() {
 
 function Table({ columns, children }) {
   return html`<div class="scroll" tabindex="0"><table>
-    <thead><tr>${columns.map((name) => html`<th scope="col">${name && t(name)}</th>`)}</tr></thead>
+    <thead><tr>${columns.map((name) => html`<th scope="col">${t(name)}</th>`)}</tr></thead>
     <tbody>${children}</tbody>
   </table></div>`;
 }

@@ -3,11 +3,13 @@ import { api, html, t, useEffect, useRef, useState } from "./lib.js";
 
 const FORMATS = ["image/png", "image/jpeg", "image/bmp", "image/tiff", "image/webp", "image/gif"];
 const MEBIBYTE = 2 ** 20;
+const SMALL_SIDE = 480;
 const DEFAULT_MAX_BYTES = 10 * MEBIBYTE;
 
 const megabytes = (bytes) => Math.round(bytes / MEBIBYTE);
 const names = (formats) => formats.map((format) => format.slice("image/".length)).join(", ");
 
+/** The input images: chosen, dropped, pasted or photographed. The first of them replaces what was filled in. */
 export function Pictures({ images, pictures, setPictures }) {
   const [troubles, setTroubles] = useState([]);
   const [isOver, setOver] = useState(false);
@@ -19,8 +21,9 @@ export function Pictures({ images, pictures, setPictures }) {
   const add = async (files) => {
     const found = [];
     const problems = [];
+    const own = shown.current.filter((picture) => !picture.isFilledIn);
     for (const file of [...files]) {
-      const refusal = refused(file, { terms, formats, max, count: pictures.length + found.length });
+      const refusal = refused(file, { terms, formats, max, count: own.length + found.length });
       if (refusal) problems.push(refusal);
       else
         await read(file, terms).then(
@@ -29,8 +32,20 @@ export function Pictures({ images, pictures, setPictures }) {
         );
     }
     setTroubles([...new Set(problems)]);
-    setPictures((all) => [...all, ...found].slice(0, max));
+    if (found.length > 0)
+      setPictures((all) => [...all.filter((picture) => !picture.isFilledIn), ...found].slice(0, max));
   };
+  const latest = useRef(add);
+  latest.current = add;
+  useEffect(() => {
+    const paste = (event) => {
+      if (event.clipboardData.files.length === 0) return;
+      event.preventDefault();
+      latest.current(event.clipboardData.files);
+    };
+    addEventListener("paste", paste);
+    return () => removeEventListener("paste", paste);
+  }, []);
   useEffect(
     () => () => {
       for (const picture of shown.current) URL.revokeObjectURL(picture.shown);
@@ -50,7 +65,7 @@ export function Pictures({ images, pictures, setPictures }) {
     event.preventDefault();
     setOver(true);
   };
-  const remove = (gone) => setPictures(pictures.filter((picture) => picture !== gone));
+  const remove = (gone) => setPictures((all) => all.filter((picture) => picture !== gone));
   const sides = terms.minWidth ? t("picture-sides", { min: terms.minWidth, max: terms.maxWidth }) : "";
   const limits = t("picture-limits", { formats: names(formats), n: megabytes(terms.maxBytes ?? DEFAULT_MAX_BYTES) });
   return html`<fieldset
@@ -64,6 +79,10 @@ export function Pictures({ images, pictures, setPictures }) {
       ${t("choose-pictures")}
       <input type="file" name="pictures" multiple accept=${formats.join(",")} onChange=${choose} />
     </label>
+    <label class="camera">
+      ${t("take-photo")}
+      <input type="file" name="camera" accept="image/*" capture="environment" onChange=${choose} />
+    </label>
     <p class="hint">${limits} ${sides}</p>
     ${troubles.map((text) => html`<p class="trouble" role="alert">${text}</p>`)}
     <ul class="pictures">
@@ -75,7 +94,7 @@ export function Pictures({ images, pictures, setPictures }) {
 function Chosen({ picture, remove }) {
   const label = `${t("remove")} ${picture.name}`;
   return html`<li>
-    <img src=${picture.shown} alt=${picture.name} />
+    ${picture.shown ? html`<img src=${picture.shown} alt=${picture.name} />` : html`<p class="hint">${picture.name}</p>`}
     <button type="button" class="small" onClick=${remove} aria-label=${label}>${t("remove")}</button>
   </li>`;
 }
@@ -100,7 +119,17 @@ async function read(file, terms) {
     }
   }
   const url = terms.schemes.includes("data") ? await dataUrl(file) : (await api("POST", "images", file)).url;
-  return { name: file.name, shown: URL.createObjectURL(file), url };
+  return { name: file.name, shown: URL.createObjectURL(file), small: size && smallerOf(size), url };
+}
+
+/** Return a picture that is small enough to be kept in the history. */
+function smallerOf(bitmap) {
+  const scale = Math.min(1, SMALL_SIDE / Math.max(bitmap.width, bitmap.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return canvas.toDataURL("image/jpeg", 0.8);
 }
 
 function dataUrl(file) {

@@ -4,6 +4,7 @@ import { api, Badge, html, Json, local, money, pictures, t, useState } from "./l
 
 const HISTORY_KEY = "qwenmock-history";
 const HISTORY = 20;
+const LONGEST_KEPT = 60_000;
 const POLL_MS = 300;
 
 function remembered() {
@@ -14,10 +15,19 @@ function remembered() {
   }
 }
 
+/** Return a run as it is kept: pictures that are part of the page are gone when it is loaded again. */
+function kept({ inputs = [], request, ...rest }) {
+  const isShort = JSON.stringify(request ?? null).length <= LONGEST_KEPT;
+  const small = inputs.map(({ name, shown }) => ({
+    name,
+    shown: shown?.startsWith("data:") && shown.length <= LONGEST_KEPT ? shown : null,
+  }));
+  return { ...rest, inputs: small, request: isShort ? request : undefined };
+}
+
 function remember(runs) {
   try {
-    const kept = runs.filter((run) => run.isDone).map(({ inputs, request, ...rest }) => rest);
-    localStorage.setItem(HISTORY_KEY, JSON.stringify(kept));
+    localStorage.setItem(HISTORY_KEY, JSON.stringify(runs.filter((run) => run.isDone).map(kept)));
   } catch {
     // The storage may be full or forbidden: the history is then lost with the page.
   }
@@ -37,14 +47,14 @@ export function useRuns() {
 }
 
 /** Send a request, follow its task if it creates one, and look up what it cost. */
-export async function carryOut({ slug, variant, apiKey, request, inputs, rules }, change) {
+export async function carryOut({ slug, variant, apiKey, request, text, inputs, rules }, change) {
   const id = `${Date.now()}-${Math.random()}`;
   const began = performance.now();
   const finish = (news) => change(id, { ...news, isDone: true, took: performance.now() - began });
   const prompt = promptOf(variant, request);
   change(id, { at: Date.now() / 1000, provider: slug, variant: variant.name, request, inputs, prompt, isDone: false });
   try {
-    const answer = await send(slug, variant, apiKey, request);
+    const answer = await send(slug, variant, apiKey, text);
     let content = await answer.json();
     let urls = pictures(content);
     if (answer.ok && variant.task_id) {
@@ -59,10 +69,10 @@ export async function carryOut({ slug, variant, apiKey, request, inputs, rules }
   }
 }
 
-function send(slug, variant, apiKey, request) {
+function send(slug, variant, apiKey, text) {
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${apiKey}` };
   if (variant.required_header) headers[variant.required_header[0]] = variant.required_header[1];
-  return fetch(`/${slug}${variant.path}`, { method: variant.method, headers, body: JSON.stringify(request) });
+  return fetch(`/${slug}${variant.path}`, { method: variant.method, headers, body: text });
 }
 
 async function chargeOf(answer) {
@@ -87,22 +97,36 @@ async function ended(taskId, onProgress) {
   }
 }
 
-export function Run({ run }) {
+export function Run({ run, again }) {
   const inputs = run.inputs ?? [];
   const urls = run.urls ?? [];
   const seconds = run.took === undefined ? null : html`<small>${(run.took / 1000).toFixed(2)} s</small>`;
   const status = run.isDone
     ? html`<${Badge} status=${run.status} />`
     : html`<progress max="100" value=${run.progress} aria-label=${t("running")}></progress>`;
+  const label = `${t("use-again")}: ${run.prompt}`;
   return html`<li class="card run">
     <h4>${status} ${run.provider} · ${run.variant} ${seconds}</h4>
     <p>${run.prompt}</p>
     ${run.rule && html`<p class="trouble"><code>${run.rule.id}</code> ${run.rule.source}</p>`}
-    <div class="pictures">
-      ${inputs.map((url) => html`<${Figure} url=${url} alt=${t("input")} caption=${t("input")} />`)}
-      ${urls.map((url) => html`<${Figure} url=${url} alt=${run.prompt} caption=${t("result")} isLink />`)}
+    <div class=${inputs.length > 0 ? "beside" : ""}>
+      ${
+        inputs.length > 0 &&
+        html`<div class="pictures">${inputs.map(({ name, shown }) =>
+          shown
+            ? html`<${Figure} url=${shown} alt=${t("input")} caption=${t("input")} />`
+            : html`<p class="hint">${t("input")}: ${name}</p>`,
+        )}</div>`
+      }
+      <div class="pictures results">
+        ${urls.map((url) => html`<${Figure} url=${url} alt=${run.prompt} caption=${t("result")} isLink />`)}
+      </div>
     </div>
     ${run.charge && html`<${Cost} charge=${run.charge} />`}
+    ${
+      run.request &&
+      html`<button type="button" class="small" aria-label=${label} onClick=${() => again(run)}>${t("use-again")}</button>`
+    }
     ${run.answer && html`<details><summary>${t("answer")}</summary><${Json} value=${run.answer} /></details>`}
   </li>`;
 }

@@ -40,14 +40,15 @@ export function callOf(slug, endpoint, request) {
   };
 }
 
+/** Return a command; its key is the call's own, or that of an environment variable. */
 export function curl(call) {
   const lines = [
     `curl -sS -X ${call.method} ${quote(call.origin + call.path)}`,
-    `-H "Authorization: Bearer $${variable(call.provider)}"`,
+    call.key ? `-H 'Authorization: Bearer ${call.key}'` : `-H "Authorization: Bearer $${variable(call.provider)}"`,
   ];
   for (const [name, value] of call.headers) lines.push(`-H ${quote(`${name}: ${value}`)}`);
   if (call.request !== null && call.request !== undefined)
-    lines.push("-H 'Content-Type: application/json'", `-d ${quote(JSON.stringify(call.request))}`);
+    lines.push("-H 'Content-Type: application/json'", `-d ${quote(call.text ?? JSON.stringify(call.request))}`);
   return lines.join(" \\\n  ");
 }
 
