@@ -160,7 +160,7 @@ def run(block: Block, origin: str, folder: Path, environment: dict[str, str]) ->
 @pytest.mark.parametrize(
     "block",
     [
-        pytest.param(block, id=block.name)
+        pytest.param(block, id=block.name, marks=pytest.mark.thorough if "qwenmock check" in block.text else ())
         for block in blocks("sh")
         if block.page != TUTORIAL and block.page.stem != "adding-a-provider"
     ],

@@ -8,7 +8,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from extent import usually
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("mockserver", "schemas", "fixtures", "contract_tests", "pytest_plugin")
@@ -74,7 +73,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-@pytest.mark.parametrize("interpreter", usually(interpreters(), interpreters()[:1]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("interpreter", interpreters())
 def test_wheel_works_in_a_clean_environment(interpreter: str, wheel: Path, tmp_path: Path) -> None:
     def run(*command: str) -> str:
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -31,6 +31,7 @@ TESTS = Path(__file__).parent
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
 
+@pytest.mark.thorough
 def test_short_run_holds() -> None:
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     command = [

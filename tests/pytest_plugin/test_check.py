@@ -145,7 +145,7 @@ SHOWN = [
 ]
 
 
-@pytest.mark.parametrize("name", usually(SHOWN, SHOWN[::4]))
+@pytest.mark.parametrize("name", usually(SHOWN, SHOWN[::8]))
 def test_wrong_server_is_found_over_http(name: str) -> None:
     fault: Fault = next(fault for fault in NEBULA if fault.name == name)
     app, _ = fault.server(load()["nebula"])
@@ -498,6 +498,7 @@ def test_what_cannot_be_run_is_one_line_and_exit_2(options: list[str], named: st
     assert named in done.stderr
 
 
+@pytest.mark.thorough
 def test_xdist_has_one_report_and_one_budget(server: RunningServer, control: httpx.Client, tmp_path: Path) -> None:
     pytest.importorskip("xdist")
     path = tmp_path / "r.json"

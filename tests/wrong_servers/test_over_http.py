@@ -80,7 +80,7 @@ def examiner_at(origin: str, slug: str, mode: str) -> Examiner:
     return Examiner(provider, target, credentials, Budget(None, provider.currency), settings, inbox=inbox)
 
 
-@pytest.mark.parametrize(("name", "mode"), usually(MODES, MODES[::8]))
+@pytest.mark.parametrize(("name", "mode"), usually(MODES, MODES[::16]))
 def test_wrong_server_is_found_over_http(name: str, mode: str) -> None:
     """The checks that concern the place come first, which finds the same and saves time."""
     fault = SAMPLE[name]

@@ -2,6 +2,7 @@
 
 import hypothesis.core
 import pytest
+from extent import usually
 from wrong_servers.test_wrong_servers import FAULTS, checks, examiner_of
 
 from qwenmock.pytest_plugin.examiner.runner import Check, run_checks
@@ -39,7 +40,7 @@ def is_found(name: str, tried: list[Check], seed: int = 0, profile: str = "smoke
         examiner.close()
 
 
-@pytest.mark.parametrize("name", SAMPLE)
+@pytest.mark.parametrize("name", usually(SAMPLE, SAMPLE[::4]))
 def test_wrong_server_is_found_without_random_requests(name: str) -> None:
     """In the smallest profile too; the whole list of wrong servers was tried so."""
     assert is_found(name, [check for check in checks(FAULTS[name].slug) if not is_random(check)])

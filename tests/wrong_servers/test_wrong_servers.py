@@ -86,7 +86,7 @@ def examiner_of(fault: Fault | None, slug: str, seed: int = 0, profile: str = "c
     )
 
 
-@pytest.mark.parametrize("name", usually(FAULTS, list(FAULTS)[::4]))
+@pytest.mark.parametrize("name", usually(FAULTS, list(FAULTS)[::8]))
 def test_wrong_server_is_found(name: str) -> None:
     """The checks that concern the place come first, which finds the same and saves time."""
     fault = FAULTS[name]
