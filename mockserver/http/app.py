@@ -124,7 +124,7 @@ class Application(Starlette):
         if endpoint is None:
             await self._no_such_endpoint(target, scope)(scope, receive, send)
             return
-        body = Body(receive, headers, target.provider.max_body_bytes)
+        body = Body(receive, scope["method"], headers, target.provider.max_body_bytes)
         call = Call(
             provider=target.provider,
             endpoint=endpoint,
@@ -204,6 +204,7 @@ class Body:
 
     Args:
         receive: The ASGI callable.
+        method: Of the request.
         headers: Of the request, by lower-case name.
         max_bytes: The limit.
 
@@ -214,12 +215,14 @@ class Body:
 
     """
 
-    def __init__(self, receive: Receive, headers: dict[bytes, bytes], max_bytes: int) -> None:
+    def __init__(self, receive: Receive, method: str, headers: dict[bytes, bytes], max_bytes: int) -> None:
         self._receive = receive
         self.max_bytes = max_bytes
         length = headers.get(b"content-length", b"")
         self.announced = int(length) if length.isdigit() else 0
-        self.ended = length in {b"", b"0"} and b"transfer-encoding" not in headers
+        # Another method may have a body whose length no header states: not every server under this one speaks HTTP/1.
+        is_without = not length and method == "GET" and b"transfer-encoding" not in headers
+        self.ended = length == b"0" or is_without
         self._data: bytes | bytearray | None = None
 
     async def read(self) -> bytes | bytearray:
