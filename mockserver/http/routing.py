@@ -44,8 +44,8 @@ class Routes:
         self._hosts = {provider.host.encode(): provider for provider in catalog}
         self._has_patterns = any(provider.hosts for provider in catalog)
         self._tables = {provider.slug: _Table(provider) for provider in catalog}
-        # Clients call the same few paths and hosts: 0.1 µs for a known path, 3 µs for a new one on a known host, such as
-        # that of a task, and 30 µs on a new host.
+        # Clients call the same few paths and hosts: 0.1 µs for a known path, 3 µs for a new one on a known host,
+        # such as that of a task, and 30 µs on a new host.
         self._remembered = lru_cache(maxsize=REMEMBERED)(self._find)
         self._remembered_host = lru_cache(maxsize=REMEMBERED)(self._of_host)
 
