@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection
-from functools import lru_cache
 from typing import NamedTuple
 
 from qwenmock.mockserver.accounts.profiles import PROFILES, Profile
@@ -17,7 +16,6 @@ NAMED = re.compile(r"sk-mock\.[A-Za-z0-9_.-]{1,100}")
 """Keys with an account each, for tests that run in parallel."""
 
 
-@lru_cache(maxsize=1024)
 def mask(key: str) -> str:
     """Return enough of a key to recognise it, but too little to use it."""
     return f"{key[:4]}…{key[-4:]}" if len(key) > 12 else f"{key[:4]}…"

@@ -1,7 +1,6 @@
 """What images cost, and the provider's own record of it."""
 
 from decimal import ROUND_HALF_UP, Decimal
-from functools import lru_cache
 
 from qwenmock.mockserver.models import Charge
 from qwenmock.mockserver.money import plain
@@ -32,7 +31,6 @@ def input_cost(provider: Provider, model: str, own: dict[str, Decimal], images: 
     return Decimal(0) if provider.slug in own else provider.price_of(model).input_image * images
 
 
-@lru_cache(maxsize=256)
 def cost(price: Decimal | None, images: int, inputs: Decimal = Decimal(0)) -> Decimal:
     """Return what images cost, with that of the input images; 0 where there are none, or the price is not known."""
     return Decimal(0) if price is None or images == 0 else plain(price * images + inputs)

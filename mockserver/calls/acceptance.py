@@ -43,8 +43,7 @@ class ReceivedRequest(NamedTuple):
     body: dict[str, JSON]
 
 
-# Not frozen, and not a named tuple: each would take 0.3 µs longer per request.
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class AcceptedRequest:
     """A valid request that may be carried out, and what will happen to it.
 

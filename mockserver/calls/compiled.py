@@ -44,7 +44,7 @@ NOTHING = b"null"
 MAX_BODY = 64 * 1024
 """A larger body is not usual: it holds an image, or is refused."""
 TERMS = 4096
-REMEMBERED = 1024
+"""How many are remembered: 0.1 µs instead of 50 µs for making them."""
 
 UNUSUAL = (ApiError, InsufficientBalance, StoreError, orjson.JSONDecodeError)
 """What sends a request the general way, which finds it again and answers it."""
@@ -150,24 +150,27 @@ class CompiledEndpoint:
             seed = double.rng.getrandbits(SEED_BITS) if job.seed is None else job.seed
             recipe = recipe_of(job, inputs, seed, size, request_id)
             urls = await double.links.make(recipe, base_url, int(ends) + provider.link_lifetime)
-            # The answer, and its charge or its task, booked together with the journal entry.
-            entry = CompactEntry(
-                terms.place, key, mask(key), request_id, now, time.perf_counter() - began, call.path, job.model, "",
-                job.prompt, job.negative_prompt, data, b"", "", job.n, terms.amount, headers,
-            )  # fmt: skip
+            # The answer, and its task or its charge, booked together with the journal entry.
+            task, charge_id = None, ""
             if self._makes_tasks:
                 task = new_task(double, call, job, key, (now, starts, ends), size, urls, terms.exact_cost)
                 answer = terms.fill((request_id, int(now), *size, task.id)).encode()
-                entry = entry._replace(task=task.id, answer=answer)
-                committed = self._store.order(task, terms.cost, entry)
             else:
+                charge_id = double.new_id()
                 answer = terms.fill((request_id, int(now), *size, *urls)).encode()
+            entry = CompactEntry(
+                terms.place, key, mask(key), request_id, now, time.perf_counter() - began, call.path, job.model,
+                "" if task is None else task.id, job.prompt, job.negative_prompt, data, answer, charge_id, job.n,
+                terms.amount, headers,
+            )  # fmt: skip
+            if task is None:
                 row = ChargeRow(
-                    double.new_id(), request_id, slug, job.model, key, job.n, terms.unit_price, provider.currency,
+                    charge_id, request_id, slug, job.model, key, job.n, terms.unit_price, provider.currency,
                     terms.cost, now,
                 )  # fmt: skip
-                entry = entry._replace(charge_id=row.id, answer=answer)
                 committed = self._store.sell(row, entry)
+            else:
+                committed = self._store.order(task, terms.cost, entry)
             if committed is not None:
                 await committed
         except UNUSUAL:
@@ -278,7 +281,6 @@ def _unusual_headers(provider: Provider, endpoint: Endpoint) -> frozenset[bytes]
     return frozenset({PREFER, *(header[0].lower().encode() for header in required if header is not None)})
 
 
-@lru_cache(maxsize=REMEMBERED)
 def is_plain(text: str) -> bool:
     """Return whether a text stands in JSON as it is."""
     return orjson.dumps(text) == f'"{text}"'.encode()

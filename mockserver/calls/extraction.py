@@ -57,7 +57,7 @@ def extractor(provider: Provider, variant: Variant) -> Callable[[dict[str, JSON]
                 if found[place]:
                     found[slot] = found[place][0] if longest is None else found[place][0][:longest]
         prompt, negative_prompt, n, size, seed, watermark, prompt_extend, callback_url, images, *_ = found
-        # By position: by keyword takes 0.7 µs longer, 1.5 % of a request.
+        # By position: by keyword takes 0.5 µs longer, 1.5 % of a request.
         return Job(
             provider,
             variant,

@@ -19,7 +19,7 @@ def default_size(picture: Picture, inputs: Sequence[Input]) -> tuple[int, int]:
     return _size(picture.area, min(max(ratio, 1 / MAX_RATIO), MAX_RATIO), picture.multiple)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)  # 0.1 µs instead of 1.3 µs
 def _size(area: int, ratio: float, multiple: int) -> tuple[int, int]:
     width, height = (
         max(multiple, round(math.sqrt(exact) / multiple) * multiple) for exact in (area * ratio, area / ratio)

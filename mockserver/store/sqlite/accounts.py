@@ -86,7 +86,7 @@ class SqliteAccounts(SqliteJournal):
                 continue
             left[owner] -= row.amount
             spent[owner] += row.amount
-            rows.append(tuple(row))  # sqlite3 takes 4 us to bind a named tuple, 2 us for a plain one
+            rows.append(tuple(row))  # sqlite3 takes 4 µs to bind a named tuple, 2 µs for a plain one
             self._lines.append(line)
             outcomes.append((waiter, None, None))
         self._sales.clear()

@@ -15,7 +15,6 @@ from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls import compiled
 from qwenmock.mockserver.calls.compiled import (
     MAX_BODY,
-    REMEMBERED,
     TERMS,
     CompiledEndpoint,
     CompiledQuery,
@@ -468,7 +467,7 @@ def test_endpoints_that_make_images_or_tell_something_are_compiled(tmp_path: Pat
     assert names(latency=Latency(0.0, 0.0)) == names()
     for settings in ({"latency": Latency(0.0, 0.5)}, {"fetch_images": True}, {"replay": tmp_path}):
         assert names(**settings) == set()
-    assert (MAX_BODY, TERMS, REMEMBERED) == (65536, 4096, 1024)
+    assert (MAX_BODY, TERMS) == (65536, 4096)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,7 @@ def test_seed_is_drawn_if_none_is_given() -> None:
     async def steps(double: Double) -> None:
         async def seed_of(given: int | None) -> int:
             request = accepted(double)
-            request.job = request.job._replace(seed=given)
+            request = replace(request, job=request.job._replace(seed=given))
             result, _ = await generate(double, call(), request, trace())
             recipe = await double.links.recipe(result.urls[0].split("/")[4])
             assert recipe is not None
@@ -203,7 +204,7 @@ def test_task_holds_its_cost_without_a_term(monkeypatch: pytest.MonkeyPatch) -> 
         double.wake = lambda: woken.append(True)
         effects = Effects(wait=2, callback="late", callback_origin="http://127.0.0.1:9")
         request = accepted(double, "evolink", effects=effects)
-        request.job = request.job._replace(callback_url="https://hook.example/")
+        request = replace(request, job=request.job._replace(callback_url="https://hook.example/"))
         made = await create_task(double, call("evolink", request_id="a-request"), request, seen)
         assert terms == [5030]
         assert (seen.task_id, seen.is_held, woken) == (made.id, False, [True])
