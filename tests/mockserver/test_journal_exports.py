@@ -18,8 +18,8 @@ EVIL = 'x\'; touch taken; echo \'\n touch taken """ \\'
 
 @pytest.fixture(scope="module")
 def filled() -> RunningServer:  # type: ignore[misc]
-    with running(Settings(port=0)) as server:
-        client = httpx.Client(base_url=server.origin, headers={"Authorization": "Bearer sk-mock"})
+    key = {"Authorization": "Bearer sk-mock"}
+    with running(Settings(port=0)) as server, httpx.Client(base_url=server.origin, headers=key) as client:
         nebula = f"/nebula{PATH}"
         picture = fixtures.data_url("landscape.png")
         edit = {"model": "qwen-image-edit-plus", "prompt": "a hat", "parameters": {"n": 1}}
