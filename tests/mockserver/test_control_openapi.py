@@ -166,6 +166,9 @@ def read_everything(caller: Caller) -> None:
         "/ledger",
         "/ledger.csv",
         "/faults",
+        "/journal.har",
+        "/journal.sh",
+        "/journal.py",
     ):
         caller.call("GET", path)
     assert len(caller.call("GET", "/journal?limit=10")) == 4

@@ -73,7 +73,7 @@ def test_entries_are_filtered_and_cleared(target: RunningServer, open_page: Call
     expect(entries).to_have_count(3)
     page.get_by_label("Provider").select_option("nebula")
     expect(entries).to_have_count(2)
-    page.get_by_label("Status").select_option("4")
+    page.get_by_label("Status").select_option("4xx")
     expect(entries).to_have_count(1)
     page.get_by_label("Status").select_option("")
     page.get_by_label("Search").fill("A CAT")

@@ -10,8 +10,8 @@ from starlette.routing import Route
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.fault_schema import fault_plan_schema
-from qwenmock.mockserver.control.api import faults, images, journal, ledger, pictures, service, tasks
-from qwenmock.mockserver.control.api.call import ControlCall
+from qwenmock.mockserver.control.api import exports, faults, images, journal, ledger, pictures, service, tasks
+from qwenmock.mockserver.control.api.call import JSON_TYPE, ControlCall
 from qwenmock.mockserver.control.api.document import control_document
 from qwenmock.mockserver.control.api.journal_search import FILTERS as JOURNAL_FILTERS
 from qwenmock.mockserver.control.api.journal_search import PAGING
@@ -79,6 +79,22 @@ CALLS: tuple[ControlCall, ...] = (
         query=(*JOURNAL_FILTERS, *PAGING),
         headers=("X-Total-Count", "Link"),
         errors=(400, 404),
+    ),
+    *(
+        ControlCall(
+            "GET",
+            f"/journal.{suffix}",
+            handler,
+            response,
+            media_type=media_type,
+            query=(*JOURNAL_FILTERS, *PAGING),
+            errors=(400, 404),
+        )
+        for suffix, handler, response, media_type in (
+            ("har", exports.get_journal_har, Mapping[str, object], JSON_TYPE),
+            ("sh", exports.get_journal_script, None, exports.SCRIPT_TYPE),
+            ("py", exports.get_journal_test, None, exports.PYTHON_TYPE),
+        )
     ),
     ControlCall(
         "GET",

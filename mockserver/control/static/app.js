@@ -1,7 +1,10 @@
 // The shell: which view is shown, the language, and the admin token where one is needed.
 
+import { useArrival } from "./arrival.js";
+import { Comparison, RequestPage } from "./compare.js";
 import { Clock, Faults, Tasks } from "./controls.js";
-import { Journal, useJournal } from "./journal.js";
+import { Journal } from "./journal.js";
+import { parameters } from "./journal_query.js";
 import { Ledger } from "./ledger.js";
 import { api, chooseLanguage, html, language, render, Trouble, t, useEffect, useState } from "./lib.js";
 import { Playground } from "./playground.js";
@@ -9,23 +12,25 @@ import { Reference } from "./reference.js";
 import { useRuns } from "./runs.js";
 
 const VIEWS = ["journal", "playground", "ledger", "tasks", "faults", "clock"];
+const LINKED_VIEWS = ["request", "compare"];
 const DOCS = "/__mock__/docs";
 const LANGUAGES = { en: "English", zh: "中文" };
 
+function viewInAddress() {
+  if (location.pathname.startsWith(DOCS)) return "docs";
+  const name = location.hash.slice(1).split("?")[0];
+  return [...VIEWS, ...LINKED_VIEWS].includes(name) ? name : "journal";
+}
+
+/** Return the name of the view that the address names; rendered again for each address. */
 function useView() {
-  const read = () =>
-    location.pathname.startsWith(DOCS)
-      ? "docs"
-      : VIEWS.includes(location.hash.slice(1))
-        ? location.hash.slice(1)
-        : "journal";
-  const [view, setView] = useState(read);
+  const [, setAddress] = useState(location.hash);
   useEffect(() => {
-    const follow = () => setView(read());
+    const follow = () => setAddress(location.hash);
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
   }, []);
-  return view;
+  return viewInAddress();
 }
 
 function Page() {
@@ -59,7 +64,8 @@ function Page() {
 
 function Header({ view, providers }) {
   const other = language === "zh" ? "en" : "zh";
-  const current = (name) => (view === name ? "page" : undefined);
+  const shown = LINKED_VIEWS.includes(view) ? "journal" : view;
+  const current = (name) => (shown === name ? "page" : undefined);
   const docs = `${DOCS}/${providers?.[0]?.slug ?? ""}`;
   return html`<header class="top">
     <h1><a href="/__mock__/">qwenmock</a></h1>
@@ -74,16 +80,18 @@ function Header({ view, providers }) {
 }
 
 function Views({ view, providers }) {
-  const journal = useJournal();
+  useArrival();
   const { runs, change } = useRuns();
   const slug = decodeURIComponent(location.pathname.slice(DOCS.length + 1)) || providers[0].slug;
   const shown = {
-    journal: () => html`<${Journal} journal=${journal} providers=${providers} />`,
+    journal: () => html`<${Journal} providers=${providers} />`,
     playground: () => html`<${Playground} providers=${providers} runs=${runs} change=${change} />`,
     ledger: () => html`<${Ledger} />`,
     tasks: () => html`<${Tasks} />`,
     faults: () => html`<${Faults} providers=${providers} />`,
     clock: () => html`<${Clock} />`,
+    request: () => html`<${RequestPage} ...${parameters()} />`,
+    compare: () => html`<${Comparison} ...${parameters()} />`,
     docs: () => html`<${Reference} slug=${slug} providers=${providers} />`,
   };
   return shown[view]();

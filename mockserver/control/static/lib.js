@@ -98,9 +98,8 @@ export function pictures(value, found = []) {
 
 const TOKEN = /("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
-/** Show JSON in colours. Everything becomes text nodes, so that nothing in it can act. */
-export function Json({ value }) {
-  const text = JSON.stringify(value, null, 2) ?? "";
+/** Return the parts of a JSON text in colours. Everything becomes text nodes, so that nothing in it can act. */
+export function coloured(text) {
   const parts = [];
   let end = 0;
   for (const match of text.matchAll(TOKEN)) {
@@ -109,7 +108,11 @@ export function Json({ value }) {
     parts.push(html`<span class=${`json-${kind}`}>${match[1] ?? match[0]}</span>`, match[2] ?? "");
     end = match.index + match[0].length;
   }
-  return html`<pre class="json" tabindex="0">${parts}${text.slice(end)}</pre>`;
+  return [...parts, text.slice(end)];
+}
+
+export function Json({ value }) {
+  return html`<pre class="json" tabindex="0">${coloured(JSON.stringify(value, null, 2) ?? "")}</pre>`;
 }
 
 export function Copy({ text, label }) {

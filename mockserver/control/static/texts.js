@@ -1,6 +1,9 @@
 // Every text of the pages, in both languages.
+import { JOURNAL_TEXTS } from "./texts_journal.js";
+
 export const TEXTS = {
   en: {
+    ...JOURNAL_TEXTS.en,
     journal: "Journal",
     playground: "Playground",
     ledger: "Ledger",
@@ -169,6 +172,7 @@ export const TEXTS = {
     open: "Open",
   },
   zh: {
+    ...JOURNAL_TEXTS.zh,
     journal: "日志",
     playground: "试验场",
     ledger: "账本",

@@ -1,0 +1,89 @@
+"""Journal entries as calls that can be made again."""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import NamedTuple
+
+from qwenmock.fixtures import image
+from qwenmock.mockserver.store.records import JournalEntry
+from qwenmock.schemas.vocabulary import JSON
+
+OWN_HEADERS = re.compile(r"accept|content-type|idempotency-key|prefer|x-.*")
+"""Headers that a call is made with again; the others come from the client library or the network."""
+SHORTENED = re.compile(r"data:.*… \(\d+ characters, sha256 [0-9a-f]+\)", re.DOTALL)
+
+
+class ExportedCall(NamedTuple):
+    """A call that is made again, and what it was answered with.
+
+    Attributes:
+        path: Below the provider's base URL.
+        body: Pictures that the journal has shortened are replaced by another one.
+        has_key: Whether it had an Authorization header.
+        rule: Id of the rule that it broke; "" for none.
+
+    """
+
+    provider: str
+    model: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: JSON
+    has_key: bool
+    status: int
+    rule: str
+    at: str
+
+    @property
+    def title(self) -> str:
+        """What it is called in a list."""
+        return " ".join(filter(None, (self.provider, self.model or self.path, str(self.status))))
+
+
+def exported_calls(newest_first: Iterable[JournalEntry]) -> Sequence[ExportedCall]:
+    """Return the calls of which the body is known, oldest first.
+
+    Queries are left out, since their tasks exist only once, and calls that were refused before their body was read.
+    """
+    found = [entry for entry in newest_first if entry["endpoint"] != "callback" and entry["request"] is not None]
+    return [_call(entry) for entry in reversed(found)]
+
+
+def moment(entry: JournalEntry) -> str:
+    """Return when an entry was written, in UTC."""
+    return datetime.fromtimestamp(entry["at"], UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _call(entry: JournalEntry) -> ExportedCall:
+    headers, rule = entry.get("request_headers", {}), entry["rule"]
+    return ExportedCall(
+        provider=entry["provider"],
+        model=entry["model"],
+        method=entry["method"],
+        path=entry["path"].removeprefix(f"/{entry['provider']}"),
+        headers={name: value for name, value in headers.items() if OWN_HEADERS.fullmatch(name)},
+        body=_with_pictures(entry["request"]),
+        has_key="authorization" in headers,
+        status=entry["status"],
+        rule="" if rule is None else rule["id"],
+        at=moment(entry),
+    )
+
+
+def _with_pictures(value: JSON) -> JSON:
+    if isinstance(value, str):
+        return _picture() if SHORTENED.fullmatch(value) else value
+    if isinstance(value, dict):
+        return {name: _with_pictures(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_with_pictures(item) for item in value]
+    return value
+
+
+@cache
+def _picture() -> str:
+    return f"data:image/png;base64,{base64.b64encode(image('landscape.png')).decode()}"
