@@ -10,14 +10,15 @@ from qwenmock.mockserver.http.server import RunningServer
 VIEWS = {
     "": "button.entry",
     "#playground": ".field",
-    "#ledger": "td.number",
+    "#gallery": "li.card img",
+    "#ledger": "figure canvas",
     "#tasks": "li.card",
     "#faults": "li.card",
     "#clock": "time",
     "docs/evolink": "td",
 }
 """What is on a page when it shows what `fill` made, by its path."""
-EMPTY_VIEWS = {"": "h2", "#ledger": ".empty", "#tasks": ".empty", "#faults": "h2"}
+EMPTY_VIEWS = {"": "h2", "#gallery": ".empty", "#ledger": ".empty", "#tasks": ".empty", "#faults": ".empty"}
 """What is on a page while there is nothing to show."""
 
 

@@ -1,4 +1,5 @@
 // A request by hand: a form from the contract's schema, the answer, and what it cost.
+import { said } from "./data_texts.js";
 import { assemble, fieldsOf, filledWith, isLongText, problem, tooFewPictures } from "./form.js";
 import { Certainty, Copy, html, Json, Trouble, t, useApi, useMemo, useState } from "./lib.js";
 import { Pictures } from "./pictures.js";
@@ -6,6 +7,7 @@ import { edited, presetsOf, textOf } from "./presets.js";
 import { short } from "./reference.js";
 import { carryOut, Run } from "./runs.js";
 import { callOf, curl } from "./snippets.js";
+import { Source } from "./source.js";
 import { takeWanted } from "./wanted.js";
 import { complaint, labelOf, limits, pathOf } from "./wording.js";
 
@@ -37,7 +39,7 @@ export function Playground({ providers, runs, change }) {
         html`<label>${t("variant")}
         <select name="variant" value=${variant.name}
           onChange=${(event) => want({ provider: slug, variant: event.target.value })}>
-          ${contract.variants.map((v) => html`<option value=${v.name}>${v.title}</option>`)}
+          ${contract.variants.map((v) => html`<option value=${v.name}>${said(v.title)}</option>`)}
         </select>
       </label>`
       }
@@ -165,7 +167,10 @@ function Complaints({ fields, values, variant, count, edit }) {
 }
 
 function Broken({ label, rule, text }) {
-  const named = rule.id && html`<br /><code>${rule.id}</code> ${rule.source} <${Certainty} value=${rule.certainty} />`;
+  const named =
+    rule.id &&
+    html`<br /><code>${rule.id}</code> <${Certainty} value=${rule.certainty} />
+    <${Source} text=${rule.source} />`;
   return html`<b>${label}</b>: ${complaint(rule, text)} ${named}`;
 }
 
@@ -184,15 +189,15 @@ function Field({ field, models, text, set }) {
     <label for=${id}>${labelOf(field)}${star} <code class="path">${pathOf(field)}</code></label>
     ${field.schema.description && html`<p class="hint">${field.schema.description}</p>`}
     <${Input} field=${field} models=${models} attributes=${attributes} onInput=${(event) => set(event.target.value)} />
-    <p id=${`${id}-limits`} class="hint">
+    <div id=${`${id}-limits`} class="hint">
       ${broken ? html`<span class="trouble" role="alert">${complaint(broken, text)}</span>` : html`<${Limits} field=${field} />`}
-    </p>
+    </div>
   </div>`;
 }
 
 function Limits({ field }) {
   const { text, sources } = limits(field);
-  return html`${text} ${sources && html`<small class="source">${sources}</small>`}`;
+  return html`${text} ${sources.map((source) => html`<${Source} text=${source} />`)}`;
 }
 
 function Input({ field, models, attributes, onInput }) {

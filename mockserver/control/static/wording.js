@@ -50,7 +50,7 @@ export function limits(field) {
   const shown = stated.length > 0 ? stated : field.rules.filter((rule) => rule.keyword === "enum");
   return {
     text: shown.map(demand).join(" · "),
-    sources: [...new Set(shown.map((rule) => rule.source))].join("; "),
+    sources: [...new Set(shown.map((rule) => rule.source))],
   };
 }
 
