@@ -315,6 +315,7 @@ def test_reference_shows_every_rule_with_its_source(open_page: Callable[..., Pag
     page = open_page(f"docs/{slug}")
     expect(page.get_by_role("heading", name=provider.name)).to_be_visible()
     text = page.locator("main").text_content() or ""
+    assert "[object" not in text
     shown = set(page.locator("code[title]").evaluate_all("codes => codes.map(code => code.title)"))
     for variant in provider.variants.values():
         assert {rule.id for rule in variant.request.rules} <= shown

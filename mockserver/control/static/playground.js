@@ -118,11 +118,11 @@ function Form({ contract, variant, given, change, children }) {
         (field) => html`<${Field} key=${field.key} field=${field} models=${variant.models}
         text=${values[field.key] ?? ""} set=${set(field)} />`,
       )}
-      <p class="buttons"><button class="primary">${t("run")}</button></p>
-      <${Complaints} fields=${fields} values=${values} variant=${variant} count=${pictures.length} edit=${edit} />
+      <p class="buttons send"><button class="primary">${t("run")}</button></p>
     </form>
     <div>
       <h3>${t("request")}</h3>
+      <${Complaints} fields=${fields} values=${values} variant=${variant} count=${pictures.length} edit=${edit} />
       <${Copy} text=${curl({ ...callOf(slug, variant, request), text, key: apiKey === "sk-mock" ? "" : apiKey })} label=${t("copy-as", { name: "curl" })} />
       ${edit?.kind === "cut" ? html`<pre class="json" tabindex="0">${short(text)}</pre>` : html`<${Json} value=${short(request)} />`}
       ${children}

@@ -97,7 +97,7 @@ function Rules({ rules }) {
 }
 
 function limit(value) {
-  if (Array.isArray(value)) return value.join(", ");
+  if (Array.isArray(value)) return value.map(limit).join(", ");
   return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
 }
 
