@@ -1,6 +1,6 @@
 // A request by hand: a form from the contract's schema, the answer, and what it cost.
 import { said } from "./data_texts.js";
-import { assemble, fieldsOf, filledWith, isLongText, problem, tooFewPictures } from "./form.js";
+import { assemble, fieldsOf, filledWith, isLongText, pictureSources, problem, tooFewPictures } from "./form.js";
 import { Certainty, Copy, html, Json, Trouble, t, useApi, useMemo, useState } from "./lib.js";
 import { Pictures } from "./pictures.js";
 import { edited, presetsOf, textOf } from "./presets.js";
@@ -62,7 +62,7 @@ function History({ runs, again }) {
 }
 
 /** Return what a form has at first: what is required and has values to choose from, and what a preset fills in. */
-function startOf(fields, variant, { values, urls = [], edit, apiKey = "sk-mock" }) {
+function startOf(fields, variant, { values, urls = [], edit, rule, apiKey = "sk-mock" }) {
   const all = {};
   for (const field of fields) {
     if (field.role === "model") all[field.key] = variant.models[0];
@@ -77,7 +77,7 @@ function startOf(fields, variant, { values, urls = [], edit, apiKey = "sk-mock" 
       isFilledIn: true,
     };
   });
-  return { values: { ...all, ...values }, pictures, edit, apiKey };
+  return { values: { ...all, ...values }, pictures, edit, rule, apiKey };
 }
 
 function Form({ contract, variant, given, change, children }) {
@@ -85,7 +85,7 @@ function Form({ contract, variant, given, change, children }) {
   const fields = useMemo(() => fieldsOf(variant), [variant]);
   const presets = useMemo(() => presetsOf(contract, variant), [contract, variant]);
   const [preset, setPreset] = useState(given ? "given" : presets[0].name);
-  const [{ values, pictures, edit, apiKey }, setForm] = useState(() =>
+  const [{ values, pictures, edit, rule, apiKey }, setForm] = useState(() =>
     startOf(fields, variant, given ? filledWith(variant, given) : presets[0].start()),
   );
   const choose = (event) => {
@@ -95,7 +95,7 @@ function Form({ contract, variant, given, change, children }) {
   };
   const set = (field) => (text) => setForm((form) => ({ ...form, values: { ...form.values, [field.key]: text } }));
   const setKey = (text) => setForm((form) => ({ ...form, apiKey: text }));
-  const setPictures = (news) => setForm((form) => ({ ...form, pictures: news(form.pictures) }));
+  const setPictures = (news) => setForm((form) => ({ ...form, rule: undefined, pictures: news(form.pictures) }));
   const urls = pictures.map((picture) => picture.url);
   const request = edited(assemble(variant, values, urls), edit);
   const text = textOf(request, edit);
@@ -112,7 +112,9 @@ function Form({ contract, variant, given, change, children }) {
           autocomplete="off" spellcheck=${false} />
       </label>
       ${
-        variant.images && html`<${Pictures} images=${variant.images} pictures=${pictures} setPictures=${setPictures} />`
+        variant.images &&
+        html`<${Pictures} images=${variant.images} sources=${pictureSources(variant)} pictures=${pictures}
+          setPictures=${setPictures} />`
       }
       ${fields.map(
         (field) => html`<${Field} key=${field.key} field=${field} models=${variant.models}
@@ -122,7 +124,8 @@ function Form({ contract, variant, given, change, children }) {
     </form>
     <div>
       <h3>${t("request")}</h3>
-      <${Complaints} fields=${fields} values=${values} variant=${variant} count=${pictures.length} edit=${edit} />
+      <${Complaints} fields=${fields} values=${values} variant=${variant} count=${pictures.length} edit=${edit}
+        pictureRule=${rule} />
       <${Copy} text=${curl({ ...callOf(slug, variant, request), text, key: apiKey === "sk-mock" ? "" : apiKey })} label=${t("copy-as", { name: "curl" })} />
       ${edit?.kind === "cut" ? html`<pre class="json" tabindex="0">${short(text)}</pre>` : html`<${Json} value=${short(request)} />`}
       ${children}
@@ -150,17 +153,17 @@ function Presets({ presets, chosen, choose, hasGiven }) {
 }
 
 /** What the contract will refuse in the request, and by which rules. */
-function Complaints({ fields, values, variant, count, edit }) {
+function Complaints({ fields, values, variant, count, edit, pictureRule }) {
   const found = fields
     .map((field) => ({ label: labelOf(field), rule: problem(field, values[field.key]), text: values[field.key] ?? "" }))
     .filter(({ rule }) => rule);
-  const tooFew = tooFewPictures(variant, count);
-  if (found.length === 0 && !tooFew && !edit) return null;
+  const ofPictures = tooFewPictures(variant, count) ?? pictureRule;
+  if (found.length === 0 && !ofPictures && !edit) return null;
   return html`<div class="complaints">
     <p>${t("will-be-refused")}</p>
     <ul>
       ${edit && html`<li>${t(`edit-${edit.kind}`, { path: edit.path?.join(".") })}</li>`}
-      ${tooFew && html`<li><${Broken} label=${t("pictures")} rule=${tooFew} text=${String(count)} /></li>`}
+      ${ofPictures && html`<li><${Broken} label=${t("pictures")} rule=${ofPictures} text=${ofPictures.keyword.endsWith("Items") ? String(count) : undefined} /></li>`}
       ${found.map(({ label, rule, text }) => html`<li><${Broken} label=${label} rule=${rule} text=${text} /></li>`)}
     </ul>
   </div>`;

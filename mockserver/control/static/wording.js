@@ -16,6 +16,11 @@ const TEXT_OF_KEYWORD = new Set([
   "pattern",
   "urlPattern",
   "publicHost",
+  "mediaTypes",
+  "encoding",
+  "integrity",
+  "minWidth",
+  "minHeight",
   "required",
   "enum",
 ]);
@@ -54,9 +59,10 @@ export function limits(field) {
   };
 }
 
-/** Return what is wrong with a value: `expected at most 6, got 7`. */
+/** Return what is wrong with a value: `expected at most 6, got 7`; without a text only what is expected. */
 export function complaint(rule, text) {
   const expected = demand(rule);
   if (rule.keyword === "required") return expected;
+  if (text === undefined) return t("expected", { expected });
   return t("expected-got", { expected, got: text.length > 40 ? `${text.slice(0, 40)}…` : text });
 }
