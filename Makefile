@@ -192,13 +192,15 @@ dist: .venv/test.stamp
 clean:
 	rm -rf .venv .venv-bench .venv-lowest build dist .pytest_cache .ruff_cache .hypothesis
 
-# The three third-party files of the pages, from their npm packages; see mockserver/control/static/vendor/README.md.
+# The third-party files of the pages, from their npm packages; see mockserver/control/static/vendor/README.md.
 VENDOR := mockserver/control/static/vendor
 vendor:
-	mkdir -p build/vendor && cd build/vendor && npm pack --silent preact@10.29.8 htm@3.1.1
-	for package in preact-10.29.8 htm-3.1.1; do \
+	mkdir -p build/vendor && cd build/vendor && npm pack --silent preact@10.29.8 htm@3.1.1 uplot@1.6.32
+	for package in preact-10.29.8 htm-3.1.1 uplot-1.6.32; do \
 		mkdir -p build/vendor/$$package && tar -xzf build/vendor/$$package.tgz -C build/vendor/$$package; done
 	sed '/sourceMappingURL/d' build/vendor/preact-*/package/dist/preact.module.js > $(VENDOR)/preact.js
 	sed '/sourceMappingURL/d; s#from"preact"#from"./preact.js"#g' \
 		build/vendor/preact-*/package/hooks/dist/hooks.module.js > $(VENDOR)/hooks.js
 	sed '/sourceMappingURL/d' build/vendor/htm-*/package/dist/htm.module.js > $(VENDOR)/htm.js
+	{ cat build/vendor/uplot-*/package/dist/uPlot.iife.min.js; echo "export default uPlot;"; } > $(VENDOR)/uplot.js
+	cp build/vendor/uplot-*/package/dist/uPlot.min.css $(VENDOR)/uplot.css

@@ -48,8 +48,8 @@ def _directory(catalog: Catalog, origin: str) -> str:
 
 
 def _sample(catalog: Catalog, origin: str) -> str:
-    """Return the shortest documented request as a command; empty where there is none."""
-    printed = next(iter(printed_requests(catalog)), None)
+    """Return the shortest documented request that is answered with images, as a command; empty where there is none."""
+    printed = next((each for each in printed_requests(catalog) if not each["makes_task"]), None)
     if printed is None:
         return ""
     headers = ["Authorization: Bearer sk-mock", "Content-Type: application/json"]

@@ -70,6 +70,21 @@ def test_pictures_are_told_by_what_they_were_made_from(
         assert len(control.get(f"/pictures?{query}").json()) == count
 
 
+def test_examples_are_accepted_and_call_nobody(server: RunningServer, control: httpx.Client) -> None:
+    examples = control.get("/examples").json()
+    assert {example["makes_task"] for example in examples} == {True, False}
+    for example in examples:
+        headers = {
+            "Authorization": "Bearer sk-mock",
+            **dict([example["required_header"]] if example["required_header"] else []),
+        }
+        url = f"{server.origin}/{example['provider']}{example['path']}"
+        httpx.request(example["method"], url, json=example["request"], headers=headers).raise_for_status()
+    assert "callback" not in str(examples)
+    lengths = [len(str(example["request"])) for example in examples]
+    assert lengths[0] == min(lengths)
+
+
 def test_health_says_how_far_the_clock_is_ahead(control: httpx.Client) -> None:
     assert control.get("/health").json()["offset"] == 0
     control.post("/clock", json={"advance_seconds": 90}).raise_for_status()

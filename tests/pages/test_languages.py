@@ -11,20 +11,23 @@ import pytest
 from pages.views import VIEWS, fill
 from playwright.sync_api import Page, expect
 
+from qwenmock.mockserver.calls.fault_schema import CALLBACK_FAULTS, DROPS, fault_schema
 from qwenmock.mockserver.control.pages import STATIC
 from qwenmock.mockserver.http.server import RunningServer
+from qwenmock.schemas.catalog import load
 from qwenmock.schemas.vocabulary import JSON
 
 SCRIPTS = {path.name: path.read_text("utf-8") for path in sorted(Path(STATIC).glob("*.js"))}
-ANSWERS = ("providers", "journal", "ledger", "tasks", "faults", "examples") + tuple(
+ANSWERS = ("providers", "journal", "ledger", "tasks", "faults", "examples", "pictures", "scenarios") + tuple(
     f"contract/{slug}" for slug in ("nebula", "ai302", "evolink")
 )
 """Where the data on the pages come from, which nobody translates."""
 NAMES = {
     "qwenmock", "curl", "httpx", "openai", "jpeg", "png", "bmp", "tiff", "webp", "gif", "CSV", "OpenAPI 3.1",
-    "JSON Schema", "English", "USD",
+    "JSON", "JSON Schema", "English", "USD", "unix",
 }  # fmt: skip
 """What is written alike in every language."""
+VALUES = {"drop": DROPS, "callback": CALLBACK_FAULTS}
 Texts: TypeAlias = Mapping[str, Mapping[str, str]]
 
 
@@ -58,6 +61,24 @@ def test_every_text_that_is_asked_for_exists_and_every_text_is_asked_for(texts: 
     answered = {"documented", "published", "assumed", "observed", "docs"}
     unused = texts["en"].keys() - asked - written - answered
     assert {key for key in unused if not any(key.startswith(start) for start in beginnings)} == set()
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Debian's chromium is not installed")
+def test_scenarios_variants_and_members_of_faults_are_translated(
+    target: RunningServer, open_page: Callable[..., Page], texts: Texts
+) -> None:
+    script = "import('/__mock__/static/data_texts.js').then((module) => module.translated())"
+    scenarios = httpx.get(f"{target.origin}/__mock__/scenarios").json()
+    said = {scenario[name] for scenario in scenarios for name in ("summary", "stands_for")}
+    titles = {variant.title for provider in load() for variant in provider.variants.values()}
+    assert set(open_page("").evaluate(script)) == said | titles
+    schema = fault_schema(load().providers)["properties"]
+    assert isinstance(schema, dict)
+    assert {name for name in schema if f"fault-{name}" not in texts["en"] and name not in texts["en"]} == set()
+    values = {f"value-{name}-{value}" for name in ("drop", "callback") for value in VALUES[name]}
+    assert {key for key in texts["en"] if key.startswith("value-")} == values
+    effects = schema.keys() - {"since", "drop", "callback"} | {key.removeprefix("value-") for key in values}
+    assert {name for name in effects if f"says-{name}" not in texts["en"]} == set()
 
 
 MARKUP = re.compile(r">\s*([^<>{}$`=;()]*[A-Za-z]{2,}[^<>{}$`=;()]*?)\s*(?:<|\$\{)")

@@ -30,6 +30,14 @@ def test_first_page_loads_little_and_each_script_at_once(target: RunningServer, 
         "nodes => nodes.map((node) => new URL(node.href || node.src).pathname)"
     )
     assert {path for path in loaded if path.endswith(".js")} == set(announced)
+    # The chart comes with the page that has one.
+    assert not any("uplot" in path for path in loaded)
+    post = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1328*1328"}}
+    headers = {"Authorization": "Bearer sk-mock"}
+    httpx.post(f"{target.origin}/nebula/v1/images/generations", json=post, headers=headers).raise_for_status()
+    page.goto("/__mock__/#ledger")
+    expect(page.locator("figure canvas")).to_be_visible()
+    assert {"uplot.js", "uplot.css"} <= {path.rsplit("/", 1)[1] for path, _ in page.evaluate(LOADED)}
 
 
 def test_files_of_the_page_are_sent_again_only_if_they_have_changed(target: RunningServer) -> None:

@@ -1,7 +1,5 @@
 """The pages, and something for each of them to show."""
 
-from typing import Any
-
 import httpx
 
 from qwenmock import fixtures
@@ -10,14 +8,15 @@ from qwenmock.mockserver.http.server import RunningServer
 VIEWS = {
     "": "button.entry",
     "#playground": ".field",
-    "#ledger": "td.number",
+    "#gallery": "li.card img",
+    "#ledger": "figure canvas",
     "#tasks": "li.card",
     "#faults": "li.card",
     "#clock": "time",
     "docs/evolink": "td",
 }
 """What is on a page when it shows what `fill` made, by its path."""
-EMPTY_VIEWS = {"": "h2", "#ledger": ".empty", "#tasks": ".empty", "#faults": "h2"}
+EMPTY_VIEWS = {"": "h2", "#gallery": ".empty", "#ledger": ".empty", "#tasks": ".empty", "#faults": ".empty"}
 """What is on a page while there is nothing to show."""
 
 
@@ -29,7 +28,7 @@ def fill(server: RunningServer) -> None:
     for body in (request, request | {"prompt": ""}, {}):
         httpx.post(create, json=body, headers=key)
     for prompt in ("a hat", "a hat [[qwenmock: wait=600]]"):
-        task: dict[str, Any] = fixtures.exchanges("evolink")[0].request | {"prompt": prompt}
+        task = {"model": "qwen-image-edit", "prompt": prompt, "image_urls": ["https://example.com/image1.png"]}
         httpx.post(f"{server.origin}/evolink/v1/images/generations", json=task, headers=key).raise_for_status()
     faults = [
         {"status": 500, "key": "sk-mock-other", "times": 3},

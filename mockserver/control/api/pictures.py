@@ -1,7 +1,6 @@
 """The generated images that links in the journal and in tasks lead to."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,12 +12,14 @@ from qwenmock.mockserver.control.api.responses import PictureInfo
 from qwenmock.mockserver.images.files import UPLOAD
 from qwenmock.mockserver.images.links import PREFIX
 from qwenmock.mockserver.store.protocols import Selection
+from qwenmock.mockserver.store.search import Search, search
 from qwenmock.mockserver.tasks.lifecycle import settle_finished
 from qwenmock.schemas.vocabulary import JSON
 
 DEFAULT_LIMIT = 100
-READ_ENTRIES = 1000
-"""How far back the journal is read."""
+SERVED = (200, 299)
+SPARE_ENTRIES = 200
+"""Read besides one for each picture: some answers have none, and those of queries have those of their tasks."""
 
 
 class _Link(NamedTuple):
@@ -35,7 +36,7 @@ async def list_pictures(double: Double, request: Request) -> list[PictureInfo]:
     """Return the pictures that links lead to, the newest first, also where the links have expired."""
     await settle_finished(double)
     selected = selection(double, request, DEFAULT_LIMIT)
-    links = await _links(double, replace(selected, limit=READ_ENTRIES))
+    links = await _links(double, selected)
     found: list[PictureInfo] = []
     for link in sorted(links, key=lambda link: link.created, reverse=True):
         if len(found) == selected.limit:
@@ -54,7 +55,9 @@ async def _links(double: Double, selected: Selection) -> list[_Link]:
         if task.status_at(now).state == "succeeded":
             for url in task.urls:
                 links[_path(url)] = _Link(_path(url), task.provider, task.key, task.request_id, task.ends)
-    for entry in await double.store.journal(selected):
+    limit = selected.limit + SPARE_ENTRIES
+    query = Search(provider=selected.provider, key=selected.key, statuses=SERVED, limit=limit)
+    for entry in (await search(double.store, query)).entries:
         for url in _texts(entry["answer"]):
             link = _Link(_path(url), entry["provider"], entry["key"], entry["id"], entry["at"])
             links.setdefault(link.url, link)

@@ -1,19 +1,26 @@
 // The shell: which view is shown, the language, and the admin token where one is needed.
 
 import { useArrival } from "./arrival.js";
-import { Comparison, RequestPage } from "./compare.js";
-import { Clock, Faults, Tasks } from "./controls.js";
 import { Journal } from "./journal.js";
 import { parameters } from "./journal_query.js";
-import { Ledger } from "./ledger.js";
 import { api, chooseLanguage, html, language, render, Trouble, t, useEffect, useState } from "./lib.js";
-import { Playground } from "./playground.js";
-import { Reference } from "./reference.js";
 import { useRuns } from "./runs.js";
 
-const VIEWS = ["journal", "playground", "ledger", "tasks", "faults", "clock"];
+const VIEWS = ["journal", "playground", "gallery", "ledger", "tasks", "faults", "clock"];
 const LINKED_VIEWS = ["request", "compare"];
 const DOCS = "/__mock__/docs";
+// What the first page does not need is loaded when it is shown.
+const LATER = {
+  playground: () => import("./playground.js").then((module) => module.Playground),
+  gallery: () => import("./gallery.js").then((module) => module.Gallery),
+  ledger: () => import("./ledger.js").then((module) => module.Ledger),
+  tasks: () => import("./tasks.js").then((module) => module.Tasks),
+  faults: () => import("./faults.js").then((module) => module.Faults),
+  clock: () => import("./clock.js").then((module) => module.Clock),
+  request: () => import("./compare.js").then((module) => module.RequestPage),
+  compare: () => import("./compare.js").then((module) => module.Comparison),
+  docs: () => import("./reference.js").then((module) => module.Reference),
+};
 const LANGUAGES = { en: "English", zh: "中文" };
 
 function viewInAddress() {
@@ -83,18 +90,21 @@ function Views({ view, providers }) {
   useArrival();
   const { runs, change } = useRuns();
   const slug = decodeURIComponent(location.pathname.slice(DOCS.length + 1)) || providers[0].slug;
-  const shown = {
-    journal: () => html`<${Journal} providers=${providers} />`,
-    playground: () => html`<${Playground} providers=${providers} runs=${runs} change=${change} />`,
-    ledger: () => html`<${Ledger} />`,
-    tasks: () => html`<${Tasks} />`,
-    faults: () => html`<${Faults} providers=${providers} />`,
-    clock: () => html`<${Clock} />`,
-    request: () => html`<${RequestPage} ...${parameters()} />`,
-    compare: () => html`<${Comparison} ...${parameters()} />`,
-    docs: () => html`<${Reference} slug=${slug} providers=${providers} />`,
-  };
-  return shown[view]();
+  if (view === "journal") return html`<${Journal} providers=${providers} />`;
+  const linked = LINKED_VIEWS.includes(view) ? parameters() : { slug, providers, runs, change };
+  return html`<${Later} key=${view} view=${view} ...${linked} />`;
+}
+
+/** A view that is loaded now. */
+function Later({ view, ...rest }) {
+  const [loaded, setLoaded] = useState({ component: null, error: null });
+  useEffect(() => {
+    LATER[view]().then(
+      (component) => setLoaded({ component, error: null }),
+      (error) => setLoaded({ component: null, error }),
+    );
+  }, [view]);
+  return loaded.component ? html`<${loaded.component} ...${rest} />` : html`<${Trouble} error=${loaded.error} />`;
 }
 
 function Token({ done }) {

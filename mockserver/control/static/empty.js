@@ -7,7 +7,7 @@ const KEY = "sk-mock";
 /** Nothing has come yet: a documented request to copy, and `children` to click. `makesTask` asks for one with a task. */
 export function Empty({ text, makesTask = false, children }) {
   const { data } = useApi("examples");
-  const example = data?.find((each) => each.makes_task || !makesTask);
+  const example = data?.find((each) => each.makes_task === makesTask);
   const command = example && curl({ ...callOf(example.provider, example, example.request), key: KEY });
   return html`<div class="empty">
     <p><b>${t("nothing-yet")}</b> ${text}</p>

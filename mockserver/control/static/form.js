@@ -166,6 +166,14 @@ export function tooFewPictures(variant, count) {
   return found ?? { ...NO_RULE, keyword: "minItems", value: variant.images.min };
 }
 
+/** Return where the limits on each picture are documented. */
+export function pictureSources(variant) {
+  const places = pathsOf(variant, ["image"]).map(place);
+  const limits = ["mediaTypes", "maxBytes", "minWidth", "maxWidth", "minHeight", "maxHeight"];
+  const rules = variant.rules.filter((rule) => places.includes(rule.place) && limits.includes(rule.keyword));
+  return [...new Set(rules.map((rule) => rule.source))];
+}
+
 /** Return the rule that a field's text breaks, or null. */
 export function problem(field, text) {
   const value = typed(field.schema, text);

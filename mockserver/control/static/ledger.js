@@ -1,57 +1,149 @@
-// Accounts, charges, and what was spent over time.
-import { Empty, ToPlayground } from "./empty.js";
-import { api, html, moment, money, Trouble, t, useApi, useState } from "./lib.js";
+// Accounts, charges, and what was spent: over time, by model and by key.
+import { aligned, sum } from "./amounts.js";
+import { Chart } from "./chart.js";
+import { Empty, NoMatch, ToPlayground } from "./empty.js";
+import { api, html, moment, Trouble, t, useApi, useState } from "./lib.js";
 
+const LOADED = 1000;
 const MAX_CHARGES = 200;
-const ACCOUNT_COLUMNS = ["provider", "key", "balance", "reserved", "spent", "limit", "change"];
-const CHARGE_COLUMNS = ["when", "provider", "model", "key", "images-column", "unit-price", "amount"];
+const ACCOUNT_COLUMNS = ["provider", "key", "balance", "reserved", "spent", "currency", "limit", "change"];
+const CHARGE_COLUMNS = ["when", "provider", "model", "key", "images-column", "unit-price", "amount", "currency", "usd"];
+const NUMBERS = ["balance", "reserved", "spent", "limit", "images-column", "unit-price", "amount", "usd"];
 
 export function Ledger() {
-  const { data, error, read } = useApi("ledger?limit=1000", 2);
+  const { data, error, read } = useApi(`ledger?limit=${LOADED}`, 2);
   return html`<section aria-labelledby="ledger-title">
     <h2 id="ledger-title">${t("ledger")}</h2>
     <${Trouble} error=${error} />
     ${data?.accounts.length === 0 && html`<${Empty} text=${t("empty-ledger")}><${ToPlayground} /></${Empty}>`}
-    ${
-      data?.accounts.length > 0 &&
-      html`
-      <${Chart} charges=${data.charges} />
-      <h3>${t("accounts")}</h3>
-      <${Table} columns=${ACCOUNT_COLUMNS}>
-        ${data.accounts.map((account) => {
-          return html`<${Account} key=${`${account.provider}/${account.key}`} account=${account} read=${read} />`;
-        })}
-      </${Table}>
-      <h3>${t("charges")} <a class="small" href="/__mock__/ledger.csv">CSV</a></h3>
-      <${Table} columns=${CHARGE_COLUMNS}>
-        ${data.charges.slice(0, MAX_CHARGES).map((charge) => html`<${Charge} key=${charge.id} charge=${charge} />`)}
-      </${Table}>`
-    }
+    ${data?.accounts.length > 0 && html`<${Spending} charges=${data.charges} />`}
+    ${data?.accounts.length > 0 && html`<${Accounts} accounts=${data.accounts} read=${read} />`}
+    ${data?.charges.length > 0 && html`<${Charges} charges=${data.charges} />`}
   </section>`;
 }
 
-function Table({ columns, children }) {
-  return html`<div class="scroll" tabindex="0"><table>
-    <thead><tr>${columns.map((name) => html`<th scope="col">${t(name)}</th>`)}</tr></thead>
+/** Return values by what a function makes of them, in the order in which they came. */
+function grouped(values, nameOf) {
+  const groups = new Map();
+  for (const value of values) {
+    const name = nameOf(value);
+    if (!groups.has(name)) groups.set(name, []);
+    groups.get(name).push(value);
+  }
+  return [...groups];
+}
+
+/** Return the sum of charges in US dollars; null unless a document names each price in them. */
+function dollars(charges) {
+  return charges.every((charge) => charge.usd !== null) ? sum(charges.map((charge) => charge.usd)) : null;
+}
+
+/** For each currency a chart, and the totals. */
+function Spending({ charges }) {
+  return grouped(charges, (charge) => charge.currency)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([currency, spent]) => {
+      const total = `${sum(spent.map((charge) => charge.amount))} ${currency}`;
+      const usd = currency === "USD" ? null : dollars(spent);
+      return html`<section key=${currency} aria-label=${currency}>
+        <h3>${t("spending")}: ${total} ${usd && html`<small>(${usd} USD)</small>`}</h3>
+        ${charges.length === LOADED && html`<p class="hint">${t("newest-charges", { n: LOADED })}</p>`}
+        <${Chart} charges=${spent} currency=${currency} label=${`${t("spending")}: ${total}`} />
+        <div class="split">
+          <${Totals} name="model" groups=${grouped(spent, (charge) => charge.model)} currency=${currency} />
+          <${Totals} name="key" groups=${grouped(spent, (charge) => charge.key)} currency=${currency} />
+        </div>
+      </section>`;
+    });
+}
+
+function Totals({ name, groups, currency }) {
+  const rows = groups.map(([value, charges]) => ({
+    value,
+    images: charges.reduce((found, charge) => found + charge.images, 0),
+    amount: sum(charges.map((charge) => charge.amount)),
+    usd: dollars(charges),
+  }));
+  const write = aligned(rows.map((row) => row.amount));
+  const writeDollars = aligned(rows.map((row) => row.usd ?? "0"));
+  const columns = [name, "images-column", "amount", "currency", "usd"];
+  return html`<${Table} label=${t(`by-${name}`)} columns=${columns}>
+    ${rows.map(
+      ({ value, images, amount, usd }) => html`<tr key=${value}>
+      <th scope="row">${value}</th>
+      <td class="number">${images}</td>
+      <td class="number">${write(amount)}</td>
+      <td>${currency}</td>
+      <td class="number">${usd === null ? "–" : writeDollars(usd)}</td>
+    </tr>`,
+    )}
+  </${Table}>`;
+}
+
+function Table({ label, columns, children }) {
+  return html`<div class="scroll" tabindex="0"><table aria-label=${label}>
+    <thead><tr>${columns.map((name) => {
+      return html`<th scope="col" class=${NUMBERS.includes(name) ? "number" : undefined}>${t(name)}</th>`;
+    })}</tr></thead>
     <tbody>${children}</tbody>
   </table></div>`;
 }
 
-function Charge({ charge }) {
+const matches = (charge, text) =>
+  [charge.provider, charge.model, charge.key].some((value) => value.toLowerCase().includes(text.toLowerCase()));
+
+function Charges({ charges }) {
+  const [text, setText] = useState("");
+  const found = charges.filter((charge) => matches(charge, text));
+  const shown = found.slice(0, MAX_CHARGES);
+  const writers = {
+    price: aligned(shown.map((charge) => charge.unit_price ?? "0")),
+    amount: aligned(shown.map((charge) => charge.amount)),
+    usd: aligned(shown.map((charge) => charge.usd ?? "0")),
+  };
+  return html`<h3>${t("charges")} <a class="small" href="/__mock__/ledger.csv">CSV</a></h3>
+    <form class="filters" onSubmit=${(event) => event.preventDefault()}>
+      <label>
+        ${t("search")}
+        <input type="search" value=${text} onInput=${(event) => setText(event.target.value)} />
+      </label>
+    </form>
+    ${
+      found.length === 0
+        ? html`<${NoMatch} clear=${() => setText("")} />`
+        : html`<${Table} label=${t("charges")} columns=${CHARGE_COLUMNS}>
+      ${shown.map((charge) => html`<${Charge} key=${charge.id} charge=${charge} writers=${writers} />`)}
+    </${Table}>`
+    }`;
+}
+
+function Charge({ charge, writers }) {
   return html`<tr>
     <td>${moment(charge.created)}</td>
     <td>${charge.provider}</td>
     <td>${charge.model}</td>
     <td>${charge.key}</td>
     <td class="number">${charge.images}</td>
-    <td class="number">${charge.unit_price ?? t("unknown")}</td>
-    <td class="number">
-      ${money(charge.amount, charge.currency)}${charge.usd && html` <small>${charge.usd} USD</small>`}
-    </td>
+    <td class="number">${charge.unit_price === null ? t("unknown") : writers.price(charge.unit_price)}</td>
+    <td class="number">${writers.amount(charge.amount)}</td>
+    <td>${charge.currency}</td>
+    <td class="number">${charge.usd === null ? "–" : writers.usd(charge.usd)}</td>
   </tr>`;
 }
 
-function Account({ account, read }) {
+function Accounts({ accounts, read }) {
+  const columns = ["balance", "reserved", "spent"];
+  const writers = columns.map((name) => [name, aligned(accounts.map((account) => account[name]))]);
+  return html`<h3>${t("accounts")}</h3>
+    <${Table} label=${t("accounts")} columns=${ACCOUNT_COLUMNS}>
+      ${accounts.map((account) => {
+        const id = `${account.provider}/${account.key}`;
+        return html`<${Account} key=${id} account=${account} writers=${writers} read=${read} />`;
+      })}
+    </${Table}>`;
+}
+
+function Account({ account, writers, read }) {
   const [isEdited, setEdited] = useState(false);
   const close = () => setEdited(false);
   const saved = () => {
@@ -63,9 +155,8 @@ function Account({ account, read }) {
   return html`<tr>
     <td>${account.provider}</td>
     <td>${account.key}</td>
-    <td class="number">${money(account.balance, account.currency)}</td>
-    <td class="number">${account.reserved}</td>
-    <td class="number">${account.spent}</td>
+    ${writers.map(([name, write]) => html`<td class="number">${write(account[name])}</td>`)}
+    <td>${account.currency}</td>
     <td class="number">${account.requests_per_minute ?? "–"}</td>
     <td>
       <button type="button" class="small" onClick=${() => setEdited(true)} aria-label=${label}>${t("change")}</button>
@@ -87,7 +178,7 @@ function AccountForm({ account, saved, close }) {
   return html`<tr>
     <td>${account.provider}</td>
     <td>${account.key}</td>
-    <td colspan="5">
+    <td colspan="6">
       <form class="filters" onSubmit=${save}>
         <label>
           ${t("balance")}
@@ -104,49 +195,4 @@ function AccountForm({ account, saved, close }) {
       </form>
     </td>
   </tr>`;
-}
-
-const BARS = 30;
-const WIDTH = 300;
-const HEIGHT = 60;
-
-/** Return the sums of charges in equal stretches of time: for each currency as many numbers as there are bars. */
-function sumsOf(charges, currencies, first, seconds) {
-  const sums = currencies.map(() => Array(BARS).fill(0));
-  for (const charge of charges) {
-    const at = Math.min(BARS - 1, Math.floor((charge.created - first) / seconds));
-    sums[currencies.indexOf(charge.currency)][at] += Number(charge.amount);
-  }
-  return sums;
-}
-
-/** What each stretch of time cost, a colour for each currency. */
-function Chart({ charges }) {
-  if (charges.length === 0) return null;
-  const first = Math.min(...charges.map((charge) => charge.created));
-  const last = Math.max(...charges.map((charge) => charge.created));
-  const seconds = Math.max(1, (last - first) / BARS);
-  const currencies = [...new Set(charges.map((charge) => charge.currency))].sort();
-  const sums = sumsOf(charges, currencies, first, seconds);
-  const max = Math.max(...sums.flat(), 1e-9);
-  const width = WIDTH / BARS / currencies.length;
-  const totals = currencies.map((currency, i) => `${sums[i].reduce((a, b) => a + b, 0).toFixed(2)} ${currency}`);
-  const bar = (sum, n, i) => {
-    if (sum === 0) return null;
-    const height = (sum / max) * (HEIGHT - 2);
-    const title = `${moment(first + n * seconds)}: ${sum.toFixed(4)} ${currencies[i]}`;
-    const x = (n * currencies.length + i) * width;
-    return html`<rect class=${`series-${i % 4}`} x=${x} width=${width * 0.85} y=${HEIGHT - height} height=${height}>
-      <title>${title}</title>
-    </rect>`;
-  };
-  const label = `${t("spending")}: ${totals.join(", ")}`;
-  return html`<figure class="chart">
-    <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label=${label} preserveAspectRatio="none">
-      ${sums.flatMap((row, i) => row.map((sum, n) => bar(sum, n, i)))}
-    </svg>
-    <figcaption>${t("spending")}: ${moment(first)} – ${moment(last)} ${currencies.map((currency, i) => {
-      return html`<span class=${`legend series-${i % 4}`}>${currency}</span>`;
-    })}</figcaption>
-  </figure>`;
 }

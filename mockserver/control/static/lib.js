@@ -33,6 +33,9 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
+/** Return whether there is a text. */
+export const has = (key) => key in TEXTS.en;
+
 export class ApiError extends Error {
   constructor(status, message) {
     super(message);

@@ -1,16 +1,17 @@
 // Choosing the input images of a request, within the limits of the contract.
 import { api, html, t, useEffect, useRef, useState } from "./lib.js";
+import { Source } from "./source.js";
 
 const FORMATS = ["image/png", "image/jpeg", "image/bmp", "image/tiff", "image/webp", "image/gif"];
 const MEBIBYTE = 2 ** 20;
-const SMALL_SIDE = 480;
+const SMALL_SIDE = 320;
 const DEFAULT_MAX_BYTES = 10 * MEBIBYTE;
 
 const megabytes = (bytes) => Math.round(bytes / MEBIBYTE);
 const names = (formats) => formats.map((format) => format.slice("image/".length)).join(", ");
 
 /** The input images: chosen, dropped, pasted or photographed. The first of them replaces what was filled in. */
-export function Pictures({ images, pictures, setPictures }) {
+export function Pictures({ images, sources, pictures, setPictures }) {
   const [troubles, setTroubles] = useState([]);
   const [isOver, setOver] = useState(false);
   const shown = useRef([]);
@@ -84,6 +85,7 @@ export function Pictures({ images, pictures, setPictures }) {
       <input type="file" name="camera" accept="image/*" capture="environment" onChange=${choose} />
     </label>
     <p class="hint">${limits} ${sides}</p>
+    ${sources.map((source) => html`<${Source} text=${source} />`)}
     ${troubles.map((text) => html`<p class="trouble" role="alert">${text}</p>`)}
     <ul class="pictures">
       ${pictures.map((picture) => html`<${Chosen} picture=${picture} remove=${() => remove(picture)} />`)}

@@ -1,11 +1,13 @@
 // A request by hand: a form from the contract's schema, the answer, and what it cost.
-import { assemble, fieldsOf, filledWith, isLongText, problem, tooFewPictures } from "./form.js";
+import { said } from "./data_texts.js";
+import { assemble, fieldsOf, filledWith, isLongText, pictureSources, problem, tooFewPictures } from "./form.js";
 import { Certainty, Copy, html, Json, Trouble, t, useApi, useMemo, useState } from "./lib.js";
 import { Pictures } from "./pictures.js";
 import { edited, presetsOf, textOf } from "./presets.js";
 import { short } from "./reference.js";
 import { carryOut, Run } from "./runs.js";
 import { callOf, curl } from "./snippets.js";
+import { Source } from "./source.js";
 import { takeWanted } from "./wanted.js";
 import { complaint, labelOf, limits, pathOf } from "./wording.js";
 
@@ -37,7 +39,7 @@ export function Playground({ providers, runs, change }) {
         html`<label>${t("variant")}
         <select name="variant" value=${variant.name}
           onChange=${(event) => want({ provider: slug, variant: event.target.value })}>
-          ${contract.variants.map((v) => html`<option value=${v.name}>${v.title}</option>`)}
+          ${contract.variants.map((v) => html`<option value=${v.name}>${said(v.title)}</option>`)}
         </select>
       </label>`
       }
@@ -60,7 +62,7 @@ function History({ runs, again }) {
 }
 
 /** Return what a form has at first: what is required and has values to choose from, and what a preset fills in. */
-function startOf(fields, variant, { values, urls = [], edit, apiKey = "sk-mock" }) {
+function startOf(fields, variant, { values, urls = [], edit, rule, apiKey = "sk-mock" }) {
   const all = {};
   for (const field of fields) {
     if (field.role === "model") all[field.key] = variant.models[0];
@@ -75,7 +77,7 @@ function startOf(fields, variant, { values, urls = [], edit, apiKey = "sk-mock" 
       isFilledIn: true,
     };
   });
-  return { values: { ...all, ...values }, pictures, edit, apiKey };
+  return { values: { ...all, ...values }, pictures, edit, rule, apiKey };
 }
 
 function Form({ contract, variant, given, change, children }) {
@@ -83,7 +85,7 @@ function Form({ contract, variant, given, change, children }) {
   const fields = useMemo(() => fieldsOf(variant), [variant]);
   const presets = useMemo(() => presetsOf(contract, variant), [contract, variant]);
   const [preset, setPreset] = useState(given ? "given" : presets[0].name);
-  const [{ values, pictures, edit, apiKey }, setForm] = useState(() =>
+  const [{ values, pictures, edit, rule, apiKey }, setForm] = useState(() =>
     startOf(fields, variant, given ? filledWith(variant, given) : presets[0].start()),
   );
   const choose = (event) => {
@@ -93,7 +95,7 @@ function Form({ contract, variant, given, change, children }) {
   };
   const set = (field) => (text) => setForm((form) => ({ ...form, values: { ...form.values, [field.key]: text } }));
   const setKey = (text) => setForm((form) => ({ ...form, apiKey: text }));
-  const setPictures = (news) => setForm((form) => ({ ...form, pictures: news(form.pictures) }));
+  const setPictures = (news) => setForm((form) => ({ ...form, rule: undefined, pictures: news(form.pictures) }));
   const urls = pictures.map((picture) => picture.url);
   const request = edited(assemble(variant, values, urls), edit);
   const text = textOf(request, edit);
@@ -110,17 +112,20 @@ function Form({ contract, variant, given, change, children }) {
           autocomplete="off" spellcheck=${false} />
       </label>
       ${
-        variant.images && html`<${Pictures} images=${variant.images} pictures=${pictures} setPictures=${setPictures} />`
+        variant.images &&
+        html`<${Pictures} images=${variant.images} sources=${pictureSources(variant)} pictures=${pictures}
+          setPictures=${setPictures} />`
       }
       ${fields.map(
         (field) => html`<${Field} key=${field.key} field=${field} models=${variant.models}
         text=${values[field.key] ?? ""} set=${set(field)} />`,
       )}
-      <p class="buttons"><button class="primary">${t("run")}</button></p>
-      <${Complaints} fields=${fields} values=${values} variant=${variant} count=${pictures.length} edit=${edit} />
+      <p class="buttons send"><button class="primary">${t("run")}</button></p>
     </form>
     <div>
       <h3>${t("request")}</h3>
+      <${Complaints} fields=${fields} values=${values} variant=${variant} count=${pictures.length} edit=${edit}
+        pictureRule=${rule} />
       <${Copy} text=${curl({ ...callOf(slug, variant, request), text, key: apiKey === "sk-mock" ? "" : apiKey })} label=${t("copy-as", { name: "curl" })} />
       ${edit?.kind === "cut" ? html`<pre class="json" tabindex="0">${short(text)}</pre>` : html`<${Json} value=${short(request)} />`}
       ${children}
@@ -148,24 +153,27 @@ function Presets({ presets, chosen, choose, hasGiven }) {
 }
 
 /** What the contract will refuse in the request, and by which rules. */
-function Complaints({ fields, values, variant, count, edit }) {
+function Complaints({ fields, values, variant, count, edit, pictureRule }) {
   const found = fields
     .map((field) => ({ label: labelOf(field), rule: problem(field, values[field.key]), text: values[field.key] ?? "" }))
     .filter(({ rule }) => rule);
-  const tooFew = tooFewPictures(variant, count);
-  if (found.length === 0 && !tooFew && !edit) return null;
+  const ofPictures = tooFewPictures(variant, count) ?? pictureRule;
+  if (found.length === 0 && !ofPictures && !edit) return null;
   return html`<div class="complaints">
     <p>${t("will-be-refused")}</p>
     <ul>
       ${edit && html`<li>${t(`edit-${edit.kind}`, { path: edit.path?.join(".") })}</li>`}
-      ${tooFew && html`<li><${Broken} label=${t("pictures")} rule=${tooFew} text=${String(count)} /></li>`}
+      ${ofPictures && html`<li><${Broken} label=${t("pictures")} rule=${ofPictures} text=${ofPictures.keyword.endsWith("Items") ? String(count) : undefined} /></li>`}
       ${found.map(({ label, rule, text }) => html`<li><${Broken} label=${label} rule=${rule} text=${text} /></li>`)}
     </ul>
   </div>`;
 }
 
 function Broken({ label, rule, text }) {
-  const named = rule.id && html`<br /><code>${rule.id}</code> ${rule.source} <${Certainty} value=${rule.certainty} />`;
+  const named =
+    rule.id &&
+    html`<br /><code>${rule.id}</code> <${Certainty} value=${rule.certainty} />
+    <${Source} text=${rule.source} />`;
   return html`<b>${label}</b>: ${complaint(rule, text)} ${named}`;
 }
 
@@ -184,15 +192,15 @@ function Field({ field, models, text, set }) {
     <label for=${id}>${labelOf(field)}${star} <code class="path">${pathOf(field)}</code></label>
     ${field.schema.description && html`<p class="hint">${field.schema.description}</p>`}
     <${Input} field=${field} models=${models} attributes=${attributes} onInput=${(event) => set(event.target.value)} />
-    <p id=${`${id}-limits`} class="hint">
+    <div id=${`${id}-limits`} class="hint">
       ${broken ? html`<span class="trouble" role="alert">${complaint(broken, text)}</span>` : html`<${Limits} field=${field} />`}
-    </p>
+    </div>
   </div>`;
 }
 
 function Limits({ field }) {
   const { text, sources } = limits(field);
-  return html`${text} ${sources && html`<small class="source">${sources}</small>`}`;
+  return html`${text} ${sources.map((source) => html`<${Source} text=${source} />`)}`;
 }
 
 function Input({ field, models, attributes, onInput }) {

@@ -84,14 +84,14 @@ function breaking(rule, variant) {
   const text = field && WRONG_TEXTS[rule.keyword]?.(rule.value);
   if (text) return ({ values }) => ({ values: { ...values, [field.key]: text } });
   if (field && rule.keyword === "required") return ({ values }) => ({ values: { ...values, [field.key]: "" } });
-  if (variant.images && rule.keyword === "schemes") return () => ({ urls: ["ftp://example.com/picture.png"] });
+  if (variant.images && rule.keyword === "schemes") return () => ({ urls: ["ftp://example.com/picture.png"], rule });
   const isRefused =
     variant.images?.terms.schemes.includes("data") && !variant.images.terms.advisory?.includes(rule.keyword);
   const wrong = isRefused && WRONG_PICTURES[rule.keyword];
-  if (wrong) return () => ({ urls: wrong });
+  if (wrong) return () => ({ urls: wrong, rule });
   if (rule.keyword.endsWith("image.minItems")) return () => ({ urls: [] });
   if (rule.keyword.endsWith("image.maxItems"))
-    return ({ urls }) => ({ urls: Array(rule.value + 1).fill(urls[0] ?? ONE_PIXEL) });
+    return ({ urls }) => ({ urls: Array(rule.value + 1).fill(urls[0] ?? ONE_PIXEL), rule });
   return edit(rule);
 }
 

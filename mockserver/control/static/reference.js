@@ -1,6 +1,8 @@
 // A provider's contract, as its schemas have it.
+import { said } from "./data_texts.js";
 import { Certainty, Copy, html, Json, Trouble, t, useApi } from "./lib.js";
 import { callOf, curl } from "./snippets.js";
+import { Source } from "./source.js";
 
 export function Reference({ slug, providers }) {
   const { data, error } = useApi(`contract/${encodeURIComponent(slug)}`);
@@ -26,13 +28,13 @@ function Contract({ contract, slug }) {
   const models = contract.models.map((model) => [
     html`<code>${model.name}</code>`,
     model.price === null ? t("unknown") : priceOf(model, contract.currency),
-    model.source,
+    html`<${Source} text=${model.source} />`,
   ]);
   const errors = contract.errors.map((error) => [
     error.status,
     error.name,
     error.message,
-    error.source,
+    html`<${Source} text=${error.source} />`,
     html`<${Certainty} value=${error.certainty} />`,
   ]);
   return html`<h2 id="reference-title">${contract.name}</h2>
@@ -55,8 +57,8 @@ function Called({ endpoint }) {
 }
 
 function Variant({ variant, slug }) {
-  return html`<section class="variant" aria-label=${variant.title}>
-    <h3 id=${variant.name}>${variant.title} <code>${variant.name}</code></h3>
+  return html`<section class="variant" aria-label=${said(variant.title)}>
+    <h3 id=${variant.name}>${said(variant.title)} <code>${variant.name}</code></h3>
     <p><${Called} endpoint=${variant} /> · ${variant.models.map((name) => html`<code>${name}</code> `)}</p>
     <${Rules} rules=${variant.rules} />
     ${variant.examples.map(
@@ -89,13 +91,13 @@ function Rules({ rules }) {
     html`<code>${limit(rule.value)}</code>`,
     rule.error,
     html`<${Certainty} value=${rule.certainty} />`,
-    rule.source,
+    html`<${Source} text=${rule.source} />`,
   ]);
   return html`<${Table} names=${RULE_COLUMNS} rows=${rows} />`;
 }
 
 function limit(value) {
-  if (Array.isArray(value)) return value.join(", ");
+  if (Array.isArray(value)) return value.map(limit).join(", ");
   return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
 }
 

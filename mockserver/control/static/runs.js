@@ -4,7 +4,7 @@ import { api, Badge, html, Json, local, money, pictures, t, useState } from "./l
 
 const HISTORY_KEY = "qwenmock-history";
 const HISTORY = 20;
-const LONGEST_KEPT = 60_000;
+const LONGEST_KEPT = 50_000;
 const POLL_MS = 300;
 
 function remembered() {
@@ -26,8 +26,17 @@ function kept({ inputs = [], request, ...rest }) {
 }
 
 function remember(runs) {
+  const ended = runs.filter((run) => run.isDone).map(kept);
   try {
-    localStorage.setItem(HISTORY_KEY, JSON.stringify(runs.filter((run) => run.isDone).map(kept)));
+    localStorage.setItem(HISTORY_KEY, JSON.stringify(ended));
+  } catch {
+    rememberWithoutPictures(ended);
+  }
+}
+
+function rememberWithoutPictures(ended) {
+  try {
+    localStorage.setItem(HISTORY_KEY, JSON.stringify(ended.map((run) => ({ ...run, inputs: [] }))));
   } catch {
     // The storage may be full or forbidden: the history is then lost with the page.
   }
@@ -40,7 +49,7 @@ export function useRuns() {
     setRuns((all) => {
       const isKnown = all.some((run) => run.id === id);
       const next = isKnown ? all.map((run) => (run.id === id ? { ...run, ...news } : run)) : [{ id, ...news }, ...all];
-      remember(next.slice(0, HISTORY));
+      if (news.isDone) remember(next.slice(0, HISTORY));
       return next.slice(0, HISTORY);
     });
   return { runs, change };

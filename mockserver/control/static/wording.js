@@ -16,6 +16,11 @@ const TEXT_OF_KEYWORD = new Set([
   "pattern",
   "urlPattern",
   "publicHost",
+  "mediaTypes",
+  "encoding",
+  "integrity",
+  "minWidth",
+  "minHeight",
   "required",
   "enum",
 ]);
@@ -50,13 +55,14 @@ export function limits(field) {
   const shown = stated.length > 0 ? stated : field.rules.filter((rule) => rule.keyword === "enum");
   return {
     text: shown.map(demand).join(" · "),
-    sources: [...new Set(shown.map((rule) => rule.source))].join("; "),
+    sources: [...new Set(shown.map((rule) => rule.source))],
   };
 }
 
-/** Return what is wrong with a value: `expected at most 6, got 7`. */
+/** Return what is wrong with a value: `expected at most 6, got 7`; without a text only what is expected. */
 export function complaint(rule, text) {
   const expected = demand(rule);
   if (rule.keyword === "required") return expected;
+  if (text === undefined) return t("expected", { expected });
   return t("expected-got", { expected, got: text.length > 40 ? `${text.slice(0, 40)}…` : text });
 }
