@@ -7,8 +7,6 @@ from PIL import Image, ImageDraw, ImageFont
 from qwenmock.mockserver.images.glyphs import BASELINE, SIDE, glyph_of
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-FIRST_BITMAP = "\u2190"
-"""Characters from here on are not of the font."""
 NO_CHARACTER = "\uffff"
 """One that the font lacks, as every font does."""
 
@@ -80,7 +78,7 @@ def _width(character: str, size: int) -> float:
 
 @lru_cache(maxsize=8192)
 def _is_in_font(character: str) -> bool:
-    return character < FIRST_BITMAP and (character.isspace() or _shape(character) not in _missing())
+    return character.isspace() or _shape(character) not in _missing()
 
 
 @cache
