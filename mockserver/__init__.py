@@ -1,6 +1,6 @@
 """The offline double: a server that answers as the documented providers do.
 
-`running()` runs one in a thread. `create_app(create_double())` returns one as an ASGI application.
+`running()` runs one in a thread, with what tests need. `create_app(create_double())` makes one an ASGI application.
 """
 
 from importlib import import_module
@@ -11,15 +11,16 @@ from qwenmock.mockserver._version import __version__
 if TYPE_CHECKING:
     from qwenmock.mockserver.calls.double import create_double
     from qwenmock.mockserver.http.app import create_app
-    from qwenmock.mockserver.http.server import RunningServer, running
+    from qwenmock.mockserver.http.server import RunningServer
     from qwenmock.mockserver.settings import Settings
+    from qwenmock.mockserver.testing.running import running
 
 __all__ = ["RunningServer", "Settings", "__version__", "create_app", "create_double", "running"]
 _HOMES = {
     "create_app": "http.app",
     "create_double": "calls.double",
     "RunningServer": "http.server",
-    "running": "http.server",
+    "running": "testing.running",
     "Settings": "settings",
 }
 

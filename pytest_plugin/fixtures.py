@@ -8,6 +8,7 @@ import pytest
 from qwenmock.pytest_plugin import QwenmockWarning
 
 if TYPE_CHECKING:
+    from qwenmock.mockserver.testing.asynchronous import AsyncMock
     from qwenmock.mockserver.testing.intercept import Interception
     from qwenmock.mockserver.testing.mock import Mock
     from qwenmock.pytest_plugin.testkit.usage import Usage
@@ -128,6 +129,28 @@ def _allowed_kinds(test: pytest.Item) -> set[str]:
         if kind not in kinds:
             raise pytest.UsageError(f"qwenmock_allow: {unknown('kind of finding', kind, kinds)}")
     return set(allowed)
+
+
+@pytest.fixture
+def qwenmock_async(qwenmock: "Mock") -> "AsyncMock":
+    """The double of the fixture `qwenmock`, for asynchronous tests. Function scope.
+
+    Its methods are coroutines that never stop the event loop.
+
+    Returns:
+        The double.
+
+    Example:
+        ```python
+        async def test_pays(qwenmock_async):
+            await call_my_code(base_url=qwenmock_async.url("nebula"), api_key=qwenmock_async.key)
+            await qwenmock_async.assert_billed("0.18")
+        ```
+
+    """
+    from qwenmock.mockserver.testing.asynchronous import AsyncMock
+
+    return AsyncMock(qwenmock)
 
 
 @pytest.fixture

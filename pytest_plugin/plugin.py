@@ -16,6 +16,7 @@ import pytest
 from qwenmock.pytest_plugin.fixtures import (
     USAGE,
     qwenmock,
+    qwenmock_async,
     qwenmock_intercept,
     qwenmock_scenario,
     qwenmock_session,
@@ -29,7 +30,14 @@ if TYPE_CHECKING:  # for the import time of every pytest run
     from qwenmock.pytest_plugin.testkit.offline import OfflineGuard
     from qwenmock.schemas.models import Provider, Rule, Variant
 
-__all__ = ["qwenmock", "qwenmock_intercept", "qwenmock_scenario", "qwenmock_session", "qwenmock_settings"]
+__all__ = [
+    "qwenmock",
+    "qwenmock_async",
+    "qwenmock_intercept",
+    "qwenmock_scenario",
+    "qwenmock_session",
+    "qwenmock_settings",
+]
 OFFLINE: "pytest.StashKey[OfflineGuard]" = pytest.StashKey()
 OPTIONS = pytest.StashKey[Options]()
 CONTRACT: "pytest.StashKey[ContractSession]" = pytest.StashKey()

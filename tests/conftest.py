@@ -9,6 +9,7 @@ from redis_server import RedisServer
 
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings
+from qwenmock.mockserver.testing.mock import Mock
 
 pytest_plugins = ["pytester"]
 TOGETHER = ("tests/pages/", "tests/pytest_plugin/test_proof.py::test_error_in_a_check_is_never_a_green_run")
@@ -61,6 +62,14 @@ def shared_server(state: str | None) -> Iterator[RunningServer]:
 def server(shared_server: RunningServer) -> RunningServer:
     httpx.post(f"{shared_server.origin}/__mock__/reset", json={}).raise_for_status()
     return shared_server
+
+
+@pytest.fixture
+def qwenmock(qwenmock: Mock, request: pytest.FixtureRequest) -> Iterator[Mock]:
+    """Fail a test that behaves as no client should without saying so: the summary of a green run would list errors."""
+    yield qwenmock
+    markers = request.node.iter_markers("qwenmock_allow")
+    qwenmock.assert_well_behaved(allow=[kind for marker in markers for kind in marker.args])
 
 
 @pytest.fixture

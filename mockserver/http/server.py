@@ -187,7 +187,7 @@ def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, settings: Sett
 
 @contextmanager
 def running(settings: Settings | None = None) -> Generator[RunningServer]:
-    """Run a double in a thread until the `with` block ends.
+    """Run a double in a thread until the `with` block ends. `testing.running` adds what tests need.
 
     Args:
         settings: Settings of the double; by default `Settings(port=0)`, which takes a free port. `workers` is ignored:
@@ -200,14 +200,6 @@ def running(settings: Settings | None = None) -> Generator[RunningServer]:
         SettingsError: The settings contradict each other or the catalogue, or the port is in use.
         StoreError: The state cannot be opened.
         CatalogError: The catalogue cannot be loaded.
-
-    Example:
-        ```python
-        from qwenmock.mockserver import Settings, running
-
-        with running(Settings(port=0, strict=True)) as server:
-            call_my_code(base_url=server.url("nebula"), api_key="sk-mock")
-        ```
 
     """
     double = create_double(settings or Settings(port=0))

@@ -126,6 +126,13 @@ def intercepting(double: Destination, allow: Iterable[str] = ()) -> Generator[In
         yield interception
 
 
+def import_libraries() -> None:
+    """Import the libraries that `intercepting` changes; the first time that takes a while."""
+    for name in ("httpx2", "urllib3", "aiohttp"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
 def _without_proxies(stack: contextlib.ExitStack) -> None:
     stack.enter_context(patch.dict(os.environ, {"NO_PROXY": "*", "no_proxy": "*"}))
     for name in [name for name in os.environ if name.lower().endswith("_proxy") and name.lower() != "no_proxy"]:

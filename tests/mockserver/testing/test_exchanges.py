@@ -1,9 +1,11 @@
 """The table of exchanges that messages contain."""
 
+from itertools import count
 from typing import Any
 
 from qwenmock.mockserver.testing.exchanges import MOST_ROWS, NOT_CALLED, Exchange, exchange_of, table
 
+NUMBERS = count()
 CHARGE: Any = {"request_id": "r1", "currency": "CNY", "amount": "0.18"}
 
 
@@ -16,7 +18,8 @@ def exchange(**members: Any) -> Exchange:
 
 
 def poll(task: str, **members: Any) -> Exchange:
-    return exchange(method="GET", endpoint="tasks", path=f"/v1/tasks/{task}", model="", task=task, **members)
+    number = str(next(NUMBERS))
+    return exchange(id=number, method="GET", endpoint="tasks", path=f"/v1/tasks/{task}", model="", task=task, **members)
 
 
 def test_no_exchange() -> None:
@@ -46,8 +49,9 @@ def test_columns_are_aligned_and_empty_ones_left_out() -> None:
 
 def test_repeated_polls_are_one_row() -> None:
     """Also if two tasks are asked in turns; a poll with another status, and each request that pays, is its own."""
-    first, second = poll("task-1"), poll("task-unified-1234567890")
-    exchanges = [exchange(), exchange(id="r2"), first, second, first, second, first, poll("task-1", status=429)]
+    first, second = "task-1", "task-unified-1234567890"
+    polls = [poll(task) for task in (first, second, first, second, first)]
+    exchanges = [exchange(), exchange(id="r2"), *polls, poll("task-1", status=429)]
     assert table(exchanges, []).split("\n")[1:] == [
         "  POST    nebula    qwen-image              200",
         "  POST    nebula    qwen-image              200",

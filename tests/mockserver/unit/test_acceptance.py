@@ -438,6 +438,12 @@ def test_directive_decides_what_goes_wrong() -> None:
     )
 
 
+def test_directive_that_is_misspelt_is_noted() -> None:
+    found, seen = accepted(call(body=of_n(1) | {"prompt": "a cat [[qwenmock: wait=soon]]"}))
+    assert found.effects is NO_EFFECTS
+    assert seen.advisories == ["requested effect: wait: expected seconds, as in 0.5, got 'soon'"]
+
+
 def test_fault_that_matches_applies_to_the_request() -> None:
     async def steps(double: Double) -> None:
         await double.plan.set([Fault(key="sk-mock.b", status=500), Fault(delay_ms=500)])

@@ -336,6 +336,7 @@ UNUSUAL: dict[str, dict[str, Any]] = {
     "invalid": {"body": BODY | {"parameters": {"n": 7}}},
     "unknown field": {"body": BODY | {"flavour": 1}},
     "directive": {"body": BODY | {"prompt": "a cat [[qwenmock:wait=1]]"}},
+    "directive without a colon": {"body": BODY | {"prompt": "a cat [[qwenmock wait=1]]"}},
     "picture in it": {"body": edit(data_url(picture()))},
     "images that the prompt does not name": {"body": edit("https://images.example/a.png", "https://images.example/b.png")},
     "address that does not stand in JSON": {"base": 'http://mock.example"'},

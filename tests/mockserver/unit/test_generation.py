@@ -480,6 +480,15 @@ def test_preference_is_applied_before_anything_else(slept: list[float]) -> None:
     on(steps)
 
 
+def test_preference_that_is_misspelt_is_noted() -> None:
+    async def steps(double: Double) -> None:
+        status, _, headers_ = await served(double, call(headers={"prefer": "cod=429"}))
+        advisory = "requested effect: unknown preference 'cod' (did you mean code?): expected one of code, wait"
+        assert (status, headers_["x-qwenmock-advisory"]) == (200, advisory)
+
+    on(steps)
+
+
 def test_connection_is_cut_as_a_fault_says() -> None:
     async def steps(double: Double) -> None:
         await double.plan.set([Fault(drop="mid-body", times=1), Fault(drop="before", times=1)])

@@ -82,6 +82,24 @@ def test_character_without_a_glyph_appears_as_its_code(character: str) -> None:
         assert numbers.width > from_table("中", 3).width
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "\x00\x1b",
+        "\r\n\t\x85\u2028",
+        "\uffff\ufeff",
+        "e\u0301",
+        "\u202eabc",
+        "\U0010ffff",
+        "\u0b95\u0bc6",
+        "长" * 300,
+        "long" * 99,
+    ],
+)
+def test_any_text_can_be_drawn(prompt: str) -> None:
+    assert picture(prompt, 256, prompt[:9]).size == (256, 256)
+
+
 def test_text_of_the_font_and_glyphs_stand_in_one_line() -> None:
     """A letter is neither above nor below the glyphs beside it."""
     line = first_line(picture("中H中"))
