@@ -26,8 +26,20 @@ class Place(NamedTuple):
     currency: str
 
 
+class CompactRefusal(NamedTuple):
+    """What the journal says of a body that breaks a rule: the kind of error, the rule by its id, and who sent it."""
+
+    status: int
+    kind: str
+    detail: str
+    rule: str
+    source: str
+    certainty: str
+    fingerprint: str
+
+
 class CompactEntry(NamedTuple):
-    """The journal entry of an answer with status 200 that has no advisories.
+    """The journal entry of an answer that has no advisories.
 
     Attributes:
         key: The caller's key, by which entries are selected; `masked` is what the entry shows.
@@ -36,6 +48,7 @@ class CompactEntry(NamedTuple):
         request: The body as it was received; `null` for a query.
         answer: The body as it was sent.
         charge_id: Of the charge; "" for none. `images` and `amount`, a decimal as text, are those of the charge.
+        refusal: Why it is none with status 200; None if it is one.
 
     """
 
@@ -55,6 +68,12 @@ class CompactEntry(NamedTuple):
     charge_id: str
     images: int
     amount: str
+    refusal: CompactRefusal | None = None
+
+    @property
+    def status(self) -> int:
+        """The status of the answer."""
+        return 200 if self.refusal is None else self.refusal.status
 
     @property
     def size(self) -> int:
@@ -75,9 +94,10 @@ class CompactEntry(NamedTuple):
 
 def dump_compact(entry: CompactEntry) -> bytes:
     """Return an entry, with the key it was recorded for, as JSON that `load_entries` reads."""
-    place, *values, request, answer, charge_id, images, amount = entry
+    place, *values, request, answer, charge_id, images, amount, refusal = entry
     bodies = orjson.Fragment(request), orjson.Fragment(answer)
-    return orjson.dumps((entry.key, None, tuple(place), values, (charge_id, images, amount), *bodies))
+    told = None if refusal is None else tuple(refusal)
+    return orjson.dumps((entry.key, None, tuple(place), values, (charge_id, images, amount), *bodies, told))
 
 
 def load_entries(lines: bytes) -> Sequence[tuple[str, JournalEntry]]:
@@ -86,16 +106,22 @@ def load_entries(lines: bytes) -> Sequence[tuple[str, JournalEntry]]:
 
 
 def _load(
-    place: Sequence[str], values: Sequence[str], charge: Sequence[str], request: JSON, answer: JSON
+    place: Sequence[str],
+    values: Sequence[str],
+    charge: Sequence[str],
+    request: JSON,
+    answer: JSON,
+    told: Sequence[str] | None,
 ) -> JournalEntry:
     # What the values are is known only to the one who wrote them.
-    fields = (Place(*place), *values, b"", b"", *charge)
+    refusal = None if told is None else CompactRefusal._make(told)
+    fields = (Place(*place), *values, b"", b"", *charge, refusal)
     return _expand(CompactEntry._make(fields), brief(request), answer)
 
 
 def _expand(entry: CompactEntry, request: JSON, answer: JSON) -> JournalEntry:
-    place = entry.place
-    return {
+    place, told = entry.place, entry.refusal
+    expanded: JournalEntry = {
         "id": entry.id,
         "at": entry.at,
         "provider": place.provider,
@@ -103,7 +129,7 @@ def _expand(entry: CompactEntry, request: JSON, answer: JSON) -> JournalEntry:
         "method": place.method,
         "path": entry.path,
         "key": entry.masked,
-        "status": 200,
+        "status": entry.status,
         "milliseconds": round(entry.seconds * 1000, 3),
         # The stages are not timed one by one: that would take longer than most of them.
         "microseconds": {"compiled": int(entry.seconds * 1_000_000)},
@@ -115,8 +141,11 @@ def _expand(entry: CompactEntry, request: JSON, answer: JSON) -> JournalEntry:
         "request": request,
         "answer": answer,
         "retry_after": None,
-        "refusal": None,
-        "rule": None,
+        "refusal": None if told is None else {"kind": told.kind, "detail": told.detail},
+        "rule": None if told is None else {"id": told.rule, "source": told.source, "certainty": told.certainty},
         "advisories": [],
         "charge": entry.charge,
     }
+    if told is not None:
+        expanded["fingerprint"] = told.fingerprint
+    return expanded
