@@ -4,20 +4,22 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import orjson
-
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Answer, Call
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.journal import sender_of
 from qwenmock.mockserver.calls.responses import error_headers, refusal_body
-from qwenmock.mockserver.store.brief import LONGEST_TEXT, brief, is_brief
 from qwenmock.mockserver.store.compact import CompactEntry, CompactRefusal, Place
 from qwenmock.mockserver.store.protocols import QuickStore
 from qwenmock.schemas.models import Endpoint, Provider, Rule, Variant
 from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import JSON
+
+LARGEST = 4000
+"""Bytes of a body that the journal keeps as it is until it is read. A larger one, which may hold an image, does not
+stay in memory: it takes the general way.
+"""
 
 
 class Received(NamedTuple):
@@ -59,8 +61,7 @@ class CompiledRefusals:
     async def refuse(self, received: Received, variant: Variant) -> Answer | None:
         """Refuse a body that breaks a rule; None for one that breaks none, or is unusual: nothing was noted then."""
         call, key, data, body, began = received
-        # A text longer than the journal shows would be cut twice: here, and when the entry is read.
-        if len(data) > LONGEST_TEXT:
+        if len(data) > LARGEST:
             return None
         violation = self._handlers[variant.name].validator.violation(variant.request.unwrapped(body))
         if violation is None:
@@ -69,10 +70,9 @@ class CompiledRefusals:
         error = ApiError(rule.error, violation.detail, rule)
         now = double.clock.now()
         status, answer = refusal_body(self._dialect, call, error, model="")
-        request = data if is_brief(data) else orjson.dumps(brief(body))
         entry = CompactEntry(
             self._places[variant.name], key, mask(key), call.request_id, now, time.perf_counter() - began, call.path,
-            "", "", "", "", request, answer, "", 0, "", self._told(status, error, rule, call),
+            "", "", "", "", data, answer, "", 0, "", self._told(status, error, rule, call),
         )  # fmt: skip
         committed = self._store.note(entry)
         if committed is not None:
