@@ -143,9 +143,9 @@ peers: .venv-bench/bin/schemathesis
 
 # Tables for docs/explanation/performance.md: all, or some with TABLES="cpu throughput first parts", at most MINUTES=9
 # each. Compares with the peers that npm and Java can run; needs wrk (Debian package of the same name).
-TABLES ?=
+TABLES ?= cpu throughput first parts
 bench: .venv/test.stamp
-	-$(MAKE) peers
+	$(if $(filter throughput first,$(TABLES)),-$(MAKE) peers)
 	$(BIN)/python -m benchmarks $(TABLES) $(MINUTES:%=--minutes %)
 
 # CPU time per request, in one process and without sockets; `make profile` shows where it goes.
