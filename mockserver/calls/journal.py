@@ -23,13 +23,22 @@ HASH_SECONDS = 2.0
 
 async def fingerprint(call: Call, trace: Trace) -> str:
     """Return a hash of a refused call's key, and of its body if that was not read: they tell it from other calls."""
-    digest = hashlib.blake2b(call.header("authorization").encode(), digest_size=8)
+    digest = _hash_of(call.header("authorization"))
     length = call.header("content-length")
     if trace.body is None and length.isdecimal() and int(length) <= LARGEST_HASHED:
         with contextlib.suppress(BodyTooLarge, TimeoutError):
             async with asyncio.timeout(HASH_SECONDS):
                 digest.update(await call.read())
     return digest.hexdigest()
+
+
+def sender_of(authorization: str) -> str:
+    """Return the fingerprint of a refused call whose body was read."""
+    return _hash_of(authorization).hexdigest()
+
+
+def _hash_of(authorization: str) -> "hashlib.blake2b":
+    return hashlib.blake2b(authorization.encode(), digest_size=8)
 
 
 def entry(call: Call, trace: Trace, answer: Answer, charge: Charge | None, error: ApiError | None) -> NewEntry:

@@ -135,6 +135,9 @@ class Application(Starlette):
         compiled = self.compiled.get((target.provider.slug, endpoint.name))
         if compiled is not None and _is_usual(call, body) and self.double.waits_are_real():
             answered = await compiled.answer(call)
+            if isinstance(answered, Answer):
+                await respond(answered, body, send)
+                return
             if answered is not None:
                 await respond_compiled(answered, send)
                 return

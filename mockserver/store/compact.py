@@ -27,8 +27,26 @@ class Place(NamedTuple):
     currency: str
 
 
+class CompactRefusal(NamedTuple):
+    """What the journal says of a body that breaks a rule: the kind of error, the rule by its id, and who sent it.
+
+    Attributes:
+        headers: Those that the answer has of its own.
+
+    """
+
+    status: int
+    kind: str
+    detail: str
+    rule: str
+    source: str
+    certainty: str
+    fingerprint: str
+    headers: Mapping[str, str]
+
+
 class CompactEntry(NamedTuple):
-    """The journal entry of an answer with status 200 that has no advisories.
+    """The journal entry of an answer that has no advisories.
 
     Attributes:
         key: The caller's key, by which entries are selected; `masked` is what the entry shows.
@@ -38,6 +56,7 @@ class CompactEntry(NamedTuple):
         answer: The body as it was sent.
         charge_id: Of the charge; "" for none. `images` and `amount`, a decimal as text, are those of the charge.
         headers: Of the request, as they were received.
+        refusal: Why it is none with status 200; None if it is one.
 
     """
 
@@ -58,6 +77,12 @@ class CompactEntry(NamedTuple):
     images: int
     amount: str
     headers: Mapping[bytes, bytes] = NO_HEADERS
+    refusal: CompactRefusal | None = None
+
+    @property
+    def status(self) -> int:
+        """The status of the answer."""
+        return 200 if self.refusal is None else self.refusal.status
 
     @property
     def size(self) -> int:
@@ -83,12 +108,13 @@ Line: TypeAlias = CompactEntry | tuple[str, JournalEntry]
 
 def dump_compact(entry: CompactEntry) -> bytes:
     """Return an entry, with the key it was recorded for, as JSON that `load_entries` reads."""
-    place, *values, request, answer, charge_id, images, amount, headers = entry
+    place, *values, request, answer, charge_id, images, amount, headers, refusal = entry
     bodies = orjson.Fragment(request), orjson.Fragment(answer)
+    told = None if refusal is None else tuple(refusal)
     # Written as they are shown: a key must not be kept.
     shown = request_headers(headers, entry.masked)
     return orjson.dumps(
-        (entry.key, None, tuple(place), values, (charge_id, images, amount), shown, len(answer), *bodies)
+        (entry.key, None, tuple(place), values, (charge_id, images, amount), shown, len(answer), *bodies, told)
     )
 
 
@@ -105,9 +131,11 @@ def _load(
     length: int,
     request: JSON,
     answer: JSON,
+    told: Sequence[str | Mapping[str, str]] | None,
 ) -> JournalEntry:
     # What the values are is known only to the one who wrote them.
-    fields = (Place(*place), *values, b"", b"", *charge, NO_HEADERS)
+    refusal = None if told is None else CompactRefusal._make(told)
+    fields = (Place(*place), *values, b"", b"", *charge, NO_HEADERS, refusal)
     return _expand(CompactEntry._make(fields), brief(request), answer, headers, length)
 
 
@@ -122,8 +150,8 @@ def _expand(entry: CompactEntry, request: JSON, answer: JSON, headers: Mapping[s
         length: Of the answer, in bytes.
 
     """
-    place = entry.place
-    return {
+    place, told = entry.place, entry.refusal
+    expanded: JournalEntry = {
         "id": entry.id,
         "at": entry.at,
         "provider": place.provider,
@@ -131,7 +159,7 @@ def _expand(entry: CompactEntry, request: JSON, answer: JSON, headers: Mapping[s
         "method": place.method,
         "path": entry.path,
         "key": entry.masked,
-        "status": 200,
+        "status": entry.status,
         "milliseconds": round(entry.seconds * 1000, 3),
         # The stages are not timed one by one: that would take longer than most of them.
         "microseconds": {"compiled": int(entry.seconds * 1_000_000)},
@@ -143,10 +171,13 @@ def _expand(entry: CompactEntry, request: JSON, answer: JSON, headers: Mapping[s
         "request": request,
         "answer": answer,
         "retry_after": None,
-        "refusal": None,
-        "rule": None,
+        "refusal": None if told is None else {"kind": told.kind, "detail": told.detail},
+        "rule": None if told is None else {"id": told.rule, "source": told.source, "certainty": told.certainty},
         "advisories": [],
         "charge": entry.charge,
         "request_headers": headers,
-        "answer_headers": answer_headers({"x-request-id": entry.id}, length),
+        "answer_headers": answer_headers({"x-request-id": entry.id} if told is None else told.headers, length),
     }
+    if told is not None:
+        expanded["fingerprint"] = told.fingerprint
+    return expanded

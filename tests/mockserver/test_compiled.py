@@ -200,6 +200,20 @@ def test_hot_path_answers_usual_requests(name: str, state: str, tmp_path: FilePa
     assert answer[0] == 200
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_hot_path_refuses_what_breaks_a_rule(name: str, state: str, tmp_path: FilePath, monkeypatch: Any) -> None:
+    provider, endpoint, variant = VARIANTS[name]
+    path = Path(is_compiled=True, state=None if state == "memory" else str(tmp_path / "a.db"))
+    request = (f"/{provider.slug}{endpoint.path}", {}, KEY | required(endpoint))
+    send(path, *request)  # opens the account
+    monkeypatch.setattr("qwenmock.mockserver.http.app.serve", None)
+    body = usual(variant)
+    member = next(name for name, value in body.items() if name != "model" and not isinstance(value, int | float))
+    status, headers, *_ = send(path, request[0], body | {member: 5.5}, request[2])
+    assert 400 <= status < 500
+    assert headers["x-qwenmock-rule"].endswith(f"/{member}/type")
+
+
 @pytest.mark.parametrize("is_compiled", [True, False])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_request_without_a_body_leaves_its_connection_open(is_compiled: bool, method: str) -> None:

@@ -13,6 +13,7 @@ from call_values import BASE, BODIES, CATALOG, call, caller, data_url, job
 
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls import compiled
+from qwenmock.mockserver.calls.call import Answer
 from qwenmock.mockserver.calls.compiled import (
     MAX_BODY,
     TERMS,
@@ -25,14 +26,17 @@ from qwenmock.mockserver.calls.compiled import (
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.calls.faults import Fault
 from qwenmock.mockserver.calls.generation import new_task
+from qwenmock.mockserver.calls.journal import sender_of
 from qwenmock.mockserver.calls.templates import _blank, _learn, created_template, success_template
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.metrics import Bill
 from qwenmock.mockserver.models import Job, Result, Task, TaskStatus
 from qwenmock.mockserver.settings import Latency, Settings
+from qwenmock.mockserver.store.brief import brief
 from qwenmock.mockserver.store.protocols import InsufficientBalance, Selection
 from qwenmock.pytest_plugin.examiner.sample_images import picture
+from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import JSON
 
 NEBULA = CATALOG["nebula"]
@@ -87,7 +91,7 @@ async def sent(
     base: str = BASE,
     data: bytes | None = None,
     **headers: str,
-) -> SentAnswer | None:
+) -> SentAnswer | Answer | None:
     names = {"authorization": f"Bearer {key}"} | headers
     made = call(endpoint._provider.slug, endpoint._endpoint.name, body, data=data, headers=names)
     return await endpoint.answer(made._replace(base_url=base))
@@ -311,6 +315,60 @@ def test_query_that_cannot_be_noted_is_left_to_the_general_way() -> None:
     on(steps, slug="evolink")
 
 
+# What is refused.
+
+
+@pytest.mark.parametrize("more", [{}, {"x": "data:image/png;base64," + "A" * 300}])
+def test_body_that_breaks_a_rule_is_refused_and_noted(more: dict[str, str], tmp_path: Path) -> None:
+    body = BODY | {"parameters": {"size": "1328*1328", "n": 0}} | more
+
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        logged: list[Any] = []
+        counted: list[tuple[Any, ...]] = []
+        double.log = logged.append
+        double.metrics.answered = lambda *values: counted.append(values)  # type: ignore[method-assign]
+        before = await balance(double)
+        answer = await sent(endpoint, body)
+        assert isinstance(answer, Answer)
+        rule = NEBULA.variants["simplified"].request.rule_at[("parameters", "n"), "minimum"]
+        detail = "parameters.n must be at least 1, got 0"
+        assert orjson.loads(answer.body) == {"code": 400, "msg": f"Parameter Error: {detail}", "data": None}
+        assert answer.headers.pop("x-request-id")
+        assert answer == Answer(400, answer.body, {
+            "x-qwenmock-detail": detail, "x-qwenmock-rule": rule.id, "x-qwenmock-source": rule.source,
+        })  # fmt: skip
+        assert await balance(double) == before
+        assert await double.store.charges(EVERYTHING) == []
+        [entry] = await double.store.journal(EVERYTHING)
+        milliseconds, microseconds = entry.pop("milliseconds"), entry.pop("microseconds")  # type: ignore[misc]
+        assert 0 <= milliseconds < 10_000
+        assert microseconds.keys() == {"compiled"}
+        assert entry == {
+            "id": logged[0].id, "at": 1000.75, "provider": "nebula", "endpoint": "create", "method": "POST",
+            "path": PATH, "key": "sk-m…", "status": 400, "variant": "simplified", "model": "", "task": "",
+            "effective_prompt": "", "effective_negative_prompt": "", "request": brief(body),
+            "answer": orjson.loads(answer.body), "retry_after": None, "refusal": {"kind": "invalid", "detail": detail},
+            "rule": {"id": rule.id, "source": cited(rule.source), "certainty": rule.reject_certainty},
+            "advisories": [], "charge": None, "fingerprint": sender_of("Bearer sk-mock"),
+        }  # fmt: skip
+        [(slug, status, stage, seconds, bill)] = counted
+        assert (slug, status, stage, bill) == ("nebula", 400, "validate", None)
+        assert 0 <= seconds < 10
+        assert len(logged) == 1
+
+    on(steps)
+    on(steps, state=str(tmp_path / "a.db"))
+
+
+def test_image_that_stands_without_its_array_is_no_reason_to_refuse() -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        body = {"model": "qwen-image-3.0", "prompt": "a cat"}
+        assert await sent(endpoint, body | {"image": "https://images.example/a.png"}) is None
+        assert isinstance(await sent(endpoint, body | {"image": "ftp://images.example/a.png"}), Answer)
+
+    on(steps, slug="dashscope", endpoint="compatible")
+
+
 # What is unusual.
 
 
@@ -333,7 +391,7 @@ UNUSUAL: dict[str, dict[str, Any]] = {
     "no model": {"body": {"prompt": "a cat"}},
     "model that is no text": {"body": BODY | {"model": 7}},
     "unknown model": {"body": BODY | {"model": "dall-e"}},
-    "invalid": {"body": BODY | {"parameters": {"n": 7}}},
+    "invalid and long": {"data": orjson.dumps(BODY | {"parameters": {"n": 7}}).ljust(4001)},
     "unknown field": {"body": BODY | {"flavour": 1}},
     "directive": {"body": BODY | {"prompt": "a cat [[qwenmock:wait=1]]"}},
     "directive without a colon": {"body": BODY | {"prompt": "a cat [[qwenmock wait=1]]"}},
