@@ -123,7 +123,7 @@ def test_usual_request_is_answered_charged_and_noted() -> None:
             "request": EDIT, "answer": orjson.loads(answer.body), "retry_after": None, "refusal": None, "rule": None,
             "advisories": [],
             "charge": {"id": charge.id, "images": 2, "amount": f"{cost:f}", "currency": "CNY"},
-            "request_headers": {"authorization": "Bearer sk-m…"},
+            "request_headers": {"authorization": "Bearer sk-m…", "content-type": "application/json"},
             "answer_headers": {
                 "x-request-id": answer.request_id, "content-type": "application/json", "x-qwenmock": __version__,
                 "content-length": str(len(answer.body)),
@@ -264,6 +264,11 @@ def test_query_is_answered_and_noted() -> None:
             "task": task.id, "effective_prompt": "", "effective_negative_prompt": "", "request": None,
             "answer": orjson.loads(answer.body), "retry_after": None, "refusal": None, "rule": None, "advisories": [],
             "charge": None,
+            "request_headers": {"authorization": "Bearer sk-m…", "content-type": "application/json"},
+            "answer_headers": {
+                "x-request-id": "asked", "content-type": "application/json", "x-qwenmock": __version__,
+                "content-length": str(len(answer.body)),
+            },
         }  # fmt: skip
         [(slug, status, stage, _, bill)] = counted
         assert (slug, status, stage, bill) == ("evolink", 200, "authenticate", None)
