@@ -191,7 +191,8 @@ def test_note_is_in_the_journal_and_reads_as_it_was_written(path: str | None) ->
 
     async def steps(store: SqliteStore) -> None:
         noted = [compact("a", request=b"null"), compact("b", request=long, answer=b'{"url":"u"}')]
-        noted.append(compact("c")._replace(charge_id="", task="t", prompt="é" * 5000))
+        headers = {b"authorization": b"Bearer sk-mock", b"cookie": b"a=b", b"host": b"mock.example"}
+        noted.append(compact("c")._replace(charge_id="", task="t", prompt="é" * 5000, headers=headers))
         for each in noted:
             await committed(store.note(each))
         found = await store.journal(EVERYTHING)
