@@ -253,6 +253,7 @@ def test_what_another_process_orders_and_settles_is_seen(tmp_path: Path) -> None
         other = SqliteStore(path, 10)
         await store.account(DEFAULTS)
         assert await store.finished_tasks(100.0) == []
+        assert store.quick_balance("nebula", "sk-mock") == 10 * UNITS
         await order(other, task("a"))
         await asyncio.sleep(0)
         assert store.quick_balance("nebula", "sk-mock") == 7 * UNITS
