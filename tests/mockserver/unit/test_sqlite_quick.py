@@ -191,7 +191,8 @@ def test_note_is_in_the_journal_and_reads_as_it_was_written(path: str | None) ->
 
     async def steps(store: SqliteStore) -> None:
         noted = [compact("a", request=b"null"), compact("b", request=long, answer=b'{"url":"u"}')]
-        noted.append(compact("c")._replace(charge_id="", task="t", prompt="é" * 5000))
+        headers = {b"authorization": b"Bearer sk-mock", b"cookie": b"a=b", b"host": b"mock.example"}
+        noted.append(compact("c")._replace(charge_id="", task="t", prompt="é" * 5000, headers=headers))
         for each in noted:
             await committed(store.note(each))
         found = await store.journal(EVERYTHING)
@@ -252,6 +253,7 @@ def test_what_another_process_orders_and_settles_is_seen(tmp_path: Path) -> None
         other = SqliteStore(path, 10)
         await store.account(DEFAULTS)
         assert await store.finished_tasks(100.0) == []
+        assert store.quick_balance("nebula", "sk-mock") == 10 * UNITS
         await order(other, task("a"))
         await asyncio.sleep(0)
         assert store.quick_balance("nebula", "sk-mock") == 7 * UNITS
