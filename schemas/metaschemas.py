@@ -1,11 +1,13 @@
 """The schemas of the catalogue's own files, and sentences for what breaks them."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import jsonschema
+import jsonschema_rs
 from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVariableType]
 from referencing import Registry, Resource
 
@@ -14,6 +16,8 @@ from qwenmock.schemas.vocabulary import JSON
 FOLDER = Path(__file__).parent
 FILES = ("vocabulary.schema.json", "provider.schema.json", "rules.schema.json")
 LONGEST_VALUE = 200
+QUICK = "json-schema:///"
+"""Where the quick validators look up a relative reference."""
 
 
 def _validator(name: str) -> jsonschema.Draft202012Validator:
@@ -28,8 +32,40 @@ def _validator(name: str) -> jsonschema.Draft202012Validator:
 _VALIDATORS = {name: _validator(name) for name in FILES}
 
 
+def _is_regex(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
+
+
+def _quick_validators() -> dict[str, jsonschema_rs.Draft202012Validator]:
+    """Return validators that only accept, in a twentieth of the time: with the others every start takes 0.1 s more."""
+    resources = [(QUICK + file, json.loads((FOLDER / file).read_text("utf-8"))) for file in FILES]
+    registry = jsonschema_rs.Registry(resources)
+    return {
+        file: jsonschema_rs.Draft202012Validator(
+            {"$ref": QUICK + file}, registry=registry, validate_formats=True, formats={"regex": _is_regex}
+        )
+        for file in FILES
+    }
+
+
+_QUICK_VALIDATORS = _quick_validators()
+
+
+def _is_surely_valid(value: JSON, metaschema: str) -> bool:
+    try:
+        return _QUICK_VALIDATORS[metaschema].is_valid(value)
+    except ValueError:  # a value that JSON has not, such as a date of TOML
+        return False
+
+
 def mistake(value: JSON, metaschema: str) -> tuple[str, str] | None:
     """Return what makes a file's content invalid, as JSON pointer and sentence; None for valid content."""
+    if _is_surely_valid(value, metaschema):
+        return None
     errors = list(_VALIDATORS[metaschema].iter_errors(value))
     if not errors:
         return None

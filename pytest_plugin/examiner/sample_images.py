@@ -1,12 +1,12 @@
 """Images to send, of any format, size in pixels and length in bytes, made without the network."""
 
-import base64
 import hashlib
 import io
 import struct
 import zlib
 from functools import lru_cache
 
+import pybase64
 from PIL import Image
 
 FORMATS = {
@@ -63,7 +63,7 @@ def picture_of_length(length: int, width: int = 768, height: int = 512) -> bytes
 
 def data_url(data: bytes, media_type: str = "image/png") -> str:
     """Return the bytes as a data URL."""
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+    return f"data:{media_type};base64,{pybase64.b64encode_as_string(data)}"
 
 
 @lru_cache(maxsize=256)
@@ -107,7 +107,7 @@ def read_png(data: bytes) -> tuple[int, int]:
 @lru_cache(maxsize=256)
 def size_of(url: str) -> tuple[int, int]:
     """Return width and height of a data URL's picture."""
-    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+    with Image.open(io.BytesIO(pybase64.b64decode(url.partition(",")[2]))) as image:
         return image.size
 
 

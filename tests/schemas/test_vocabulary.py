@@ -1,15 +1,20 @@
 """The walk over contract schemas, the limits that they state, and the sentences for what breaks the meta-schemas."""
 
+import copy
+import json
 import tomllib
+from collections.abc import Iterator
+from datetime import date
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from qwenmock.schemas import shared_rules
+from qwenmock.schemas import metaschemas, shared_rules
 from qwenmock.schemas.catalog import HERE
 from qwenmock.schemas.errors import CatalogError
-from qwenmock.schemas.metaschemas import _describe, mistake, pointer, quoted
+from qwenmock.schemas.metaschemas import _describe, _is_surely_valid, mistake, pointer, quoted
 from qwenmock.schemas.shared_rules import SharedRules
 from qwenmock.schemas.vocabulary import constraints, reader, roles, select, subschema, walk
 
@@ -141,6 +146,35 @@ def test_mistake_is_told_in_a_sentence(change: dict[str, Any], where: str | None
         assert told is not None
         assert told[0] == where
         assert told[1].startswith(sentence)
+
+
+FILES = [
+    (json.loads(file.read_text("utf-8")), "vocabulary.schema.json") for file in sorted(HERE.glob("*/*.schema.json"))
+] + [(tomllib.loads(file.read_text("utf-8")), "provider.schema.json") for file in sorted(HERE.glob("*/provider.toml"))]
+
+
+@pytest.mark.parametrize("seed", range(len(FILES)))
+def test_quick_validator_accepts_no_mistake(seed: int) -> None:
+    """What it does not accept is looked at again: it may be too strict, but then every start takes longer."""
+    content, metaschema = FILES[seed]
+    assert metaschemas.mistakes(content, metaschema) == []
+    assert _is_surely_valid(content, metaschema)
+    rng = Random(seed)
+    for _ in range(40):
+        changed = copy.deepcopy(content)
+        holder, at = rng.choice(list(places(changed)))
+        holder[at] = rng.choice(
+            [None, 1.5, 2, "", "(", "https://[", [], {}, {"type": "text"}, {"x": 1}, date(2026, 1, 1)]
+        )
+        if _is_surely_valid(changed, metaschema):
+            assert metaschemas.mistakes(changed, metaschema) == []
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each place in a document: the object or array that holds it, and its name or number."""
+    for at in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, at
+        yield from places(value[at])
 
 
 def test_value_is_shown_whole_if_it_is_short() -> None:

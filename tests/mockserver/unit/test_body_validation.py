@@ -102,6 +102,21 @@ def test_keywords_that_few_requests_have(schema: Any, right: list[Any], wrong: l
         assert broken.keyword == next(iter(schema))
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {}},
+        {"items": {}},
+        {"items": {"title": "anything"}},
+        {"required": ["a"], "properties": {"a": {"default": 1}}},
+        {"required": []},
+    ],
+)
+def test_schema_without_a_limit_refuses_nothing(schema: Any) -> None:
+    explain = compile_explainer(schema)
+    assert [explain(value) for value in ({}, {"b": 1}, [], [1], "a", None)] == [[]] * 6
+
+
 def test_body_that_is_no_object() -> None:
     variant, _ = nebula(lambda _body: None)
     found = BodyValidator(variant.request).violation([1])

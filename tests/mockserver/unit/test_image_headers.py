@@ -338,6 +338,16 @@ def test_long_data_url_is_decoded_by_pieces(length: int, monkeypatch: pytest.Mon
                 decode_data_url(url[:place] + wrong + url[place + 1 :], None)
 
 
+def test_data_url_of_several_pieces() -> None:
+    data = bytes(range(256)) * 400
+    assert decode_data_url("data:image/png;base64," + base64.b64encode(data).decode(), None) == data
+
+
+def test_data_url_begins_before_its_first_comma() -> None:
+    with pytest.raises(NotAnImage, match="a data URL must be"):
+        decode_data_url(",;base64,YWJj", None)
+
+
 def test_reason_is_the_text_of_the_exception() -> None:
     assert str(NotAnImage("integrity", "why")) == "why"
 

@@ -9,6 +9,8 @@ from store_values import charge, compact, delivery, entry, row, task
 
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.store.brief import brief, is_brief
+from qwenmock.mockserver.store.compact import CompactRefusal, dump_compact
+from qwenmock.mockserver.store.compact import load_entries as compact_entries
 from qwenmock.mockserver.store.headers import answer_headers, request_headers
 from qwenmock.mockserver.store.protocols import TooManyRequests
 from qwenmock.mockserver.store.records import (
@@ -74,6 +76,22 @@ def test_headers_are_shown_without_secrets() -> None:
     assert answer_headers({"retry-after": "1"}, 7) == {
         "retry-after": "1", "content-type": "application/json", "x-qwenmock": __version__, "content-length": "7",
     }  # fmt: skip
+
+
+def test_compact_refusal_is_the_documented_one() -> None:
+    told = CompactRefusal(400, "invalid", "why", "rule", "source", "documented", "0123", {"x-qwenmock-rule": "rule"})
+    refused = compact("r", request=b'{"n":1}', answer=b'{"code":400}')._replace(charge_id="", refusal=told)
+    found = refused.expand()
+    assert {name: found[name] for name in ("status", "refusal", "rule", "charge", "fingerprint")} == {
+        "status": 400,
+        "refusal": {"kind": "invalid", "detail": "why"},
+        "rule": {"id": "rule", "source": "source", "certainty": "documented"},
+        "charge": None,
+        "fingerprint": "0123",
+    }
+    assert found["answer_headers"]["x-qwenmock-rule"] == "rule"
+    for each in (refused, compact("s")):
+        assert compact_entries(b"[" + dump_compact(each) + b"]") == [("sk-mock", each.expand())]
 
 
 def test_compact_entry_is_the_documented_one() -> None:
