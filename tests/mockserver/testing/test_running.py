@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
+import selectors
 import subprocess
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Coroutine
 from typing import Any
@@ -136,37 +136,62 @@ def test_asynchronous_double_has_every_method() -> None:
     assert public <= {name for name in dir(AsyncMock) if not name.startswith("_")}
 
 
+class Waiting(selectors.DefaultSelector):
+    """Says whether the event loop waits, with no callback running."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = threading.Event()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.now.set()
+        try:
+            return super().select(timeout)
+        finally:
+            self.now.clear()
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop in debug mode, whose clock a slow call moves on."""
+
+    def __init__(self) -> None:
+        self.waiting = Waiting()
+        self.seconds = 0.0
+        super().__init__(self.waiting)
+        self.set_debug(True)
+        self.slow_callback_duration = 100.0
+
+    def time(self) -> float:
+        return super().time() + self.seconds
+
+
 def test_event_loop_does_not_notice_a_slow_call(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """asyncio warns of a callback that took longer than a limit: never for `AsyncMock`, and for `Mock` it does."""
-    limit = 0.8
+    loop, main = Loop(), threading.current_thread()
     control = Mock.control
 
     def slow(*given: Any, **options: Any) -> Any:
-        time.sleep(limit * 1.25)
+        if threading.current_thread() is not main:
+            assert loop.waiting.now.wait(30)
+        loop.seconds += 1000
         return control(*given, **options)
 
-    async def use() -> list[str]:
-        loop = asyncio.get_running_loop()
-        loop.set_debug(True)
-        loop.slow_callback_duration = limit
+    async def use() -> int:
         async with running() as double, double.intercept():
-            with monkeypatch.context() as patch:
-                patch.setattr(Mock, "control", slow)
-                await double.reset()
+            monkeypatch.setattr(Mock, "control", slow)
+            await double.fail_next(429)
             await asyncio.sleep(0)
-            before = [record.getMessage() for record in caplog.records]
-            with monkeypatch.context() as patch:
-                patch.setattr(Mock, "control", slow)
-                double.mock.reset()
+            before = len(caplog.records)
+            double.mock.reset()
             await asyncio.sleep(0)
         return before
 
-    with caplog.at_level(logging.WARNING, "asyncio"):
-        before = asyncio.run(use())
-    assert before == []
-    assert ["took" in record.getMessage() for record in caplog.records] == [True]
+    with caplog.at_level(logging.WARNING, "asyncio"), asyncio.Runner(loop_factory=lambda: loop) as runner:
+        assert runner.run(use()) == 0
+    assert ["took 1000.0" in record.getMessage() for record in caplog.records] == [True]
+    assert loop.seconds == 3000
 
 
 async def call_another_host_from(double: AsyncMock) -> None:

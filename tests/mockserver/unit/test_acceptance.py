@@ -19,16 +19,20 @@ from qwenmock.mockserver.calls.acceptance import (
     admit,
     authorize,
     check_balance,
+    check_texts,
+    note_default,
     note_unnamed_images,
     parse,
     receive,
     select_variant,
     validate,
+    with_model,
 )
 from qwenmock.mockserver.calls.call import BodyTooLarge, Call, Trace
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects
 from qwenmock.mockserver.calls.faults import Fault
+from qwenmock.mockserver.calls.large_bodies import LARGEST_TEXT
 from qwenmock.mockserver.settings import Settings
 from qwenmock.mockserver.store.protocols import AccountChanges
 
@@ -231,6 +235,58 @@ def test_body_is_checked_against_its_variant() -> None:
     on(steps)
 
 
+def test_missing_model_is_the_default_of_the_endpoint() -> None:
+    body = {name: value for name, value in BODIES["evolink", "create"].items() if name != "model"}
+    note = "model is missing: it is documented as required, and its default qwen-image-edit is used"
+    seen = trace()
+    assert with_model(call("evolink"), body, seen) == body | {"model": "qwen-image-edit"}
+    assert seen.advisories == [note]
+    seen = trace()
+    assert with_model(call("evolink"), body | {"model": "other"}, seen) == body | {"model": "other"}
+    assert with_model(call("nebula"), body, seen) == body
+    assert seen.advisories == []
+    note_default(seen, "n", 1)
+    assert seen.advisories == ["n is missing: it is documented as required, and its default 1 is used"]
+
+
+FULL = {
+    "model": "qwen-image-plus",
+    "prompt": "a cat",
+    "extra": {
+        "input": {"messages": [{"role": "user", "content": [{"text": "a cat"}]}]},
+        "parameters": {"size": "1328*1328"},
+    },
+    "parameters": {},
+}
+WITHOUT_MODEL = {"prompt": "a cat", "image_urls": ["https://images.example/a.png"]}
+THINKING = {"model": "qwen-image-3.0-pro", "prompt": "a cat", "enable_thinking": True, "prompt_extend": False}
+
+
+@pytest.mark.parametrize(
+    ("slug", "variant", "body", "advisory"),
+    [
+        ("evolink", "edit", WITHOUT_MODEL, "model is missing: it "),
+        ("nebula", "full", FULL, "parameters is not read in this format, but extra.parameters: "),
+        ("dashscope", "compatible", THINKING, "enable_thinking has an effect "),
+    ],
+)
+def test_members_that_change_nothing_are_noted(slug: str, variant: str, body: dict[str, Any], advisory: str) -> None:
+    async def steps(double: Double) -> None:
+        seen = trace()
+        validate(double.handlers[slug, variant].validator, body, seen, is_strict=True)
+        assert [text[: len(advisory)] for text in seen.advisories] == [advisory]
+
+    on(steps)
+
+
+@pytest.mark.parametrize("member", ["prompt", "negative_prompt"])
+def test_text_is_not_as_large_as_an_image(member: str) -> None:
+    check_texts(job(**{member: "a" * LARGEST_TEXT}))
+    expected = ("invalid", f"a prompt must have at most {LARGEST_TEXT} characters", "")
+    assert rejected(lambda: check_texts(job(**{member: "a" * (LARGEST_TEXT + 1)}))) == expected
+    assert accepted(call(body=BODY | {"prompt": "a" * (LARGEST_TEXT + 1)}))[0] == expected
+
+
 @pytest.mark.parametrize(
     ("images", "prompt", "count"), [(2, "a cat", 1), (1, "a cat", 0), (2, "the cat of image 1", 0)]
 )
@@ -404,6 +460,16 @@ EDIT: dict[str, Any] = {
     "parameters": {"n": 3},
     "contents": [{"role": "user", "parts": [{"image": "https://images.example/a.png"}, {"text": "a cat"}]}],
 }
+
+
+@pytest.mark.parametrize(
+    ("size", "price"), [("1000*2000", "0.25"), ("2000*1000", "0.25"), ("1400*2000", "0.50"), ("2000*1400", "0.50")]
+)
+def test_price_is_that_of_the_area(size: str, price: str) -> None:
+    """A square of one side is on the other side of the limit."""
+    body = BODIES["dashscope", "create"] | {"model": "qwen-image-3.0-pro", "parameters": {"size": size}}
+    found, _ = accepted(call("dashscope", body=body))
+    assert found.price == Decimal(price)
 
 
 def test_balance_is_that_of_the_received_request() -> None:
