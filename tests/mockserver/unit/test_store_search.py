@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from store_values import compact, on
 
-from qwenmock.mockserver.store.compact import CompactEntry, Line
+from qwenmock.mockserver.store.compact import CompactEntry, CompactRefusal, Line
 from qwenmock.mockserver.store.search import Cursor, Search, cursor_of, expand, search
 from qwenmock.mockserver.store.sqlite.store import SqliteStore
 
@@ -102,6 +102,19 @@ def test_compact_line_is_selected_by_its_fields() -> None:
     assert (cursor_of(found), cursor_of(line("s"))) == (Cursor("r", 1.5), Cursor("s", 1.5))
     assert str(cursor_of(found)) == "r/1.5"
     assert expand(found) == found.expand()
+
+
+def test_compact_refusal_is_selected_by_its_rule_and_its_words() -> None:
+    refusal = CompactRefusal(400, "invalid", "bad size", RULE, "s", "c", "", {})
+    found = compact("r")._replace(refusal=refusal)
+    for query in (
+        Search(statuses=(400, 499)), Search(rule=RULE), Search(rule="nebula/edit"), Search(text="bad SIZE"),
+        Search(text="invalid"),
+    ):  # fmt: skip
+        assert query.matches(found), query
+        assert query.matches((found.key, found.expand())), query
+    for query in (Search(statuses=(200, 299)), Search(rule="nebula/edi"), Search(text="good size")):
+        assert not query.matches(found), query
 
 
 def test_search_counts_all_and_returns_a_part() -> None:
