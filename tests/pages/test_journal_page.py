@@ -193,6 +193,19 @@ def test_request_leads_to_its_task_and_what_came_of_it(client: httpx.Client, ope
     expect(detail.get_by_role("status")).not_to_be_empty()
 
 
+def test_request_leads_to_its_charge_and_task_and_back(client: httpx.Client, open_page: Callable[..., Page]) -> None:
+    client.post(NEBULA, json=BODY).raise_for_status()
+    client.post("/evolink/v1/images/generations", json=TASK).raise_for_status()
+    page = open_page("")
+    for text, link, row in (("a cat", "Its charge", "tr"), ("a hat", "Its task", "li.card")):
+        page.goto("/__mock__/#journal")
+        opened(page, text).get_by_role("link", name=link, exact=True).click()
+        expect(page.locator(f"{row}.arrived")).to_be_in_viewport()
+        page.locator(f"{row}.arrived a[href*='#request']").first.click()
+        detail = page.get_by_role("article", name="Exchange")
+        expect(detail).to_contain_text(text)
+
+
 def test_request_is_sent_again_and_compared(client: httpx.Client, open_page: Callable[..., Page]) -> None:
     picture = {"image": fixtures.data_url("landscape.png")}
     edit = {"model": "qwen-image-edit-plus", "prompt": "a hat", "parameters": {"n": 1}}
