@@ -88,12 +88,12 @@ class JournalFeed:
 
     async def _look(self) -> Sequence[Line]:
         found: list[Line] = []
+        newest = self._newest
         async for lines in self._store.read_journal():
-            cursors = [cursor_of(line) for line in lines]
-            if self._newest is not None and self._newest in cursors:
-                found += lines[: cursors.index(self._newest)]
+            known = next((at for at, line in enumerate(lines) if cursor_of(line) == newest), None)
+            found += lines[:known]
+            if known is not None:
                 break
-            found += lines
         if found:
             self._newest = cursor_of(found[0])
         return found

@@ -159,9 +159,11 @@ def expand(line: Line) -> JournalEntry:
 def _facts(line: Line) -> _Facts:
     if isinstance(line, CompactEntry):
         place = line.place
+        rule = "" if line.refusal is None else line.refusal.rule
         return _Facts(
-            line.id, line.at, place.provider, place.variant, line.model, line.task, line.key, line.masked, 200, ""
-        )
+            line.id, line.at, place.provider, place.variant, line.model, line.task, line.key, line.masked, line.status,
+            rule,
+        )  # fmt: skip
     key, entry = line
     rule = entry["rule"]
     return _Facts(
@@ -181,7 +183,7 @@ def _facts(line: Line) -> _Facts:
 def _has_text(line: Line, needle: bytes) -> bool:
     """Return whether a line has a text, which is in lower case and written as in JSON."""
     if isinstance(line, CompactEntry):
-        data = b"\n".join((line.request, line.answer, line.path.encode()))
+        data = b"\n".join((line.request, line.answer, orjson.dumps((line.path, _refusal(line)))))
         if b"\\" not in line.request and needle not in _lower(data, needle):
             return False  # nor has the documented entry, which takes 10 µs to make
         return _has_text((line.key, line.expand()), needle)
@@ -195,6 +197,10 @@ def _has_text(line: Line, needle: bytes) -> bool:
         entry["refusal"],
     )
     return needle in _lower(orjson.dumps(searched), needle)
+
+
+def _refusal(line: CompactEntry) -> tuple[str, str] | None:
+    return None if line.refusal is None else (line.refusal.kind, line.refusal.detail)
 
 
 def _lower(data: bytes, needle: bytes) -> bytes:

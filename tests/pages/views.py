@@ -16,7 +16,7 @@ VIEWS = {
     "docs/evolink": "td",
 }
 """What is on a page when it shows what `fill` made, by its path."""
-EMPTY_VIEWS = {"": "h2", "#gallery": ".empty", "#ledger": ".empty", "#tasks": ".empty", "#faults": ".empty"}
+EMPTY_VIEWS = {"": ".empty", "#gallery": ".empty", "#ledger": ".empty", "#tasks": ".empty", "#faults": ".empty"}
 """What is on a page while there is nothing to show."""
 
 

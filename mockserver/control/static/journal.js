@@ -1,4 +1,5 @@
 // The journal: requests and answers as they happen, and all that match a search.
+import { Empty, NoMatch, ToPlayground } from "./empty.js";
 import { Exchange } from "./exchange.js";
 import { useJournal } from "./journal_live.js";
 import { FILTERS, journalWith, parameters, placeOf, queryOf } from "./journal_query.js";
@@ -59,9 +60,8 @@ function Live({ journal }) {
 }
 
 function Nothing({ isFiltered, clear }) {
-  if (!isFiltered) return html`<p class="hint">${t("nothing-yet")}</p>`;
-  return html`<p class="hint">${t("no-match")}
-    <button type="button" class="small" onClick=${clear}>${t("clear-filters")}</button></p>`;
+  if (isFiltered) return html`<${NoMatch} clear=${clear} />`;
+  return html`<${Empty} text=${t("empty-journal")}><${ToPlayground} /></${Empty}>`;
 }
 
 /** Return a function that calls another one when nothing was typed for a moment. */

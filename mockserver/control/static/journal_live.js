@@ -17,6 +17,8 @@ export function useJournal(filter) {
   const [turn, setTurn] = useState(0);
   useEffect(() => {
     setState((s) => ({ ...s, error: null }));
+    setPaused(false);
+    let isFresh = true;
     const source = new EventSource(`/__mock__/events?${query}`);
     source.onopen = () => setState((s) => ({ ...s, isLive: true }));
     source.onerror = () => {
@@ -27,14 +29,13 @@ export function useJournal(filter) {
     };
     source.onmessage = (event) => {
       const news = JSON.parse(event.data);
-      setState((s) => (paused.current ? noticed(s, news) : merged(s, news)));
+      const stays = paused.current && !isFresh;
+      isFresh = false;
+      setState((s) => (stays ? noticed(s, news) : merged(s, news, query === "")));
     };
     return () => source.close();
   }, [query, turn]);
-  const resume = useCallback(() => {
-    setPaused(false);
-    setTurn((n) => n + 1);
-  }, []);
+  const resume = useCallback(() => setTurn((n) => n + 1), []);
   const clear = async () => {
     await api("POST", "reset/journal", {});
     resume();
@@ -55,14 +56,15 @@ export function useJournal(filter) {
   return { ...state, isPaused, hasMore, pause: () => setPaused(true), resume, clear, more };
 }
 
-function merged(state, news) {
+function merged(state, news, isWhole) {
   const shared = { total: news.total, waiting: 0, isLive: true, skipped: news.skipped, hasEnded: false, error: null };
   // With more news than an event holds there would be a gap: the list begins anew.
   if (news.begins || news.skipped || state.entries === null) return { ...state, ...shared, entries: news.entries };
   const known = new Set(state.entries.map(placeOf));
   const added = news.entries.filter((entry) => !known.has(placeOf(entry)));
-  // Where fewer match than are shown, the journal was emptied.
-  const entries = [...added, ...state.entries].slice(0, Math.min(MAX_ENTRIES, news.total));
+  // Of the whole journal, there are fewer than are shown only if it was emptied. What a search has found stays, also when
+  // the journal has dropped it.
+  const entries = [...added, ...state.entries].slice(0, isWhole ? Math.min(MAX_ENTRIES, news.total) : MAX_ENTRIES);
   return { ...state, ...shared, entries };
 }
 

@@ -1,6 +1,7 @@
 // The texts of the journal, in both languages.
 export const JOURNAL_TEXTS = {
   en: {
+    "empty-journal": "Requests appear here as they come. This one is answered:",
     "more-filters": "More filters",
     since: "From",
     until: "Until",
@@ -9,7 +10,7 @@ export const JOURNAL_TEXTS = {
     task: "Task",
     "drop-filter": "Remove the filter: {name}",
     "load-more": "Load more",
-    total: "{n} match",
+    total: "{n} found",
     pause: "Pause",
     paused: "paused",
     resume: "Resume",
@@ -22,7 +23,6 @@ export const JOURNAL_TEXTS = {
     "to-charge": "Its charge",
     "to-task": "Its task",
     "to-task-requests": "Queries and callbacks of its task",
-    "to-request": "Its request",
     "to-journal": "Back to the journal",
     gone: "The journal does not have {id} any more.",
     "same-rule": "others that broke it",
@@ -42,6 +42,7 @@ export const JOURNAL_TEXTS = {
     "answer-headers": "Headers of the answer",
   },
   zh: {
+    "empty-journal": "请求一到就会显示在这里。例如：",
     "more-filters": "更多筛选",
     since: "从",
     until: "到",
@@ -63,7 +64,6 @@ export const JOURNAL_TEXTS = {
     "to-charge": "扣费记录",
     "to-task": "所属任务",
     "to-task-requests": "任务的查询与回调",
-    "to-request": "对应请求",
     "to-journal": "返回日志",
     gone: "日志中已没有 {id}。",
     "same-rule": "违反同一规则的请求",
