@@ -47,6 +47,9 @@ def test_gallery_shows_every_picture_with_its_link_and_downloads_it(
     expect(cat).to_contain_text("nebula · qwen-image-plus")
     expect(cat).to_contain_text("23 h")
     assert cat.get_by_role("img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 1328
+    request_id = httpx.get(f"{target.origin}/__mock__/ledger?provider=nebula").json()["charges"][0]["request_id"]
+    request = f"/__mock__/#request?id={request_id}"
+    assert cat.locator("dd a").get_attribute("href") == request
     with page.expect_download() as download:
         cat.get_by_role("link", name="Download a cat").click()
     assert download.value.suggested_filename.startswith("qwen-image-plus-")
@@ -80,6 +83,9 @@ def test_ledger_has_a_chart_and_exact_totals_for_each_currency(
     expect(keys.get_by_role("row", name="sk-mock.other 1")).to_contain_text("0.18")
     models = page.get_by_role("region", name="credits").get_by_role("table", name="By model")
     expect(models.get_by_role("row", name="qwen-image-edit")).to_contain_text("0.0319")
+    charge = httpx.get(f"{target.origin}/__mock__/ledger?provider=evolink").json()["charges"][0]
+    row = page.locator(f"#charge-{charge['request_id']}")
+    assert row.get_by_role("link").get_attribute("href") == f"/__mock__/#request?id={charge['request_id']}"
     spent = page.get_by_role("table", name="Accounts").locator("td:nth-child(5)")
     assert spent.all_text_contents() == ["0.54", "0.18", "2.30"], "the points stand one below the other"
     chart = page.locator("figure").first
@@ -99,6 +105,10 @@ def test_tasks_show_prompt_time_cost_and_picture(target: RunningServer, open_pag
     page = open_page("#tasks")
     hat = page.locator("li.card", has=page.get_by_role("heading", name="a hat"))
     expect(hat.get_by_text("succeeded")).to_be_visible()
+    task = httpx.get(f"{target.origin}/__mock__/tasks").json()[1]
+    assert hat.get_attribute("id") == f"task-{task['id']}"
+    link = hat.locator("dd a")
+    assert link.get_attribute("href") == f"/__mock__/#request?id={task['request_id']}"
     expect(hat).to_contain_text("Cost2.3 credits")
     expect(hat).to_contain_text("Took1.0 s")
     expect(hat.get_by_role("img", name="a hat")).to_be_visible()

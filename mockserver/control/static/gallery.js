@@ -2,6 +2,7 @@
 import { lasting } from "./duration.js";
 import { Empty, NoMatch, ToPlayground } from "./empty.js";
 import { html, moment, Trouble, t, useApi, useState } from "./lib.js";
+import { ToRequest } from "./links.js";
 
 const NO_FILTER = { provider: "", text: "" };
 
@@ -53,7 +54,8 @@ function Picture({ picture, now }) {
       <dt>${t("role-size")}</dt><dd>${width} × ${height}</dd>
       <dt>${t("role-seed")}</dt><dd>${seed}</dd>
       <dt>${t("model")}</dt><dd>${picture.provider} · ${picture.model}</dd>
-      <dt>${t("created")}</dt><dd>${moment(picture.created)}</dd>
+      <dt>${t("created")}</dt>
+      <dd><${ToRequest} id=${picture.request_id}>${moment(picture.created)}</${ToRequest}></dd>
       <dt>${t("link-works")}</dt><dd>${left === null ? "…" : left > 0 ? lasting(left) : t("link-expired")}</dd>
     </dl>
     ${left > 0 && html`<a class="small" href=${url} download=${name} aria-label=${`${t("download")} ${prompt}`}>${t("download")}</a>`}

@@ -3,6 +3,7 @@ import { aligned, sum } from "./amounts.js";
 import { Chart } from "./chart.js";
 import { Empty, NoMatch, ToPlayground } from "./empty.js";
 import { api, html, moment, Trouble, t, useApi, useState } from "./lib.js";
+import { ToRequest } from "./links.js";
 
 const LOADED = 1000;
 const MAX_CHARGES = 200;
@@ -118,8 +119,8 @@ function Charges({ charges }) {
 }
 
 function Charge({ charge, writers }) {
-  return html`<tr>
-    <td>${moment(charge.created)}</td>
+  return html`<tr id=${`charge-${charge.request_id}`}>
+    <td><${ToRequest} id=${charge.request_id}>${moment(charge.created)}</${ToRequest}></td>
     <td>${charge.provider}</td>
     <td>${charge.model}</td>
     <td>${charge.key}</td>

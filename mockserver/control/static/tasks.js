@@ -1,6 +1,7 @@
 // Tasks: what they draw, how far they are, what they cost, and their callbacks.
 import { Empty, ToPlayground } from "./empty.js";
 import { api, html, local, moment, money, Trouble, t, useApi, useState } from "./lib.js";
+import { ToRequest } from "./links.js";
 
 export function Tasks({ providers }) {
   const { data, error, read } = useApi("tasks", 1);
@@ -30,7 +31,7 @@ const isRunning = (task) => ["pending", "running"].includes(task.state);
 
 function Task({ task, charge, currency, act }) {
   const { progress, callbacks } = task;
-  return html`<li class="card">
+  return html`<li class="card" id=${`task-${task.id}`}>
     <h3>${task.prompt}</h3>
     <p><b>${t(`state-${task.state}`)}</b> ${task.failure ?? ""} · ${task.provider} · ${task.model}</p>
     <progress max="100" value=${progress} aria-label=${t("progress")}>${progress}</progress> ${progress} %
@@ -57,7 +58,8 @@ function Facts({ task, charge, currency }) {
   const cost = charge ? money(charge.amount, charge.currency) : isRunning(task) ? money(task.reserved, currency) : "–";
   return html`<dl>
     <dt>${t("task")}</dt><dd><code>${task.id}</code></dd>
-    <dt>${t("created")}</dt><dd>${moment(task.created)}</dd>
+    <dt>${t("created")}</dt>
+    <dd><${ToRequest} id=${task.request_id}>${moment(task.created)}</${ToRequest}></dd>
     <dt>${t(isRunning(task) ? "ends" : "took")}</dt>
     <dd>${isRunning(task) ? moment(task.ends) : `${(task.ends - task.created).toFixed(1)} s`}</dd>
     <dt>${t(isRunning(task) ? "reserved" : "cost")}</dt><dd>${cost}</dd>
