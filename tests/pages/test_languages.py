@@ -24,7 +24,7 @@ ANSWERS = ("providers", "journal", "ledger", "tasks", "faults", "examples", "pic
 """Where the data on the pages come from, which nobody translates."""
 NAMES = {
     "qwenmock", "curl", "httpx", "openai", "jpeg", "png", "bmp", "tiff", "webp", "gif", "CSV", "OpenAPI 3.1",
-    "HAR", "pytest", "JSON", "JSON Schema", "English", "USD", "unix",
+    "JSON", "JSON Schema", "English", "USD", "unix", "HAR", "pytest",
 }  # fmt: skip
 """What is written alike in every language."""
 VALUES = {"drop": DROPS, "callback": CALLBACK_FAULTS}
