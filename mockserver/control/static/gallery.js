@@ -12,7 +12,7 @@ const matches = (picture, filter) =>
 
 export function Gallery({ providers }) {
   const { data, error } = useApi("pictures?limit=200", 3);
-  const now = useApi("health", 10).data?.now;
+  const now = useApi("health", 3).data?.now;
   const [filter, setFilter] = useState(NO_FILTER);
   const set = (name) => (event) => setFilter({ ...filter, [name]: event.target.value });
   const shown = (data ?? []).filter((picture) => matches(picture, filter));
@@ -46,7 +46,8 @@ function Picture({ picture, now }) {
   return html`<li class="card">
     ${
       left === null || left > 0
-        ? html`<a href=${url} target="_blank" rel="noreferrer"><img src=${url} alt=${prompt} loading="lazy" /></a>`
+        ? html`<a href=${url} target="_blank" rel="noreferrer" aria-label=${prompt || t("picture")}>
+          <img src=${url} alt=${prompt} loading="lazy" /></a>`
         : html`<p class="expired">${t("link-expired")}</p>`
     }
     <p>${prompt}</p>
