@@ -499,6 +499,27 @@ def test_connection_is_cut_as_a_fault_says() -> None:
     on(steps)
 
 
+def test_answer_ends_in_the_middle_as_a_fault_says() -> None:
+    """The journal has the whole answer, and a refusal of what was accepted is whole."""
+
+    async def steps(double: Double) -> None:
+        await double.plan.set([Fault(malformed=True)])
+        for slug in ("nebula", "evolink"):
+            answer = await serve(double, call(slug))
+            [entry, *_] = await double.store.journal(Selection())
+            whole = orjson.dumps(entry["answer"])
+            assert (answer.status, answer.body) == (200, whole[: len(whole) // 2])
+
+        async def never(*_: object, **__: object) -> None:
+            raise StoreError("full")
+
+        double.store.charge = never  # type: ignore[method-assign]
+        refused = await serve(double, call())
+        assert (refused.status, orjson.loads(refused.body)["code"]) == (500, 500)
+
+    on(steps)
+
+
 def test_task_is_created_and_charged_later() -> None:
     async def steps(double: Double) -> None:
         status, body, _ = await served(double, call("evolink"))
