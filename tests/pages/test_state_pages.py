@@ -39,7 +39,7 @@ def test_gallery_shows_every_picture_with_its_link_and_downloads_it(
     expect(page.get_by_role("link", name="Make a request in the playground")).to_be_visible()
     post(target, "nebula", BODY)
     post(target, "evolink", EDIT)
-    forward(target, 3600)
+    forward(target, 3000)
     pictures = page.locator("li.card")
     expect(pictures).to_have_count(2)
     cat = pictures.filter(has_text="a cat")

@@ -12,7 +12,7 @@ const matches = (picture, filter) =>
 
 export function Gallery({ providers }) {
   const { data, error } = useApi("pictures?limit=200", 3);
-  const now = useApi("health", 10).data?.now;
+  const now = useApi("health", 3).data?.now;
   const [filter, setFilter] = useState(NO_FILTER);
   const set = (name) => (event) => setFilter({ ...filter, [name]: event.target.value });
   const shown = (data ?? []).filter((picture) => matches(picture, filter));
