@@ -46,7 +46,8 @@ function Picture({ picture, now }) {
   return html`<li class="card">
     ${
       left === null || left > 0
-        ? html`<a href=${url} target="_blank" rel="noreferrer"><img src=${url} alt=${prompt} loading="lazy" /></a>`
+        ? html`<a href=${url} target="_blank" rel="noreferrer" aria-label=${prompt || t("picture")}>
+          <img src=${url} alt=${prompt} loading="lazy" /></a>`
         : html`<p class="expired">${t("link-expired")}</p>`
     }
     <p>${prompt}</p>

@@ -38,7 +38,7 @@ function Task({ task, charge, currency, act }) {
     <${Facts} task=${task} charge=${charge} currency=${currency} />
     <div class="pictures">
       ${task.urls.map((url) => {
-        return html`<a href=${local(url)} target="_blank" rel="noreferrer">
+        return html`<a href=${local(url)} target="_blank" rel="noreferrer" aria-label=${task.prompt || t("picture")}>
           <img src=${local(url)} alt=${task.prompt} loading="lazy" />
         </a>`;
       })}
