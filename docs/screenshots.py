@@ -41,6 +41,10 @@ def main() -> None:
         )
         page.locator("textarea[name=prompt]").fill("Make it night")
         expect(page.get_by_role("img", name="harbour.png")).to_be_visible()
+        page.get_by_role("button", name="Run").click()
+        result = page.locator("li.run").get_by_role("img", name="Make it night").first
+        result.evaluate("image => image.decode()")
+        page.set_viewport_size({"width": 1180, "height": 900})
         page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=FOLDER / "playground.png")
         browser.close()
