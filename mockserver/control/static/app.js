@@ -92,7 +92,7 @@ function Views({ view, providers }) {
   const slug = decodeURIComponent(location.pathname.slice(DOCS.length + 1)) || providers[0].slug;
   if (view === "journal") return html`<${Journal} providers=${providers} />`;
   const linked = LINKED_VIEWS.includes(view) ? parameters() : { slug, providers, runs, change };
-  return html`<${Later} key=${view} view=${view} ...${linked} />`;
+  return html`<${Later} ...${linked} key=${view} view=${view} />`;
 }
 
 /** A view that is loaded now. */
