@@ -1,5 +1,6 @@
 """Tasks and their callbacks in SQLite."""
 
+import math
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ from qwenmock.mockserver.store.records import charge_row, dump, load_delivery, l
 from qwenmock.mockserver.store.sqlite.database import Database, Value, where
 from qwenmock.mockserver.store.sqlite.ledger import Hold, book, settle
 
-NEVER = 1e300
 INSERT_TASK = "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?)"
 MOST_REMEMBERED = 1024
 """Tasks that are remembered: clients ask for the same few again and again."""
@@ -71,7 +71,7 @@ class SqliteTasks(Database):
         self._refresh_cache()
         if self._next_end is None:
             ends = "SELECT coalesce(min(ends), ?) FROM tasks WHERE settled = 0"
-            self._next_end = self._select(float, ends, NEVER)[0]
+            self._next_end = self._select(float, ends, math.inf)[0]
         if now < self._next_end:
             return []
         return self._select(load_task, "SELECT task FROM tasks WHERE settled = 0 AND ends <= ? ORDER BY ends", now)

@@ -216,6 +216,7 @@ def test_tasks_are_remembered_until_something_is_written(path: str | None, monke
             await order(store, task(name), 1)
         for name in "abcab":
             assert await store.task(name) == task(name)
+            assert len(store._remembered) <= 2
         loaded: list[str] = []
         monkeypatch.setattr(tasks_module, "load_task", lambda data: loaded.append(data) or task("b"))
         await store.task("b")
@@ -229,6 +230,7 @@ def test_tasks_are_remembered_until_something_is_written(path: str | None, monke
 
 def test_finished_tasks_are_looked_for_when_one_may_have_ended(path: str | None) -> None:
     async def steps(store: SqliteStore) -> None:
+        assert await store.finished_tasks(1e12) == []
         await store.account(DEFAULTS)
         assert await store.finished_tasks(1e12) == []
         await order(store, task("late", 30.0), 1)
@@ -266,6 +268,13 @@ def test_what_another_process_orders_and_settles_is_seen(tmp_path: Path) -> None
         assert found is not None
         assert found.settled
         assert await store.finished_tasks(100.0) == []
+        await order(other, task("b"))
+        await asyncio.sleep(0)
+        assert [each.id for each in await store.finished_tasks(100.0)] == ["b"]
+        assert (await store.shared()).offset == 0
+        await other.move_clock(5)
+        await asyncio.sleep(0)
+        assert (await store.shared()).offset == 5
         await other.close()
 
     on(path, steps)
