@@ -2,7 +2,7 @@
 
 import { useArrival } from "./arrival.js";
 import { Journal } from "./journal.js";
-import { parameters } from "./journal_query.js";
+import { asked } from "./journal_query.js";
 import { api, chooseLanguage, html, language, render, Trouble, t, useEffect, useState } from "./lib.js";
 import { useRuns } from "./runs.js";
 
@@ -91,7 +91,7 @@ function Views({ view, providers }) {
   const { runs, change } = useRuns();
   const slug = decodeURIComponent(location.pathname.slice(DOCS.length + 1)) || providers[0].slug;
   if (view === "journal") return html`<${Journal} providers=${providers} />`;
-  const linked = LINKED_VIEWS.includes(view) ? parameters() : { slug, providers, runs, change };
+  const linked = LINKED_VIEWS.includes(view) ? asked() : { slug, providers, runs, change };
   return html`<${Later} ...${linked} key=${view} view=${view} />`;
 }
 

@@ -1,5 +1,5 @@
 // A link may lead to one row or card of a view: `#ledger?at=charge-ID`. It is shown and marked when it is there.
-import { parameters } from "./journal_query.js";
+import { asked } from "./journal_query.js";
 import { useEffect } from "./lib.js";
 
 const MARK = "arrived";
@@ -15,7 +15,7 @@ export function useArrival() {
     const arrive = () => {
       stop();
       for (const old of document.getElementsByClassName(MARK)) old.classList.remove(MARK);
-      const wanted = parameters().at;
+      const wanted = asked().at;
       if (!wanted) return;
       const show = () => {
         const found = document.getElementById(wanted);

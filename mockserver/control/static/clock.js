@@ -22,7 +22,9 @@ export function Clock() {
     <h2 id="clock-title">${t("clock")}</h2>
     <${Trouble} error=${error || trouble} />
     <p class="clock"><time>${data ? moment(data.now) : "…"}</time></p>
-    ${data && html`<p role="status">${isAhead ? t("clock-ahead", { time: lasting(data.offset) }) : t("clock-real")}</p>`}
+    ${
+      data && html`<p role="status">${isAhead ? t("clock-ahead", { time: lasting(data.offset) }) : t("clock-real")}</p>`
+    }
     <p class="hint">${t("clock-hint")}</p>
     <p class="buttons">
       ${STEPS.map(([name, seconds]) => {

@@ -4,7 +4,7 @@ import { callOf, curl } from "./snippets.js";
 
 const KEY = "sk-mock";
 
-/** Nothing has come yet: a documented request to copy, and `children` to click. `makesTask` asks for one with a task. */
+/** Nothing has come yet: a documented request to copy, with `makesTask` one of a task, and `children` to click. */
 export function Empty({ text, makesTask = false, children }) {
   const { data } = useApi("examples");
   const example = data?.find((each) => each.makes_task === makesTask);

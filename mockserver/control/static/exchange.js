@@ -87,7 +87,10 @@ function Actions({ entry }) {
   const { provider, variant, request } = entry;
   return html`<div class="actions">
     <p class="buttons">
-      ${canBeSent(entry) && html`<button type="button" disabled=${isSending} onClick=${send}>${t("send-again")}</button>`}
+      ${
+        canBeSent(entry) &&
+        html`<button type="button" disabled=${isSending} onClick=${send}>${t("send-again")}</button>`
+      }
       ${
         variant &&
         html`<button type="button" onClick=${() => openInPlayground({ provider, variant, request })}>
@@ -167,7 +170,8 @@ function Refusal({ refusal, rule }) {
     ${
       rule &&
       html`<dl>
-      <dt>${t("rule")}</dt><dd><code>${rule.id}</code> <a href=${journalWith({ rule: rule.id })}>${t("same-rule")}</a></dd>
+      <dt>${t("rule")}</dt>
+      <dd><code>${rule.id}</code> <a href=${journalWith({ rule: rule.id })}>${t("same-rule")}</a></dd>
       <dt>${t("source")}</dt><dd>${rule.source}</dd>
       <dt>${t("certainty")}</dt><dd><${Certainty} value=${rule.certainty} /></dd>
     </dl>`

@@ -36,7 +36,7 @@ function clauses(fault, names) {
     });
 }
 
-/** Return what a fault does: `Requests to nebula are refused with 429 (2 more times).` */
+/** Return what a fault does: `Requests to acme are refused with 429 (2 more times).` */
 export function sentence(fault) {
   const who = clauses(fault, WHO);
   const often = clauses(fault, OFTEN);

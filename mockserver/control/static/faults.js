@@ -113,12 +113,14 @@ const worded = (name, value) => (has(`value-${name}-${value}`) ? t(`value-${name
 function Member({ name, member, models, text, set }) {
   const label = has(`fault-${name}`) ? t(`fault-${name}`) : t(name);
   const attributes = { name, value: text, title: language === "en" ? member.description : undefined };
-  const choices = member.type === "boolean" ? ["true"] : member.type === "string" ? member.enum : undefined;
-  if (choices)
+  const values = member.type === "boolean" ? ["true"] : member.type === "string" ? member.enum : undefined;
+  if (values)
     return html`<label>${label}
       <select ...${attributes} onChange=${(event) => set(event.target.value)}>
         <option value="">${name === "provider" ? t("all") : "–"}</option>
-        ${choices.map((value) => html`<option value=${value}>${value === "true" ? t("yes") : worded(name, value)}</option>`)}
+        ${values.map((value) => {
+          return html`<option value=${value}>${value === "true" ? t("yes") : worded(name, value)}</option>`;
+        })}
       </select>
     </label>`;
   const suggested = name === "model" ? models : (member.enum ?? member.examples);
@@ -127,7 +129,10 @@ function Member({ name, member, models, text, set }) {
     <input ...${attributes} type=${isNumber ? "number" : "text"} step=${member.type === "number" ? "any" : undefined}
       list=${suggested && `${name}-values`} placeholder=${placeholder(name, member)}
       onInput=${(event) => set(event.target.value)} />
-    ${suggested && html`<datalist id=${`${name}-values`}>${suggested.map((value) => html`<option value=${value} />`)}</datalist>`}
+    ${
+      suggested &&
+      html`<datalist id=${`${name}-values`}>${suggested.map((value) => html`<option value=${value} />`)}</datalist>`
+    }
   </label>`;
 }
 

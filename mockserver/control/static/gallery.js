@@ -59,6 +59,9 @@ function Picture({ picture, now }) {
       <dd><${ToRequest} id=${picture.request_id}>${moment(picture.created)}</${ToRequest}></dd>
       <dt>${t("link-works")}</dt><dd>${left === null ? "…" : left > 0 ? lasting(left) : t("link-expired")}</dd>
     </dl>
-    ${left > 0 && html`<a class="small" href=${url} download=${name} aria-label=${`${t("download")} ${prompt}`}>${t("download")}</a>`}
+    ${
+      left > 0 &&
+      html`<a class="small" href=${url} download=${name} aria-label=${`${t("download")} ${prompt}`}>${t("download")}</a>`
+    }
   </li>`;
 }

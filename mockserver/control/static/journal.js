@@ -2,7 +2,7 @@
 import { Empty, NoMatch, ToPlayground } from "./empty.js";
 import { Exchange } from "./exchange.js";
 import { useJournal } from "./journal_live.js";
-import { FILTERS, journalWith, parameters, placeOf, queryOf } from "./journal_query.js";
+import { asked, FILTERS, journalWith, placeOf, queryOf } from "./journal_query.js";
 import { Badge, html, money, pictures, Trouble, t, time, useEffect, useRef, useState } from "./lib.js";
 
 const TYPING_MS = 250;
@@ -14,9 +14,9 @@ const MORE = ["key", "rule", "since", "until"];
 const FIELDS = ["provider", "status", "model", "text", ...MORE];
 
 function useFilter() {
-  const [filter, setFilter] = useState(parameters);
+  const [filter, setFilter] = useState(asked);
   useEffect(() => {
-    const follow = () => location.hash.startsWith("#journal") && setFilter(parameters());
+    const follow = () => location.hash.startsWith("#journal") && setFilter(asked());
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
   }, []);
@@ -198,8 +198,8 @@ function Row({ entry, isOpen, choose }) {
 /** What a row calls its request: by the model, also one that is unknown, or by what was called. */
 function named({ endpoint, method, model, request }) {
   if (endpoint === "callback") return `${endpoint} ${model}`;
-  const asked = typeof request?.model === "string" ? request.model : "";
-  return model || asked || `${method} ${endpoint}`;
+  const wanted = typeof request?.model === "string" ? request.model : "";
+  return model || wanted || `${method} ${endpoint}`;
 }
 
 /** The first picture. It is drawn when it is loaded: not for rows that pass by, and not for those out of sight. */

@@ -62,7 +62,7 @@ function merged(state, news, isWhole) {
   if (news.begins || news.skipped || state.entries === null) return { ...state, ...shared, entries: news.entries };
   const known = new Set(state.entries.map(placeOf));
   const added = news.entries.filter((entry) => !known.has(placeOf(entry)));
-  // Of the whole journal, there are fewer than are shown only if it was emptied. What a search has found stays, also when
+  // Of the whole journal, there are fewer than are shown only if it was emptied. What a search has found stays, also if
   // the journal has dropped it.
   const entries = [...added, ...state.entries].slice(0, isWhole ? Math.min(MAX_ENTRIES, news.total) : MAX_ENTRIES);
   return { ...state, ...shared, entries };

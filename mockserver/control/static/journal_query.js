@@ -14,8 +14,8 @@ export const FILTERS = [
   "task",
 ];
 
-/** Return the parameters behind the name of the view in the address. */
-export const parameters = () => Object.fromEntries(new URLSearchParams(location.hash.split("?")[1] ?? ""));
+/** Return what is asked for behind the name of the view in the address. */
+export const asked = () => Object.fromEntries(new URLSearchParams(location.hash.split("?")[1] ?? ""));
 
 /** Return the query of a filter; "" if it is empty. */
 export const queryOf = (filter) =>

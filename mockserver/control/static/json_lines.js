@@ -43,7 +43,7 @@ export function markedLines(value, place) {
 
 /**
  * Return the place in a request that its refusal is about, null if it is about the whole or not in the body.
- * A message begins with the place: `contents[0].parts[1].image must be …`. Otherwise the id of the rule has it.
+ * A message begins with the place: `list[0].image must be …`. Otherwise the id of the rule has it.
  */
 export function refusedPlace(entry) {
   if (entry.refusal === null || entry.request === null || typeof entry.request !== "object") return null;

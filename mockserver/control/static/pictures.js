@@ -96,7 +96,9 @@ export function Pictures({ images, sources, pictures, setPictures }) {
 function Chosen({ picture, remove }) {
   const label = `${t("remove")} ${picture.name}`;
   return html`<li>
-    ${picture.shown ? html`<img src=${picture.shown} alt=${picture.name} />` : html`<p class="hint">${picture.name}</p>`}
+    ${
+      picture.shown ? html`<img src=${picture.shown} alt=${picture.name} />` : html`<p class="hint">${picture.name}</p>`
+    }
     <button type="button" class="small" onClick=${remove} aria-label=${label}>${t("remove")}</button>
   </li>`;
 }

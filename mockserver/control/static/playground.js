@@ -126,8 +126,15 @@ function Form({ contract, variant, given, change, children }) {
       <h3>${t("request")}</h3>
       <${Complaints} fields=${fields} values=${values} variant=${variant} count=${pictures.length} edit=${edit}
         pictureRule=${rule} />
-      <${Copy} text=${curl({ ...callOf(slug, variant, request), text, key: apiKey === "sk-mock" ? "" : apiKey })} label=${t("copy-as", { name: "curl" })} />
-      ${edit?.kind === "cut" ? html`<pre class="json" tabindex="0">${short(text)}</pre>` : html`<${Json} value=${short(request)} />`}
+      <${Copy}
+        text=${curl({ ...callOf(slug, variant, request), text, key: apiKey === "sk-mock" ? "" : apiKey })}
+        label=${t("copy-as", { name: "curl" })}
+      />
+      ${
+        edit?.kind === "cut"
+          ? html`<pre class="json" tabindex="0">${short(text)}</pre>`
+          : html`<${Json} value=${short(request)} />`
+      }
       ${children}
     </div>
   </div>`;
@@ -163,7 +170,15 @@ function Complaints({ fields, values, variant, count, edit, pictureRule }) {
     <p>${t("will-be-refused")}</p>
     <ul>
       ${edit && html`<li>${t(`edit-${edit.kind}`, { path: edit.path?.join(".") })}</li>`}
-      ${ofPictures && html`<li><${Broken} label=${t("pictures")} rule=${ofPictures} text=${ofPictures.keyword.endsWith("Items") ? String(count) : undefined} /></li>`}
+      ${
+        ofPictures &&
+        html`<li>
+          <${Broken}
+            label=${t("pictures")} rule=${ofPictures}
+            text=${ofPictures.keyword.endsWith("Items") ? String(count) : undefined}
+          />
+        </li>`
+      }
       ${found.map(({ label, rule, text }) => html`<li><${Broken} label=${label} rule=${rule} text=${text} /></li>`)}
     </ul>
   </div>`;
@@ -193,7 +208,11 @@ function Field({ field, models, text, set }) {
     ${field.schema.description && html`<p class="hint">${field.schema.description}</p>`}
     <${Input} field=${field} models=${models} attributes=${attributes} onInput=${(event) => set(event.target.value)} />
     <div id=${`${id}-limits`} class="hint">
-      ${broken ? html`<span class="trouble" role="alert">${complaint(broken, text)}</span>` : html`<${Limits} field=${field} />`}
+      ${
+        broken
+          ? html`<span class="trouble" role="alert">${complaint(broken, text)}</span>`
+          : html`<${Limits} field=${field} />`
+      }
     </div>
   </div>`;
 }

@@ -127,14 +127,16 @@ export function Run({ run, again }) {
             : html`<p class="hint">${t("input")}: ${name}</p>`,
         )}</div>`
       }
-      <div class="pictures results">
+      <div class="pictures outcome">
         ${urls.map((url) => html`<${Figure} url=${url} alt=${run.prompt} caption=${t("result")} isLink />`)}
       </div>
     </div>
     ${run.charge && html`<${Cost} charge=${run.charge} />`}
     ${
       run.request &&
-      html`<button type="button" class="small" aria-label=${label} onClick=${() => again(run)}>${t("use-again")}</button>`
+      html`<button type="button" class="small" aria-label=${label} onClick=${() => again(run)}>
+        ${t("use-again")}
+      </button>`
     }
     ${run.answer && html`<details><summary>${t("answer")}</summary><${Json} value=${run.answer} /></details>`}
   </li>`;
