@@ -61,7 +61,9 @@ function Picture({ picture, now }) {
     </dl>
     ${
       left > 0 &&
-      html`<a class="small" href=${url} download=${name} aria-label=${`${t("download")} ${prompt}`}>${t("download")}</a>`
+      html`<a class="small" href=${url} download=${name} aria-label=${`${t("download")} ${prompt}`}>
+        ${t("download")}
+      </a>`
     }
   </li>`;
 }
