@@ -296,9 +296,19 @@ def test_token_is_demanded_when_set() -> None:
     with running(Settings(port=0, admin_token="open sesame")) as server:
         url = f"{server.origin}/__mock__/ledger"
         assert httpx.get(url).status_code == 401
-        assert httpx.get(url, headers={"Authorization": "Bearer wrong"}).status_code == 401
-        assert httpx.get(url, headers={"Authorization": "Bearer open sesame"}).status_code == 200
+        for given in ("Bearer wrong", "open sesame", "Basic open sesame", "Bearer", "Bearer  open sesame"):
+            assert httpx.get(url, headers={"Authorization": given}).status_code == 401
+        for scheme in ("Bearer", "bearer"):
+            assert httpx.get(url, headers={"Authorization": f"{scheme} open sesame"}).status_code == 200
         assert httpx.get(f"{server.origin}/__mock__/health").status_code == 200
+
+
+def test_json_is_bounded(control: httpx.Client) -> None:
+    """It is parsed in the event loop, where it must not delay others."""
+    plan = [{"status": 429, "key": "k" * 2**20}]
+    answer = control.put("/faults", json=plan)
+    assert (answer.status_code, answer.json()) == (413, {"error": "expected a body of at most 1048576 bytes"})
+    assert control.get("/faults").json() == []
 
 
 def test_reset_begins_anew(nebula: httpx.Client, control: httpx.Client) -> None:

@@ -14,6 +14,8 @@ from qwenmock.schemas.models import Provider
 from qwenmock.schemas.vocabulary import JSON
 
 MAX_BODY_BYTES = 16 * 2**20
+MAX_JSON_BYTES = 2**20
+"""Of JSON, which is parsed in the event loop: 1 MB takes some milliseconds."""
 MAX_DIGITS = 9
 
 
@@ -30,19 +32,19 @@ class ControlError(Exception):
         self.status = status
 
 
-async def read_body(request: Request) -> bytes:
+async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
     """Return the body.
 
     Raises:
-        ControlError: 413, it is larger than `MAX_BODY_BYTES`.
+        ControlError: 413, it is larger than `most` bytes.
 
     """
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise ControlError(413, f"expected a body of at most {MAX_BODY_BYTES} bytes")
+        if size > most:
+            raise ControlError(413, f"expected a body of at most {most} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -55,7 +57,7 @@ async def read_json(request: Request) -> JSON:
 
     """
     try:
-        return orjson.loads(await read_body(request))
+        return orjson.loads(await read_body(request, MAX_JSON_BYTES))
     except orjson.JSONDecodeError as error:
         raise ControlError(400, f"invalid JSON: {str(error)[:200]}") from error
 
