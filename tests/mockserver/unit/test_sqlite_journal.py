@@ -11,6 +11,7 @@ from store_values import DEFAULTS, charge, compact, entry, on, row
 
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.store.protocols import Fetch, Selection
+from qwenmock.mockserver.store.search import cursor_of
 from qwenmock.mockserver.store.sqlite import accounts, blobs, journal
 from qwenmock.mockserver.store.sqlite.checkpoints import Checkpoints
 from qwenmock.mockserver.store.sqlite.store import SqliteStore
@@ -217,6 +218,44 @@ def test_journal_is_read_no_further_than_asked(tmp_path: Path) -> None:
         await store.close()
 
     asyncio.run(steps())
+
+
+@pytest.mark.parametrize(("journal_max", "shown"), [(1000, ["43", "21", "0"]), (3, ["43", "2"]), (2, ["43"])])
+def test_journal_is_read_in_parts(
+    path: str | None, monkeypatch: pytest.MonkeyPatch, journal_max: int, shown: list[str]
+) -> None:
+    assert (journal.LINES_AT_ONCE, journal.ROWS_AT_ONCE) == (200, 16)  # enough at once, but not for long
+    monkeypatch.setattr(journal, "LINES_AT_ONCE", 2)
+    monkeypatch.setattr(journal, "ROWS_AT_ONCE", 2)
+
+    async def steps(store: SqliteStore) -> None:
+        async def parts() -> list[str]:
+            return ["".join(cursor_of(line).id for line in lines) async for lines in store.read_journal()]
+
+        assert await store.journal_length() == 0
+        assert await parts() == []
+        for number in range(5):
+            await store.record(entry(str(number), at=1.5), "sk-mock")
+        assert await store.journal_length() == min(5, journal_max)
+        assert await parts() == shown
+        found = ""
+        async for lines in store.read_journal():
+            found += "".join(cursor_of(line).id for line in lines)
+            if len(found) == 2:
+                await store.record(entry("5", at=1.5), "sk-mock")  # meanwhile
+        assert found == "".join(shown)
+
+    on(path, steps, journal_max=journal_max)
+
+
+def test_entries_of_one_transaction_are_read_newest_first(path: str | None) -> None:
+    async def steps(store: SqliteStore) -> None:
+        await asyncio.gather(*(store.record(entry(id_, at=1.5), "sk-mock") for id_ in "abc"))
+        await store.record(entry("d", at=1.5), "sk-mock")
+        assert await store.journal_length() == 4
+        assert [[cursor_of(line).id for line in lines] async for lines in store.read_journal()] == [list("dcba")]
+
+    on(path, steps)
 
 
 def test_entry_of_a_failed_charge_is_not_recorded(path: str | None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ def line(id_: str = "r", **more: Any) -> Line:
         ("rule", "nebula/edit/", "edit"),
         ("statuses", (400, 499), (401, 499)),
         ("statuses", (400, 400), (300, 399)),
+        ("statuses", (300, 499), (300, 399)),
         ("since", 1.5, 1.6),
         ("until", 1.5, 1.4),
         ("text", "SIZE", "sizes"),
@@ -158,4 +159,12 @@ def test_search_without_a_filter_reads_no_further_than_asked() -> None:
     found = asyncio.run(search(store, Search(limit=12)))
     assert (len(found.entries), found.total, found.next) == (12, 50, Cursor("1-1", 1.5))
     assert reads == [0, 1]
+
+    async def beside_others() -> bool:
+        others: list[bool] = []
+        asyncio.get_running_loop().call_soon(others.append, True)
+        await search(store, Search(model="none"))
+        return others == [True]
+
+    assert asyncio.run(beside_others()), "other requests wait for the search"
     assert not isinstance(line(), CompactEntry)
