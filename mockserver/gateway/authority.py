@@ -37,12 +37,14 @@ class TrustFiles:
         certificate: Its certificate alone.
         bundle: Its certificate after those of the public authorities.
         java_store: The same as a PKCS #12 trust store.
+        php_settings: A folder with a settings file for PHP, which reads no variable for this.
 
     """
 
     certificate: Path
     bundle: Path
     java_store: Path
+    php_settings: Path
 
 
 class Authority:
@@ -86,7 +88,7 @@ class Authority:
             public: The certificates of the public authorities, as PEM.
 
         """
-        files = TrustFiles(folder / "ca.pem", folder / "bundle.pem", folder / "truststore.p12")
+        files = TrustFiles(folder / "ca.pem", folder / "bundle.pem", folder / "truststore.p12", folder / "php")
         files.certificate.write_bytes(self.pem)
         files.bundle.write_bytes(public.rstrip() + b"\n" + self.pem if public else self.pem)
         trusted = [self._certificate, *_readable(public)]
@@ -94,6 +96,9 @@ class Authority:
         encryption = password.key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC).build(STORE_PASSWORD.encode())
         named = [pkcs12.PKCS12Certificate(each, str(index).encode()) for index, each in enumerate(trusted)]
         files.java_store.write_bytes(pkcs12.serialize_java_truststore(named, encryption))
+        files.php_settings.mkdir()
+        settings = "".join(f'{name} = "{files.bundle}"\n' for name in ("curl.cainfo", "openssl.cafile"))
+        (files.php_settings / "qwenmock.ini").write_text(settings, "utf-8")
         return files
 
     def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext) -> None:

@@ -15,7 +15,7 @@ PRELOAD = Path(gateway.__file__).parent / "preload"
 PROXY = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 LOCAL = ("localhost", "127.0.0.1", "::1")
 BUNDLE = (
-    "SSL_CERT_FILE",  # OpenSSL, and with it Python, Ruby, PHP; Go, .NET, Rust
+    "SSL_CERT_FILE",  # OpenSSL, and with it Python, Ruby; Go, .NET, Rust
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
     "AWS_CA_BUNDLE",
@@ -58,6 +58,8 @@ def command_environment(
         "PYTHONPATH": os.pathsep.join(filter(None, (str(PRELOAD), base.get("PYTHONPATH")))),
         "QWENMOCK_PRELOAD": json.dumps({**plan, "passThrough": policy.pass_through}),
         "JAVA_TOOL_OPTIONS": _added(base, "JAVA_TOOL_OPTIONS", _java_options(port, files)),
+        # An empty folder in the list is the one that PHP was built with.
+        "PHP_INI_SCAN_DIR": f"{base.get('PHP_INI_SCAN_DIR', '')}{os.pathsep}{files.php_settings}",
         "QWENMOCK_URL": double,
     }
 

@@ -62,5 +62,8 @@ def test_files_hold_no_key(tmp_path: Path) -> None:
     key, _, certificates = pkcs12.load_key_and_certificates(files.java_store.read_bytes(), STORE_PASSWORD.encode())
     assert key is None
     assert set(certificates) == {*x509.load_pem_x509_certificates(public + authority.pem)}
-    assert {*tmp_path.iterdir()} == {files.certificate, files.bundle, files.java_store}
-    assert not any(b"PRIVATE KEY" in path.read_bytes() for path in tmp_path.iterdir())
+    assert {*tmp_path.iterdir()} == {files.certificate, files.bundle, files.java_store, files.php_settings}
+    [settings] = files.php_settings.iterdir()
+    assert settings.read_text() == f'curl.cainfo = "{files.bundle}"\nopenssl.cafile = "{files.bundle}"\n'
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"PRIVATE KEY" in data for data in written)

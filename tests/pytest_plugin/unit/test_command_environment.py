@@ -7,7 +7,7 @@ from qwenmock.mockserver.gateway.authority import TrustFiles
 from qwenmock.mockserver.gateway.hosts import HostPolicy
 from qwenmock.pytest_plugin.programs.environment import ADDED, BUNDLE, PRELOAD, command_environment
 
-FILES = TrustFiles(Path("/t/ca.pem"), Path("/t/bundle.pem"), Path("/t/store.p12"))
+FILES = TrustFiles(Path("/t/ca.pem"), Path("/t/bundle.pem"), Path("/t/store.p12"), Path("/t/php"))
 POLICY = HostPolicy(frozenset({"b.example", "a.example"}), frozenset({"c.example"}))
 
 
@@ -26,6 +26,11 @@ def test_proxy_and_trust_replace_what_was_set() -> None:
 def test_options_of_runtimes_are_added_to_those_that_were_set() -> None:
     before = {"NODE_OPTIONS": "--trace-warnings", "JAVA_TOOL_OPTIONS": "-Xmx1g", "PYTHONPATH": "src"}
     found = command_environment(before, "", 4013, FILES, POLICY)
+    assert found["PHP_INI_SCAN_DIR"] == ":/t/php"
+    assert (
+        command_environment({"PHP_INI_SCAN_DIR": "/etc/php"}, "", 1, FILES, POLICY)["PHP_INI_SCAN_DIR"]
+        == "/etc/php:/t/php"
+    )
     assert found["NODE_OPTIONS"] == f'--trace-warnings --require="{PRELOAD}/node.cjs"'
     assert found["PYTHONPATH"] == f"{PRELOAD}:src"
     assert found["JAVA_TOOL_OPTIONS"].startswith("-Xmx1g -Dhttp.proxyHost=127.0.0.1 ")
