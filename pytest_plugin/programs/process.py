@@ -135,7 +135,9 @@ class Signals:
     def __enter__(self) -> "Signals":
         self._receiver, self._sender = os.pipe()
         os.set_blocking(self._sender, False)
-        handlers = {getattr(signal, name): self._forward for name in FORWARDED}
+        # Those that are ignored, as under `nohup`, stay so: the command inherits it.
+        numbers = [number for name in FORWARDED if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN]
+        handlers = dict.fromkeys(numbers, self._forward)
         handlers |= {signal.SIGALRM: self._kill, signal.SIGCHLD: self._note}
         self._before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         self._woken_before = signal.set_wakeup_fd(self._sender, warn_on_full_buffer=False)

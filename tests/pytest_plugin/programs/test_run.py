@@ -128,6 +128,14 @@ def test_signals_reach_the_command(number: int, script: str, code: int) -> None:
     assert f"qwenmock: exit code {code}; " in said
 
 
+def test_signal_that_is_ignored_stays_so_for_the_command() -> None:
+    """As under `nohup`."""
+    ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]
+    command = ["sh", "-c", "kill -HUP $PPID; sleep 0.2; kill -HUP $$; echo lived"]
+    done = subprocess.run([*ignoring, *RUN, "--", *command], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "lived\n")
+
+
 def test_runs_at_once_are_those_one_after_another(tmp_path: Path) -> None:
     options = ["--seed", "1", "--scenarios", "outage,rate-limited,malformed"]
     url = "https://llm.ai-nebula.com/v1/images/generations"
