@@ -41,7 +41,7 @@ def run_command(command: Sequence[str], environment: Mapping[str, str], folder: 
         try:
             process = subprocess.Popen(command, env=dict(environment), process_group=0)
         except OSError as error:
-            print(f"qwenmock: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+            say(f"cannot run {command[0]}: {error.strerror}")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
         watch(process.pid)
         with _Terminal(process.pid) as terminal:
@@ -49,6 +49,13 @@ def run_command(command: Sequence[str], environment: Mapping[str, str], folder: 
             process.returncode = os.waitstatus_to_exitcode(_wait(process.pid, terminal, signals))
         _end_group(process.pid)
         return process.returncode if process.returncode >= 0 else SIGNALLED - process.returncode
+
+
+def say(text: str) -> None:
+    """Write a line to stderr; where that is closed or full, the command's exit code counts, and nothing is said."""
+    if sys.stderr is not None:  # `print` would write to stdout
+        with contextlib.suppress(OSError):
+            print(f"qwenmock: {text}", file=sys.stderr, flush=True)
 
 
 def _wait(pid: int, terminal: "_Terminal", signals: "Signals") -> int:

@@ -136,6 +136,20 @@ def test_signal_that_is_ignored_stays_so_for_the_command() -> None:
     assert (done.returncode, done.stdout) == (0, "lived\n")
 
 
+@pytest.mark.parametrize("end", ["2>&-", "2>/dev/full"])
+def test_summary_that_cannot_be_written_changes_nothing(end: str) -> None:
+    redirected = ["sh", "-c", f'exec "$@" {end}', "sh", *RUN]
+    for command, code in ((["sh", "-c", "echo out; exit 4"], 4), (["/missing"], 127)):
+        done = subprocess.run([*redirected, "--", *command], stdout=subprocess.PIPE, text=True, timeout=30, check=False)
+        assert (done.returncode, done.stdout) == (code, "out\n" if code == 4 else "")
+
+
+def test_runs_at_once_need_no_output() -> None:
+    words = ["--scenarios", "outage,flaky", "--parallel", "2", "--", "sh", "-c", "echo out; exit 4"]
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *RUN, *words], timeout=60, check=False)
+    assert done.returncode == 4
+
+
 def test_runs_at_once_are_those_one_after_another(tmp_path: Path) -> None:
     options = ["--seed", "1", "--scenarios", "outage,rate-limited,malformed"]
     url = "https://llm.ai-nebula.com/v1/images/generations"
