@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 from xml.etree import ElementTree as ET
 
+from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.testing.entries import VerdictFinding
 from qwenmock.pytest_plugin.programs.session import Run
 from qwenmock.pytest_plugin.testkit.usage import money, never, rule_counts
@@ -275,5 +276,13 @@ FORMATS: dict[str, Callable[[Sequence[Summary]], str]] = {
 
 
 def write(summaries: Sequence[Summary], path: Path) -> None:
-    """Write a report in the format that the file's ending names."""
-    path.write_text(FORMATS[path.suffix](summaries), "utf-8")
+    """Write a report in the format that the file's ending names.
+
+    Raises:
+        SettingsError: The file cannot be written.
+
+    """
+    try:
+        path.write_text(FORMATS[path.suffix](summaries), "utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error

@@ -150,6 +150,14 @@ def test_runs_at_once_need_no_output() -> None:
     assert done.returncode == 4
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_report_on_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "r.json").symlink_to("/dev/full")
+    done = run("--report", str(tmp_path / "r.json"), "--", "true")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1:] == [f"qwenmock: {tmp_path}/r.json: No space left on device"]
+
+
 def test_runs_at_once_are_those_one_after_another(tmp_path: Path) -> None:
     options = ["--seed", "1", "--scenarios", "outage,rate-limited,malformed"]
     url = "https://llm.ai-nebula.com/v1/images/generations"
