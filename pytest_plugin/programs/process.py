@@ -205,7 +205,15 @@ class _Watch:
         self._pipe = pipe
 
     def __call__(self, group: int) -> None:
-        os.write(self._pipe, f"{group}\n".encode())
+        self._write(str(group))
+
+    def dismiss(self) -> None:
+        """Tell it to kill none."""
+        self._write("end")
+
+    def _write(self, line: str) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it was killed
+            os.write(self._pipe, f"{line}\n".encode())
 
 
 @contextmanager
@@ -221,9 +229,10 @@ def watchdog(folder: Path) -> Generator[_Watch]:
         start_new_session=True,
     )
     os.close(receiver)
+    watch = _Watch(sender)
     try:
-        yield _Watch(sender)
-        os.write(sender, b"end\n")
+        yield watch
+        watch.dismiss()
     finally:
         os.close(sender)
         process.wait()

@@ -158,6 +158,14 @@ def test_report_on_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[1:] == [f"qwenmock: {tmp_path}/r.json: No space left on device"]
 
 
+def test_run_without_its_watchdog_ends_as_others() -> None:
+    process = start("echo ready; sleep 1; exit 4")
+    found = subprocess.check_output(["pgrep", "-P", str(process.pid), "-f", "qwenmock-watchdog"], text=True)
+    os.kill(int(found), signal.SIGKILL)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said.splitlines()[0][:22]) == (4, "qwenmock: exit code 4;")
+
+
 def test_runs_at_once_are_those_one_after_another(tmp_path: Path) -> None:
     options = ["--seed", "1", "--scenarios", "outage,rate-limited,malformed"]
     url = "https://llm.ai-nebula.com/v1/images/generations"
