@@ -158,6 +158,13 @@ def test_report_on_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[1:] == [f"qwenmock: {tmp_path}/r.json: No space left on device"]
 
 
+def test_command_of_several_lines_is_one_heading(tmp_path: Path) -> None:
+    """As in a workflow, whose action gives `bash -c` all of them."""
+    report = tmp_path / "r.md"
+    run("--report", str(report), "--scenarios", "outage", "--", "sh", "-c", "true `true`\ntrue")
+    assert report.read_text().splitlines()[0] == "## ``sh -c 'true `true` true'`` under 1 scenario"
+
+
 def test_run_without_its_watchdog_ends_as_others() -> None:
     process = start("echo ready; sleep 1; exit 4")
     found = subprocess.check_output(["pgrep", "-P", str(process.pid), "-f", "qwenmock-watchdog"], text=True)
