@@ -133,7 +133,8 @@ class Proxy:
         """Return the headers with which a request is forwarded."""
         headers = without(list(request.headers), NOT_ASKED)
         if self.policy.route(host) is not Route.DOUBLE:
-            return [(b"host", (host if port == PORTS[scheme] else f"{host}:{port}").encode()), *headers]
+            named = f"[{host}]" if ":" in host else host
+            return [(b"host", (named if port == PORTS[scheme] else f"{named}:{port}").encode()), *headers]
         own = [(b"host", host.encode()), (b"x-forwarded-proto", scheme.encode())]
         return own + [(name, self._own_key(value) if name == b"authorization" else value) for name, value in headers]
 
@@ -267,7 +268,7 @@ class _Client:
 
         """
         target = request.target.decode("latin-1")
-        if target.startswith(("http://", "https://")):
+        if target.lower().startswith(("http://", "https://")):
             scheme, host, port, path = _valid(_parts_of, target)
             if self._host is not None and host != self._host:
                 raise Refused(400, f"qwenmock: a request for {host} in a tunnel to {self._host}")

@@ -1,7 +1,6 @@
 """`qwenmock run`: run a command whose calls to production land on a double."""
 
 import os
-import sys
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -70,7 +69,7 @@ def run_command(options: RunOptions) -> int:
         raise SettingsError("`qwenmock run` needs Linux or macOS; `qwenmock serve --proxy` runs everywhere")
     require_extra()
     from qwenmock.pytest_plugin.programs import summary
-    from qwenmock.pytest_plugin.programs.process import NOT_EXECUTABLE, NOT_FOUND
+    from qwenmock.pytest_plugin.programs.process import NOT_EXECUTABLE, NOT_FOUND, say
     from qwenmock.pytest_plugin.programs.session import Hosts, run
 
     hosts = Hosts(options.allow, options.pass_through)
@@ -91,7 +90,7 @@ def run_command(options: RunOptions) -> int:
             if said[-1]["exit_code"] in {NOT_FOUND, NOT_EXECUTABLE}:
                 break  # it is the same under every scenario
     for line in summary.table_lines(said) if options.scenarios else summary.lines(said[0]):
-        print(f"qwenmock: {line}", file=sys.stderr)
+        say(line)
     for path in options.report:
         summary.write(said, path)
     if any(each["unmet"] for each in said):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.settings import Settings
-from qwenmock.pytest_plugin.programs.process import Signals, watchdog
+from qwenmock.pytest_plugin.programs.process import Signals, say, watchdog
 from qwenmock.pytest_plugin.programs.session import Hosts, private_folder, run
 from qwenmock.pytest_plugin.programs.summary import Conditions, Summary, summary_of
 
@@ -71,10 +71,11 @@ def _start(order: Order, folder: Path, group: int) -> subprocess.Popen[bytes]:
 
 def _show(folder: Path, scenario: str) -> None:
     """Write what a run has written, with the name of its scenario before it."""
-    print(f"qwenmock: {scenario}:", file=sys.stderr, flush=True)
+    say(f"{scenario}:")
     for name, stream in (("out", sys.stdout), ("err", sys.stderr)):
-        stream.buffer.write((folder / name).read_bytes())
-        stream.flush()
+        if stream is not None:
+            stream.buffer.write((folder / name).read_bytes())
+            stream.flush()
 
 
 def _summaries(folders: Iterable[Path]) -> Generator[Summary]:

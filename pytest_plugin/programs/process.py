@@ -41,7 +41,7 @@ def run_command(command: Sequence[str], environment: Mapping[str, str], folder: 
         try:
             process = subprocess.Popen(command, env=dict(environment), process_group=0)
         except OSError as error:
-            print(f"qwenmock: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+            say(f"cannot run {command[0]}: {error.strerror}")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
         watch(process.pid)
         with _Terminal(process.pid) as terminal:
@@ -49,6 +49,13 @@ def run_command(command: Sequence[str], environment: Mapping[str, str], folder: 
             process.returncode = os.waitstatus_to_exitcode(_wait(process.pid, terminal, signals))
         _end_group(process.pid)
         return process.returncode if process.returncode >= 0 else SIGNALLED - process.returncode
+
+
+def say(text: str) -> None:
+    """Write a line to stderr; where that is closed or full, the command's exit code counts, and nothing is said."""
+    if sys.stderr is not None:  # `print` would write to stdout
+        with contextlib.suppress(OSError):
+            print(f"qwenmock: {text}", file=sys.stderr, flush=True)
 
 
 def _wait(pid: int, terminal: "_Terminal", signals: "Signals") -> int:
@@ -135,7 +142,9 @@ class Signals:
     def __enter__(self) -> "Signals":
         self._receiver, self._sender = os.pipe()
         os.set_blocking(self._sender, False)
-        handlers = {getattr(signal, name): self._forward for name in FORWARDED}
+        # Those that are ignored, as under `nohup`, stay so: the command inherits it.
+        numbers = [number for name in FORWARDED if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN]
+        handlers = dict.fromkeys(numbers, self._forward)
         handlers |= {signal.SIGALRM: self._kill, signal.SIGCHLD: self._note}
         self._before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         self._woken_before = signal.set_wakeup_fd(self._sender, warn_on_full_buffer=False)
@@ -196,7 +205,15 @@ class _Watch:
         self._pipe = pipe
 
     def __call__(self, group: int) -> None:
-        os.write(self._pipe, f"{group}\n".encode())
+        self._write(str(group))
+
+    def dismiss(self) -> None:
+        """Tell it to kill none."""
+        self._write("end")
+
+    def _write(self, line: str) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it was killed
+            os.write(self._pipe, f"{line}\n".encode())
 
 
 @contextmanager
@@ -212,9 +229,10 @@ def watchdog(folder: Path) -> Generator[_Watch]:
         start_new_session=True,
     )
     os.close(receiver)
+    watch = _Watch(sender)
     try:
-        yield _Watch(sender)
-        os.write(sender, b"end\n")
+        yield watch
+        watch.dismiss()
     finally:
         os.close(sender)
         process.wait()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 from xml.etree import ElementTree as ET
 
+from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.testing.entries import VerdictFinding
 from qwenmock.pytest_plugin.programs.session import Run
 from qwenmock.pytest_plugin.testkit.usage import money, never, rule_counts
@@ -184,12 +185,18 @@ def as_markdown(summaries: Sequence[Summary]) -> str:
     """Return the report for a pull request."""
     said: list[str] = []
     if summaries[0]["scenario"]:
-        said += [f"## `{summaries[0]['command']}` under {counted(len(summaries), 'scenario')}", ""]
+        said += [f"## {_code(summaries[0]['command'])} under {counted(len(summaries), 'scenario')}", ""]
         said += [_markdown_row(COLUMNS), "|" + "---|" * len(COLUMNS)]
         said += [*[_markdown_row(row(each)) for each in summaries], ""]
     for summary in summaries:
         said += [*_markdown_lines(summary), ""]
     return "\n".join(said)
+
+
+def _code(text: str) -> str:
+    """Return text as code on one line, whatever quotes it has."""
+    quote = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{quote}{' '.join(text.split())}{quote}"
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
@@ -199,7 +206,7 @@ def _markdown_row(cells: Iterable[str]) -> str:
 def _markdown_lines(summary: Summary) -> list[str]:
     result = "failed" if summary["unmet"] else f"exit code {summary['exit_code']}"
     said = [
-        f"## {summary['scenario'] or '`' + summary['command'] + '`'}: {result}",
+        f"## {summary['scenario'] or _code(summary['command'])}: {result}",
         "",
         f"{counted(summary['calls'], 'call')}, {counted(summary['images'], 'image')}, "
         f"**{money(summary['cost'])}** that production would cost.",
@@ -275,5 +282,13 @@ FORMATS: dict[str, Callable[[Sequence[Summary]], str]] = {
 
 
 def write(summaries: Sequence[Summary], path: Path) -> None:
-    """Write a report in the format that the file's ending names."""
-    path.write_text(FORMATS[path.suffix](summaries), "utf-8")
+    """Write a report in the format that the file's ending names.
+
+    Raises:
+        SettingsError: The file cannot be written.
+
+    """
+    try:
+        path.write_text(FORMATS[path.suffix](summaries), "utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import h11
 import httpx
 import pytest
 from commands import serving
@@ -97,6 +98,7 @@ def test_links_lead_through_the_proxy_too(served: Served) -> None:
     [
         f"GET http://api.evolink.ai{CREDITS} HTTP/1.1\r\nHost: something.else",
         f"GET https://API.evolink.ai.:443{CREDITS} HTTP/1.1\r\nHost: something.else",  # as axios asks
+        f"GET HTTP://API.EVOLINK.AI{CREDITS} HTTP/1.1\r\nHost: something.else",
         f"GET {CREDITS} HTTP/1.1\r\nHost: api.evolink.ai",
         f"GET http://user:pass@api.evolink.ai:8080{CREDITS} HTTP/1.0",
     ],
@@ -182,6 +184,13 @@ def test_allowed_hosts_are_passed_unseen() -> None:
         assert served.proxy.passed == {"127.0.0.1": 2}
         closed = ask(served.port, "GET http://127.0.0.1:1/ HTTP/1.1\r\nHost: a\r\n\r\n")
         assert closed.startswith("HTTP/1.1 502 qwenmock: cannot connect to 127.0.0.1 port 1: ")
+
+
+def test_address_with_colons_keeps_its_brackets() -> None:
+    request = h11.Request(method="GET", target="/", headers=[("Host", "x")])
+    proxy = Proxy(HostPolicy(frozenset(), frozenset({"::1"})), Authority(["a.example"]), ("127.0.0.1", 1))
+    assert proxy.headers_for(request, "http", "::1", 80) == [(b"host", b"[::1]")]
+    assert proxy.headers_for(request, "http", "::1", 8080) == [(b"host", b"[::1]:8080")]
 
 
 def test_serve_runs_the_proxy_and_offers_its_certificate() -> None:

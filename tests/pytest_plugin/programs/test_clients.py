@@ -51,6 +51,31 @@ async def by_aiohttp(trust_env):
 asyncio.run(by_aiohttp(False))
 asyncio.run(by_aiohttp(True))
 """
+PYTHON_SOCKETS = """
+import socket
+import anyio
+
+request = b"GET /v1/credits HTTP/1.1\\r\\nHost: api.evolink.ai\\r\\nConnection: close\\r\\n\\r\\n"
+
+def by_name():
+    with socket.socket() as plain:
+        plain.connect(("api.evolink.ai", 80))
+        plain.sendall(request)
+        print(plain.recv(12).decode())
+
+async def by_anyio():
+    async with await anyio.connect_tcp("api.evolink.ai", 80) as stream:
+        await stream.send(request)
+        print((await stream.receive(12)).decode())
+
+by_name()
+anyio.run(by_anyio)
+with socket.socket() as other:
+    try:
+        other.connect(("127.example.invalid", 80))
+    except ConnectionRefusedError as error:
+        print(error)
+"""
 SDK = """
 import sys
 import dashscope, openai
@@ -141,6 +166,12 @@ def needs(program: str) -> str:
 
 def test_python_clients(programs: Programs) -> None:
     assert programs.run(sys.executable, "-c", PYTHON).split() == ["200"] * 7
+
+
+def test_python_sockets(programs: Programs) -> None:
+    by_name, by_anyio, refused = programs.run(sys.executable, "-c", PYTHON_SOCKETS).splitlines()
+    assert (by_name, by_anyio) == ("HTTP/1.1 401", "HTTP/1.1 401")
+    assert "qwenmock: 127.example.invalid is no production host of a provider" in refused
 
 
 def test_python_sdks(programs: Programs, tmp_path: Path) -> None:

@@ -128,6 +128,51 @@ def test_signals_reach_the_command(number: int, script: str, code: int) -> None:
     assert f"qwenmock: exit code {code}; " in said
 
 
+def test_signal_that_is_ignored_stays_so_for_the_command() -> None:
+    """As under `nohup`."""
+    ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]
+    command = ["sh", "-c", "kill -HUP $PPID; sleep 0.2; kill -HUP $$; echo lived"]
+    done = subprocess.run([*ignoring, *RUN, "--", *command], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "lived\n")
+
+
+@pytest.mark.parametrize("end", ["2>&-", "2>/dev/full"])
+def test_summary_that_cannot_be_written_changes_nothing(end: str) -> None:
+    redirected = ["sh", "-c", f'exec "$@" {end}', "sh", *RUN]
+    for command, code in ((["sh", "-c", "echo out; exit 4"], 4), (["/missing"], 127)):
+        done = subprocess.run([*redirected, "--", *command], stdout=subprocess.PIPE, text=True, timeout=30, check=False)
+        assert (done.returncode, done.stdout) == (code, "out\n" if code == 4 else "")
+
+
+def test_runs_at_once_need_no_output() -> None:
+    words = ["--scenarios", "outage,flaky", "--parallel", "2", "--", "sh", "-c", "echo out; exit 4"]
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *RUN, *words], timeout=60, check=False)
+    assert done.returncode == 4
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_report_on_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "r.json").symlink_to("/dev/full")
+    done = run("--report", str(tmp_path / "r.json"), "--", "true")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1:] == [f"qwenmock: {tmp_path}/r.json: No space left on device"]
+
+
+def test_command_of_several_lines_is_one_heading(tmp_path: Path) -> None:
+    """As in a workflow, whose action gives `bash -c` all of them."""
+    report = tmp_path / "r.md"
+    run("--report", str(report), "--scenarios", "outage", "--", "sh", "-c", "true `true`\ntrue")
+    assert report.read_text().splitlines()[0] == "## ``sh -c 'true `true` true'`` under 1 scenario"
+
+
+def test_run_without_its_watchdog_ends_as_others() -> None:
+    process = start("echo ready; sleep 1; exit 4")
+    found = subprocess.check_output(["pgrep", "-P", str(process.pid), "-f", "qwenmock-watchdog"], text=True)
+    os.kill(int(found), signal.SIGKILL)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said.splitlines()[0][:22]) == (4, "qwenmock: exit code 4;")
+
+
 def test_runs_at_once_are_those_one_after_another(tmp_path: Path) -> None:
     options = ["--seed", "1", "--scenarios", "outage,rate-limited,malformed"]
     url = "https://llm.ai-nebula.com/v1/images/generations"
