@@ -7,14 +7,13 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.settings import Settings
-from qwenmock.pytest_plugin.programs.process import Signals, say, watchdog
-from qwenmock.pytest_plugin.programs.session import Hosts, private_folder, run
+from qwenmock.pytest_plugin.programs.process import Signals, private_folder, process_group, say
+from qwenmock.pytest_plugin.programs.session import Hosts, run
 from qwenmock.pytest_plugin.programs.summary import Conditions, Summary, summary_of
 
 
@@ -35,7 +34,8 @@ def run_each(orders: Sequence[Order], at_once: int) -> list[Summary]:
         SettingsError: One of the processes has ended without a result.
 
     """
-    with private_folder() as folder, _group(folder) as (group, signals):
+    with private_folder() as (folder, watch), Signals() as signals, process_group(watch) as group:
+        signals.forward_to(group)
         waiting = list(enumerate(orders))
         running: dict[int, subprocess.Popen[bytes]] = {}
         while waiting or running:
@@ -83,24 +83,6 @@ def _summaries(folders: Iterable[Path]) -> Generator[Summary]:
         if (folder / "summary").exists():
             found: Summary = pickle.loads((folder / "summary").read_bytes())
             yield found
-
-
-@contextmanager
-def _group(folder: Path) -> Generator[tuple[int, Signals]]:
-    """Yield a process group that ends with this process, however it ends, and that gets its signals."""
-    with watchdog(folder) as watch, Signals() as signals:
-        # A group exists as long as it has a process: this one waits for the end of its input.
-        leader = subprocess.Popen(
-            ["/bin/sh", "-c", "trap '' INT TERM HUP QUIT; read end"], stdin=subprocess.PIPE, process_group=0
-        )
-        assert leader.stdin is not None
-        watch(leader.pid)
-        signals.forward_to(leader.pid)
-        try:
-            yield leader.pid, signals
-        finally:
-            leader.stdin.close()
-            leader.wait()
 
 
 def main(arguments: Sequence[str]) -> int:

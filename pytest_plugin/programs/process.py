@@ -1,7 +1,8 @@
 """Run a command as if it were started by hand, and end all of it with this process, however this process ends.
 
 The command gets a process group of its own, the terminal, and the signals that this process gets. A small shell waits
-in a session of its own for this process to disappear, and then kills the group: so it ends even after SIGKILL.
+in a session of its own for this process to disappear, and then kills the group: so it ends even after SIGKILL. The
+group exists before the command, so that there is no moment in which the command runs and the shell does not know it.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,31 +25,36 @@ ENDING = ("SIGTERM", "SIGHUP")
 GRACE_SECONDS = 5.0
 PAUSE_SECONDS = 0.02
 WATCH = """
-read group && [ "$group" != end ] || exit
-read end || { kill -KILL "-$group"; rm -rf -- "$1"; }
+group=
+while read line; do
+  [ "$line" = end ] && exit
+  group=$line
+done
+[ -n "$group" ] && kill -KILL "-$group"
+rm -rf -- "$1"
 """
+LEAD = "trap '' INT TERM HUP QUIT TSTP; read end"
+"""A group exists as long as it has a process: this one waits for the end of its input."""
 
 
-def run_command(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
+def run_command(command: Sequence[str], environment: Mapping[str, str], watch: "Watch") -> int:
     """Run a command to its end; return its exit code, as a shell would.
 
     Args:
         command: Program and arguments.
         environment: Its environment.
-        folder: Removed too when this process is killed.
+        watch: Ends the command if this process is killed.
 
     """
-    with watchdog(folder) as watch, Signals() as signals:
+    with Signals() as signals, process_group(watch) as group:
         try:
-            process = subprocess.Popen(command, env=dict(environment), process_group=0)
+            process = subprocess.Popen(command, env=dict(environment), process_group=group)
         except OSError as error:
             say(f"cannot run {command[0]}: {error.strerror}")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-        watch(process.pid)
-        with _Terminal(process.pid) as terminal:
-            signals.forward_to(process.pid)
-            process.returncode = os.waitstatus_to_exitcode(_wait(process.pid, terminal, signals))
-        _end_group(process.pid)
+        with _Terminal(group) as terminal:
+            signals.forward_to(group)
+            process.returncode = os.waitstatus_to_exitcode(_wait(process.pid, group, terminal, signals))
         return process.returncode if process.returncode >= 0 else SIGNALLED - process.returncode
 
 
@@ -58,8 +65,8 @@ def say(text: str) -> None:
             print(f"qwenmock: {text}", file=sys.stderr, flush=True)
 
 
-def _wait(pid: int, terminal: "_Terminal", signals: "Signals") -> int:
-    """Wait until a process has ended; return its status."""
+def _wait(pid: int, group: int, terminal: "_Terminal", signals: "Signals") -> int:
+    """Wait until a process of a group has ended; return its status."""
     while True:
         found, status = os.waitpid(pid, os.WUNTRACED | os.WNOHANG)
         if not found:
@@ -68,13 +75,13 @@ def _wait(pid: int, terminal: "_Terminal", signals: "Signals") -> int:
         if not os.WIFSTOPPED(status):
             return status
         if os.WSTOPSIG(status) in {signal.SIGTTIN, signal.SIGTTOU} and terminal.give():
-            os.killpg(pid, signal.SIGCONT)
+            os.killpg(group, signal.SIGCONT)
             continue
         # Ctrl-Z: stop too, so that the shell has its prompt, and go on together.
         terminal.take_back()
         os.kill(os.getpid(), signal.SIGSTOP)
         terminal.give()
-        os.killpg(pid, signal.SIGCONT)
+        os.killpg(group, signal.SIGCONT)
 
 
 class _Terminal:
@@ -198,13 +205,29 @@ def _end_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-class _Watch:
+@contextmanager
+def process_group(watch: "Watch") -> Generator[int]:
+    """Yield an empty process group, of which nothing is left afterwards."""
+    leader = subprocess.Popen(["/bin/sh", "-c", LEAD], stdin=subprocess.PIPE, process_group=0)
+    assert leader.stdin is not None
+    watch(leader.pid)
+    try:
+        yield leader.pid
+    finally:
+        leader.kill()
+        leader.stdin.close()
+        leader.wait()
+        _end_group(leader.pid)
+
+
+class Watch:
     """Tells the shell which group it must kill."""
 
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
 
     def __call__(self, group: int) -> None:
+        """Let it kill this group."""
         self._write(str(group))
 
     def dismiss(self) -> None:
@@ -217,8 +240,20 @@ class _Watch:
 
 
 @contextmanager
-def watchdog(folder: Path) -> Generator[_Watch]:
-    """Yield what tells a shell which group to kill, and whose folder to remove, if this process is killed."""
+def private_folder() -> Generator[tuple[Path, Watch]]:
+    """Yield a folder that only this user can read, removed at the end, also if this process is killed.
+
+    With it comes what tells the shell that removes it which process group to kill.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="qwenmock-run-", ignore_cleanup_errors=True) as folder,
+        _watchdog(Path(folder)) as watch,
+    ):
+        yield Path(folder), watch
+
+
+@contextmanager
+def _watchdog(folder: Path) -> Generator[Watch]:
     receiver, sender = os.pipe()
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(
@@ -229,7 +264,7 @@ def watchdog(folder: Path) -> Generator[_Watch]:
         start_new_session=True,
     )
     os.close(receiver)
-    watch = _Watch(sender)
+    watch = Watch(sender)
     try:
         yield watch
         watch.dismiss()

@@ -4,10 +4,8 @@ import contextlib
 import json
 import os
 import shlex
-import tempfile
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +20,7 @@ from qwenmock.mockserver.settings import Settings
 from qwenmock.mockserver.testing.entries import JournalEntry, VerdictFinding
 from qwenmock.mockserver.testing.mock import Mock
 from qwenmock.pytest_plugin.programs.environment import command_environment
-from qwenmock.pytest_plugin.programs.process import run_command
+from qwenmock.pytest_plugin.programs.process import private_folder, run_command
 from qwenmock.pytest_plugin.testkit.usage import Usage
 from qwenmock.schemas.catalog import Catalog
 
@@ -79,7 +77,11 @@ def run(command: Sequence[str], settings: Settings, hosts: Hosts) -> Run:
 
     """
     silence_image_library()
-    with private_folder() as folder, running(replace(settings, port=0)) as server, contextlib.ExitStack() as stack:
+    with (
+        private_folder() as (folder, watch),
+        running(replace(settings, port=0)) as server,
+        contextlib.ExitStack() as stack,
+    ):
         mock = Mock(server)
         stack.callback(mock.close)
         policy = _policy(server, hosts)
@@ -88,7 +90,7 @@ def run(command: Sequence[str], settings: Settings, hosts: Hosts) -> Run:
         port = stack.enter_context(proxying(proxy))
         files = authority.write(folder, _public_authorities(os.environ))
         began = _now(mock)
-        code = run_command(command, command_environment(os.environ, server.origin, port, files, policy), folder)
+        code = run_command(command, command_environment(os.environ, server.origin, port, files, policy), watch)
         usage, name = Usage(), shlex.join(command)
         use = usage.take(name, mock)
         journal = mock.journal()
@@ -154,10 +156,3 @@ def _policy(server: RunningServer, hosts: Hosts) -> HostPolicy:
 def _public_authorities(environment: Mapping[str, str]) -> bytes:
     """Return the certificates that programs trust without this run: those of hosts that are let through."""
     return Path(environment.get("SSL_CERT_FILE") or certifi.where()).read_bytes()
-
-
-@contextmanager
-def private_folder() -> Generator[Path]:
-    """Yield a folder that only this user can read, removed at the end; a watchdog may remove it earlier."""
-    with tempfile.TemporaryDirectory(prefix="qwenmock-run-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
