@@ -253,6 +253,12 @@ def test_request_is_sent_again_and_compared(client: httpx.Client, open_page: Cal
     assert examine(page) == []
 
 
+@pytest.mark.parametrize("query", ["since=abc", "status=x"])
+def test_address_with_a_wrong_filter_says_so(query: str, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"#journal?{query}")
+    expect(page.get_by_text(f"{query.partition('=')[0]}: expected")).to_be_visible()
+
+
 def test_request_opens_in_the_playground(client: httpx.Client, open_page: Callable[..., Page]) -> None:
     client.post(NEBULA, json=BODY | {"prompt": "to be changed"}).raise_for_status()
     page = open_page("")
