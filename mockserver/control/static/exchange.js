@@ -17,7 +17,7 @@ import {
   useEffect,
   useState,
 } from "./lib.js";
-import { canBeSent, sendAgain } from "./resend.js";
+import { canBeSent, sendAgain, textOfNoJson } from "./resend.js";
 import { Cost } from "./runs.js";
 import { callOf, snippets } from "./snippets.js";
 import { openInPlayground } from "./wanted.js";
@@ -215,7 +215,8 @@ function Programs({ entry }) {
   if (!endpoint) return null;
   const prefix = `/${entry.provider}/`;
   const path = entry.path.startsWith(prefix) ? entry.path.slice(prefix.length - 1) : entry.path;
-  const programs = Object.entries(snippets(callOf(entry.provider, { ...endpoint, path }, entry.request)));
+  const call = { ...callOf(entry.provider, { ...endpoint, path }, entry.request), noJson: textOfNoJson(entry) };
+  const programs = Object.entries(snippets(call));
   return html`<p class="buttons">
     ${programs.map(([name, text]) => html`<${Copy} key=${name} text=${text} label=${t("copy-as", { name })} />`)}
   </p>`;
