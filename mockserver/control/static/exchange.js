@@ -20,6 +20,7 @@ import {
 import { canBeSent, sendAgain, textOfNoJson } from "./resend.js";
 import { Cost } from "./runs.js";
 import { callOf, snippets } from "./snippets.js";
+import { Source } from "./source.js";
 import { openInPlayground } from "./wanted.js";
 
 export function Exchange({ entry, close }) {
@@ -172,7 +173,7 @@ function Refusal({ refusal, rule }) {
       html`<dl>
       <dt>${t("rule")}</dt>
       <dd><code>${rule.id}</code> <a href=${journalWith({ rule: rule.id })}>${t("same-rule")}</a></dd>
-      <dt>${t("source")}</dt><dd>${rule.source}</dd>
+      <dt>${t("source")}</dt><dd><${Source} text=${rule.source} /></dd>
       <dt>${t("certainty")}</dt><dd><${Certainty} value=${rule.certainty} /></dd>
     </dl>`
     }
