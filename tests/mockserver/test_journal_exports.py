@@ -110,3 +110,17 @@ def test_bodies_that_are_no_json_or_shortened(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "3 passed" in done.stdout, done.stdout
+
+
+def test_script_sends_a_body_that_is_too_long_for_an_argument() -> None:
+    headers = {"Authorization": "Bearer sk-mock"}
+    with running(Settings(port=0)) as server, httpx.Client(base_url=server.origin, headers=headers) as client:
+        long = BODY | {"notes": ["it's"] + ["x" * 3900] * 60}
+        client.post(f"/nebula{PATH}", json=long).raise_for_status()
+        script = exported(server, "sh").text
+        client.post("/__mock__/reset/journal").raise_for_status()
+        done = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        [entry] = client.get("/__mock__/journal").json()
+    assert entry["status"] == 200
+    assert entry["request"] == long

@@ -11,6 +11,8 @@ from qwenmock.schemas.wording import counted
 WIDTH = 110
 UNREPEATABLE = "/http/authorization/"
 """In the id of a rule that a request with the key of a test keeps."""
+LONGEST_ARGUMENT = 100_000
+"""Bytes of a body that is given to curl as an argument: Linux accepts less than 131072 for one."""
 OF_WHOLE_VALUES = {
     *("mediaTypes", "encoding", "integrity", "maxBytes", "minWidth", "maxWidth", "minHeight", "maxHeight"),
     *("minSide", "maxSide", "minArea", "maxArea", "maxRatio", "maxLength", "syntax"),
@@ -63,9 +65,14 @@ def _curl(call: ExportedCall) -> Sequence[str]:
     if call.has_key:
         parts.append('-H "Authorization: Bearer $key"')
     parts += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in call.headers.items()]
-    # Not `-d`, which sends the file whose name follows an "@".
-    parts.append(f"--data-raw {shlex.quote(call.text)}")
-    return ["", f"# {call.at} {_line(call.title)}", " \\\n  ".join(parts), "echo"]
+    body, source = shlex.quote(call.text), ""
+    if len(body.encode()) > LONGEST_ARGUMENT:
+        parts.append("--data-binary @-")
+        source = f"printf %s {body} |\n"
+    else:
+        # Not `-d`, which sends the file whose name follows an "@".
+        parts.append(f"--data-raw {body}")
+    return ["", f"# {call.at} {_line(call.title)}", source + " \\\n  ".join(parts), "echo"]
 
 
 def pytest_test(newest_first: Iterable[JournalEntry]) -> str:
