@@ -272,6 +272,14 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert path.exists() or path in generated, f"{page.name}: {target}"
 
 
+def test_no_table_is_cut_in_two() -> None:
+    for page in PAGES:
+        lines = ["", *page.read_text("utf-8").splitlines(), ""]
+        for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
+            begins = line.startswith("|") and not before.startswith("|")
+            assert not begins or after.startswith("|--"), f"{page.name}: {line}"
+
+
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text("utf-8")
     pages = [str(page.relative_to(ROOT / "docs")) for page in PAGES if page.is_relative_to(ROOT / "docs")]

@@ -84,3 +84,43 @@ def test_test_passes_on_a_double_of_its_own(filled: RunningServer, tmp_path: Pat
     (tmp_path / "test_journal.py").write_text(wrong, "utf-8")
     assert "1 failed" in subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
     assert not (tmp_path / "taken").exists()
+
+
+def test_bodies_that_are_no_json_or_shortened(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text('{"secret": 1}')
+    texts = [b"", b"@secret", b'{"model": "it\'s']
+    edit = {"model": "qwen-image-edit-plus", "prompt": "a hat", "parameters": {"n": 1}}
+    parts = [{"image": f"data:image/png;base64,{'A' * 400}"}, {"text": "a hat"}]
+    headers = {"Authorization": "Bearer sk-mock", "Content-Type": "application/json"}
+    with running(Settings(port=0)) as server, httpx.Client(base_url=server.origin, headers=headers) as client:
+        for text in (*texts, b'["\xff"]'):
+            answer = client.post(f"/nebula{PATH}", content=text)
+            assert answer.headers["x-qwenmock-rule"] == "nebula/http/body/syntax"
+        broken = client.post(f"/nebula{PATH}", json=edit | {"contents": [{"role": "user", "parts": parts}]})
+        assert broken.headers["x-qwenmock-rule"].endswith("/image/mediaTypes")
+        (tmp_path / "test_journal.py").write_text(exported(server, "py").text, "utf-8")
+        archive = exported(server, "har").json()["log"]["entries"]
+        script = exported(server, "sh").text
+        client.post("/__mock__/reset/journal").raise_for_status()
+        subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, check=True)
+        again = client.get("/__mock__/journal").json()
+    sent = [entry["request"].get("postData", {}).get("text", "") for entry in archive]
+    assert sent[: len(texts)] == [text.decode() for text in texts]
+    assert [entry["request"] for entry in reversed(again)][: len(texts)] == [text.decode() for text in texts]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "3 passed" in done.stdout, done.stdout
+
+
+def test_script_sends_a_body_that_is_too_long_for_an_argument() -> None:
+    headers = {"Authorization": "Bearer sk-mock"}
+    with running(Settings(port=0)) as server, httpx.Client(base_url=server.origin, headers=headers) as client:
+        long = BODY | {"notes": ["it's"] + ["x" * 3900] * 60}
+        client.post(f"/nebula{PATH}", json=long).raise_for_status()
+        script = exported(server, "sh").text
+        client.post("/__mock__/reset/journal").raise_for_status()
+        done = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        [entry] = client.get("/__mock__/journal").json()
+    assert entry["status"] == 200
+    assert entry["request"] == long

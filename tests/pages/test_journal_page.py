@@ -253,6 +253,29 @@ def test_request_is_sent_again_and_compared(client: httpx.Client, open_page: Cal
     assert examine(page) == []
 
 
+def test_body_that_is_no_json_is_sent_again_as_it_was(client: httpx.Client, open_page: Callable[..., Page]) -> None:
+    text = "@it's no JSON"
+    client.post(NEBULA, content=text, headers={"Content-Type": "application/json"})
+    page = open_page("")
+    detail = opened(page, "invalid JSON")
+    copied = {}
+    for name in ("curl", "httpx"):
+        detail.get_by_role("button", name=f"Copy as {name}").click()
+        copied[name] = page.evaluate("navigator.clipboard.readText()")
+    assert copied["curl"].endswith("--data-raw '@it'\\''s no JSON'")
+    assert 'content="@it\'s no JSON".encode()' in copied["httpx"]
+    expect(detail.get_by_role("button", name="Copy as openai")).to_have_count(0)
+    detail.get_by_role("button", name="Send again").click()
+    expect(detail.get_by_text("Sent again:")).to_contain_text("400")
+    assert [entry["request"] for entry in client.get("/__mock__/journal").json()] == [text, text]
+
+
+@pytest.mark.parametrize("query", ["since=abc", "status=x"])
+def test_address_with_a_wrong_filter_says_so(query: str, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"#journal?{query}")
+    expect(page.get_by_text(f"{query.partition('=')[0]}: expected")).to_be_visible()
+
+
 def test_request_opens_in_the_playground(client: httpx.Client, open_page: Callable[..., Page]) -> None:
     client.post(NEBULA, json=BODY | {"prompt": "to be changed"}).raise_for_status()
     page = open_page("")

@@ -64,14 +64,15 @@ def test_every_text_that_is_asked_for_exists_and_every_text_is_asked_for(texts: 
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Debian's chromium is not installed")
-def test_scenarios_variants_and_members_of_faults_are_translated(
+def test_scenarios_variants_errors_and_members_of_faults_are_translated(
     target: RunningServer, open_page: Callable[..., Page], texts: Texts
 ) -> None:
     script = "import('/__mock__/static/data_texts.js').then((module) => module.translated())"
     scenarios = httpx.get(f"{target.origin}/__mock__/scenarios").json()
     said = {scenario[name] for scenario in scenarios for name in ("summary", "stands_for")}
     titles = {variant.title for provider in load() for variant in provider.variants.values()}
-    assert set(open_page("").evaluate(script)) == said | titles
+    errors = {name.replace("_", " ") for provider in load() for name in provider.errors}
+    assert set(open_page("").evaluate(script)) == said | titles | errors
     schema = fault_schema(load().providers)["properties"]
     assert isinstance(schema, dict)
     assert {name for name in schema if f"fault-{name}" not in texts["en"] and name not in texts["en"]} == set()
@@ -79,6 +80,16 @@ def test_scenarios_variants_and_members_of_faults_are_translated(
     assert {key for key in texts["en"] if key.startswith("value-")} == values
     effects = schema.keys() - {"since", "drop", "callback"} | {key.removeprefix("value-") for key in values}
     assert {name for name in effects if f"says-{name}" not in texts["en"]} == set()
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Debian's chromium is not installed")
+@pytest.mark.parametrize("path", ["#playground", "docs/nebula"])
+def test_errors_have_chinese_names(path: str, open_page: Callable[..., Page]) -> None:
+    page = open_page("")
+    page.get_by_role("button", name="中文").click()
+    page.goto(f"/__mock__/{path}")
+    expect(page.locator("main")).to_contain_text("余额不足")
+    expect(page.locator("main")).not_to_contain_text("insufficient balance")
 
 
 MARKUP = re.compile(r">\s*([^<>{}$`=;()]*[A-Za-z]{2,}[^<>{}$`=;()]*?)\s*(?:<|\$\{)")

@@ -161,8 +161,11 @@ def test_tasks_show_progress_and_are_cancelled(target: RunningServer, open_page:
     expect(page.get_by_role("heading", name="a hat")).to_be_visible()
     expect(page.get_by_text(created["id"])).to_be_visible()
     expect(page.get_by_text("pending")).to_be_visible()
+    expect(page.get_by_text("Ends", exact=True)).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("cancelled")).to_be_visible()
+    # It has the time at which it would have ended: that is not how long it took.
+    expect(page.get_by_text("Took", exact=True)).to_have_count(0)
 
 
 def test_a_fault_is_added_applies_and_is_gone(target: RunningServer, open_page: Callable[..., Page]) -> None:

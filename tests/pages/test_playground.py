@@ -112,6 +112,12 @@ def open_playground(open_page: Callable[..., Page], slug: str, variant: str, **o
     return page
 
 
+def test_text_that_is_too_long_is_told_by_its_length(open_page: Callable[..., Page]) -> None:
+    page = open_playground(open_page, "evolink", "edit")
+    page.locator("textarea[name=prompt]").fill("猫" + "\N{CAT FACE}" * 2000)
+    expect(page.locator(".complaints")).to_contain_text("Prompt: expected at most 2000 characters, got 2001")
+
+
 def test_form_opens_with_an_example_in_words_and_names_the_broken_rule_before_it_is_sent(
     target: RunningServer, open_page: Callable[..., Page]
 ) -> None:

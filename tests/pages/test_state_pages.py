@@ -185,6 +185,17 @@ def test_sources_open_what_they_name(open_page: Callable[..., Page]) -> None:
     expect(link).to_have_attribute("rel", "noreferrer")
 
 
+def test_source_of_a_refusal_opens_on_the_page_of_the_request(
+    target: RunningServer, open_page: Callable[..., Page]
+) -> None:
+    body = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1x1"}}
+    key = {"Authorization": "Bearer sk-mock"}
+    answer = httpx.post(f"{target.origin}/nebula/v1/images/generations", json=body, headers=key)
+    page = open_page(f"#request?id={answer.headers['x-request-id']}")
+    page.get_by_text("Nebula text to image guide, 1.3 Supported Image Sizes").click()
+    expect(page.locator("details.opens[open]")).to_contain_text("001_7fed55b1216e7e31.txt")
+
+
 def test_empty_pages_offer_a_request_that_works(target: RunningServer, open_page: Callable[..., Page]) -> None:
     for view, path in (("ledger", "ledger"), ("tasks", "tasks")):
         page = open_page(f"#{view}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import orjson
 
 from qwenmock.mockserver._version import __version__
-from qwenmock.mockserver.control.exports.calls import moment
+from qwenmock.mockserver.control.exports.calls import is_json, moment
 from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.vocabulary import JSON
 
@@ -30,7 +30,7 @@ def har(newest_first: Iterable[JournalEntry], origin: str) -> bytes:
 
 
 def _entry(entry: JournalEntry, origin: str) -> dict[str, JSON]:
-    request, answer = _text(entry["request"]), _text(entry["answer"])
+    request, answer = _sent(entry), _text(entry["answer"])
     is_callback = entry["endpoint"] == "callback"
     sent: dict[str, JSON] = {
         "method": entry["method"],
@@ -66,6 +66,11 @@ def _entry(entry: JournalEntry, origin: str) -> dict[str, JSON]:
 
 def _headers(headers: Mapping[str, str]) -> list[JSON]:
     return [{"name": name, "value": value} for name, value in headers.items()]
+
+
+def _sent(entry: JournalEntry) -> str:
+    body = entry["request"]
+    return body if isinstance(body, str) and not is_json(entry) else _text(body)
 
 
 def _text(body: JSON) -> str:

@@ -4,8 +4,6 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pprint import pformat
 
-import orjson
-
 from qwenmock.mockserver.control.exports.calls import ExportedCall, exported_calls
 from qwenmock.mockserver.store.records import JournalEntry
 from qwenmock.schemas.wording import counted
@@ -13,6 +11,13 @@ from qwenmock.schemas.wording import counted
 WIDTH = 110
 UNREPEATABLE = "/http/authorization/"
 """In the id of a rule that a request with the key of a test keeps."""
+LONGEST_ARGUMENT = 100_000
+"""Bytes of a body that is given to curl as an argument: Linux accepts less than 131072 for one."""
+OF_WHOLE_VALUES = {
+    *("mediaTypes", "encoding", "integrity", "maxBytes", "minWidth", "maxWidth", "minHeight", "maxHeight"),
+    *("minSide", "maxSide", "minArea", "maxArea", "maxRatio", "maxLength", "syntax"),
+}
+"""Rules that a value in the place of the one that was sent may keep."""
 TEST = '''"""{headline}
 
 Run it with `pytest`, where qwenmock is installed: the fixture `qwenmock` is a double of its own.
@@ -28,7 +33,7 @@ CALLS = {calls}
 def test_answer(qwenmock, call):
     headers = {{"Authorization": f"Bearer {{qwenmock.key}}", **call["headers"]}}
     url = qwenmock.url(call["provider"]) + call["path"]
-    answer = httpx.request(call["method"], url, headers=headers, json=call["body"])
+    answer = httpx.request(call["method"], url, headers=headers, **call["body"])
     assert answer.status_code == call["status"], answer.text
     assert answer.headers.get("x-qwenmock-rule", "") == call["rule"]
 '''
@@ -60,26 +65,36 @@ def _curl(call: ExportedCall) -> Sequence[str]:
     if call.has_key:
         parts.append('-H "Authorization: Bearer $key"')
     parts += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in call.headers.items()]
-    parts.append(f"-d {shlex.quote(orjson.dumps(call.body).decode())}")
-    return ["", f"# {call.at} {_line(call.title)}", " \\\n  ".join(parts), "echo"]
+    body, source = shlex.quote(call.text), ""
+    if len(body.encode()) > LONGEST_ARGUMENT:
+        parts.append("--data-binary @-")
+        source = f"printf %s {body} |\n"
+    else:
+        # Not `-d`, which sends the file whose name follows an "@".
+        parts.append(f"--data-raw {body}")
+    return ["", f"# {call.at} {_line(call.title)}", source + " \\\n  ".join(parts), "echo"]
 
 
 def pytest_test(newest_first: Iterable[JournalEntry]) -> str:
     """Return a test of each call: it must be answered as it was.
 
     Calls whose answer depended on more than themselves are left out: those refused for their key, a limit, a balance
-    or a fault.
+    or a fault, or for a picture or a text that the journal has shortened.
     """
     calls = [call for call in exported_calls(newest_first) if _is_repeatable(call)]
     return TEST.format(headline=_headline(calls), calls=pformat([_values(call) for call in calls], width=WIDTH))
 
 
 def _is_repeatable(call: ExportedCall) -> bool:
-    return call.status < 300 or (call.rule != "" and UNREPEATABLE not in call.rule)
+    if call.status < 300:
+        return True
+    is_of_whole_values = call.rule.rpartition("/")[2] in OF_WHOLE_VALUES
+    return call.rule != "" and UNREPEATABLE not in call.rule and (call.is_whole or not is_of_whole_values)
 
 
 def _values(call: ExportedCall) -> dict[str, object]:
-    values = call._asdict() | {"title": call.title, "headers": dict(call.headers)}
+    body = {"json" if call.is_json else "content": call.body}
+    values = call._asdict() | {"title": call.title, "headers": dict(call.headers), "body": body}
     return {name: values[name] for name in ("title", "provider", "method", "path", "headers", "body", "status", "rule")}
 
 

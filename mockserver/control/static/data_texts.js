@@ -1,4 +1,4 @@
-// Chinese for the sentences that the control API sends in English: scenarios, and the titles of variants.
+// Chinese for what the control API sends in English: scenarios, the titles of variants, the names of errors.
 import { language } from "./lib.js";
 
 const CHINESE = {
@@ -63,6 +63,33 @@ const CHINESE = {
   "Image editing with the basic model": "基础模型的图像编辑",
   "Image editing with qwen-image-edit-plus": "qwen-image-edit-plus 的图像编辑",
   "Image editing with the max and plus models": "max 和 plus 模型的图像编辑",
+  "bad image": "图片无效",
+  forbidden: "无权限",
+  "image dimensions": "图片宽高不符",
+  "image format": "图片格式错误",
+  "image quantity": "图片数量超限",
+  "image size": "图片尺寸不支持",
+  "insufficient balance": "余额不足",
+  internal: "内部错误",
+  invalid: "参数无效",
+  "lack of parts": "缺少图片或文本",
+  malformed: "请求格式错误",
+  "no messages": "没有消息",
+  "not asynchronous": "不支持异步调用",
+  "not synchronous": "不支持同步调用",
+  "one message": "只允许一条消息",
+  "query internal": "查询时内部错误",
+  "query rate limited": "查询过于频繁",
+  "query unauthorized": "查询未认证",
+  "rate limited": "请求过于频繁",
+  refused: "内容被拒绝",
+  "single image": "只能生成一张图片",
+  "task forbidden": "无权访问任务",
+  "task id invalid": "任务 ID 无效",
+  "task not cancellable": "任务无法取消",
+  "task not found": "任务不存在",
+  unauthorized: "未认证",
+  "unknown model": "未知模型",
 };
 
 /** Return a sentence of the control API in the page's language, as far as there is one. */

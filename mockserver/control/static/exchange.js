@@ -17,9 +17,10 @@ import {
   useEffect,
   useState,
 } from "./lib.js";
-import { canBeSent, sendAgain } from "./resend.js";
+import { canBeSent, sendAgain, textOfNoJson } from "./resend.js";
 import { Cost } from "./runs.js";
 import { callOf, snippets } from "./snippets.js";
+import { Source } from "./source.js";
 import { openInPlayground } from "./wanted.js";
 
 export function Exchange({ entry, close }) {
@@ -172,7 +173,7 @@ function Refusal({ refusal, rule }) {
       html`<dl>
       <dt>${t("rule")}</dt>
       <dd><code>${rule.id}</code> <a href=${journalWith({ rule: rule.id })}>${t("same-rule")}</a></dd>
-      <dt>${t("source")}</dt><dd>${rule.source}</dd>
+      <dt>${t("source")}</dt><dd><${Source} text=${rule.source} /></dd>
       <dt>${t("certainty")}</dt><dd><${Certainty} value=${rule.certainty} /></dd>
     </dl>`
     }
@@ -215,7 +216,8 @@ function Programs({ entry }) {
   if (!endpoint) return null;
   const prefix = `/${entry.provider}/`;
   const path = entry.path.startsWith(prefix) ? entry.path.slice(prefix.length - 1) : entry.path;
-  const programs = Object.entries(snippets(callOf(entry.provider, { ...endpoint, path }, entry.request)));
+  const call = { ...callOf(entry.provider, { ...endpoint, path }, entry.request), noJson: textOfNoJson(entry) };
+  const programs = Object.entries(snippets(call));
   return html`<p class="buttons">
     ${programs.map(([name, text]) => html`<${Copy} key=${name} text=${text} label=${t("copy-as", { name })} />`)}
   </p>`;

@@ -130,14 +130,16 @@ function Typed({ name, label, filter, set, isSearch }) {
 
 /** A time, which the address has in unix seconds. */
 function Moment({ name, filter, set }) {
-  const at = filter[name] ? new Date(filter[name] * 1000) : null;
-  const shown = at && new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+  const at = new Date(filter[name] ? filter[name] * 1000 : Number.NaN);
+  const here = new Date(at - at.getTimezoneOffset() * 60_000);
+  // An address may have anything in the place of a time: the API says what is wrong with it.
+  const shown = Number.isNaN(here.getTime()) ? "" : here.toISOString().slice(0, 19);
   const change = (event) => {
     const chosen = event.target.value;
     set(name, chosen ? String(new Date(chosen) / 1000) : "");
   };
   return html`<label>${t(name)}
-    <input type="datetime-local" step="1" name=${name} value=${shown ?? ""} onChange=${change} />
+    <input type="datetime-local" step="1" name=${name} value=${shown} onChange=${change} />
   </label>`;
 }
 

@@ -145,7 +145,7 @@ function Presets({ presets, chosen, choose, hasGiven }) {
     example: ({ source }) => `${t("example")}: ${source}`,
     borrowed: () => t("preset-borrowed"),
     empty: () => t("preset-empty"),
-    error: ({ error }) => `${error.status} ${error.name}`,
+    error: ({ error }) => `${error.status} ${said(error.name)}`,
   };
   const option = (preset) => html`<option value=${preset.name}>${words[preset.kind](preset)}</option>`;
   const isError = (preset) => preset.kind === "error";

@@ -32,7 +32,7 @@ function Contract({ contract, slug }) {
   ]);
   const errors = contract.errors.map((error) => [
     error.status,
-    error.name,
+    said(error.name),
     error.message,
     html`<${Source} text=${error.source} />`,
     html`<${Certainty} value=${error.certainty} />`,
@@ -89,7 +89,7 @@ function Rules({ rules }) {
     html`<code>${rule.place || "–"}</code>`,
     html`<code title=${rule.id}>${rule.keyword}</code>`,
     html`<code>${limit(rule.value)}</code>`,
-    rule.error,
+    said(rule.error),
     html`<${Certainty} value=${rule.certainty} />`,
     html`<${Source} text=${rule.source} />`,
   ]);

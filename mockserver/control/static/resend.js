@@ -9,6 +9,10 @@ const SIDE = 512;
 /** Whether a request can be sent again: one whose body the journal has, or that has none. */
 export const canBeSent = (entry) => entry.endpoint !== "callback" && (entry.request !== null || entry.method === "GET");
 
+/** The body of a request that was refused because it is no JSON: the journal has it as a text; undefined for others. */
+export const textOfNoJson = ({ request, rule }) =>
+  typeof request === "string" && rule?.id.endsWith("/http/body/syntax") ? request : undefined;
+
 /** Send a request again; return `{status, id, standIns}`: of its answer, and how many pictures others stand in for. */
 export async function sendAgain(entry) {
   const { body, standIns } = withStandIns(entry.request);
@@ -18,7 +22,7 @@ export async function sendAgain(entry) {
     method: entry.method,
     headers: { ...Object.fromEntries(headers), ...(key ? { Authorization: `Bearer ${key}` } : {}) },
     // Without a type of its own: the header is the one of the request, if it had one.
-    body: body === null ? undefined : new Blob([JSON.stringify(body)]),
+    body: body === null ? undefined : new Blob([textOfNoJson(entry) ?? JSON.stringify(body)]),
   });
   await answer.arrayBuffer();
   return { status: answer.status, id: answer.headers.get("x-request-id"), standIns };

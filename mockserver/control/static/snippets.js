@@ -40,6 +40,9 @@ export function callOf(slug, endpoint, request) {
   };
 }
 
+/** Return the option with a body: `-d` would send the file whose name follows an "@". */
+const data = (text) => `${text.startsWith("@") ? "--data-raw" : "-d"} ${quote(text)}`;
+
 /** Return a command; its key is the call's own, or that of an environment variable. */
 export function curl(call) {
   const lines = [
@@ -48,14 +51,17 @@ export function curl(call) {
   ];
   for (const [name, value] of call.headers) lines.push(`-H ${quote(`${name}: ${value}`)}`);
   if (call.request !== null && call.request !== undefined)
-    lines.push("-H 'Content-Type: application/json'", `-d ${quote(call.text ?? JSON.stringify(call.request))}`);
+    lines.push("-H 'Content-Type: application/json'", data(call.noJson ?? call.text ?? JSON.stringify(call.request)));
   return lines.join(" \\\n  ");
 }
 
 export function httpx(call) {
   const key = `"Authorization": f"Bearer {os.environ['${variable(call.provider)}']}"`;
-  const others = call.headers.map(([name, value]) => `"${name}": ${JSON.stringify(value)}`);
-  const body = call.request ? `    json=${python(call.request, 1)},\n` : "";
+  const isText = call.noJson !== undefined;
+  const type = isText ? [["Content-Type", "application/json"]] : [];
+  const others = [...type, ...call.headers].map(([name, value]) => `"${name}": ${JSON.stringify(value)}`);
+  const sent = isText ? `content=${python(call.noJson)}.encode()` : `json=${python(call.request, 1)}`;
+  const body = call.request || isText ? `    ${sent},\n` : "";
   return `import os
 
 import httpx
@@ -112,6 +118,7 @@ const SDKS = { openai, dashscope };
 export function snippets(call) {
   const found = { curl: curl(call), httpx: httpx(call) };
   const sdk = SDKS[call.sdk];
-  if (sdk && call.method === "POST") found[call.sdk] = sdk(call);
+  // No library sends what is no JSON.
+  if (sdk && call.method === "POST" && call.noJson === undefined) found[call.sdk] = sdk(call);
   return found;
 }

@@ -60,8 +60,13 @@ function Facts({ task, charge, currency }) {
     <dt>${t("task")}</dt><dd><code>${task.id}</code></dd>
     <dt>${t("created")}</dt>
     <dd><${ToRequest} id=${task.request_id}>${moment(task.created)}</${ToRequest}></dd>
-    <dt>${t(isRunning(task) ? "ends" : "took")}</dt>
-    <dd>${isRunning(task) ? moment(task.ends) : `${(task.ends - task.created).toFixed(1)} s`}</dd>
+    ${isRunning(task) && html`<dt>${t("ends")}</dt><dd>${moment(task.ends)}</dd>`}
+    ${
+      // A cancelled task has the time at which it would have ended.
+      !isRunning(task) &&
+      task.state !== "cancelled" &&
+      html`<dt>${t("took")}</dt><dd>${`${(task.ends - task.created).toFixed(1)} s`}</dd>`
+    }
     <dt>${t(isRunning(task) ? "reserved" : "cost")}</dt><dd>${cost}</dd>
   </dl>`;
 }

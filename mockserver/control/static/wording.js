@@ -64,5 +64,10 @@ export function complaint(rule, text) {
   const expected = demand(rule);
   if (rule.keyword === "required") return expected;
   if (text === undefined) return t("expected", { expected });
-  return t("expected-got", { expected, got: text.length > 40 ? `${text.slice(0, 40)}…` : text });
+  return t("expected-got", { expected, got: rule.keyword === "maxLength" ? lengthOf(text) : beginningOf(text) });
 }
+
+/** Return the length of a text as JSON Schema counts it: a character beyond the first 65536 is one. */
+const lengthOf = (text) => [...text].length;
+
+const beginningOf = (text) => (text.length > 40 ? `${text.slice(0, 40)}…` : text);
