@@ -9,18 +9,19 @@ import time
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import orjson
 
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.api_error import ApiError
-from qwenmock.mockserver.calls.call import Answer, Call
+from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call
 from qwenmock.mockserver.calls.compiled_refusals import CompiledRefusals, Received
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.generation import SEED_BITS, new_task
 from qwenmock.mockserver.calls.input_images import may_be_local, unread
+from qwenmock.mockserver.calls.large_bodies import Unreadable, parsed
 from qwenmock.mockserver.calls.queries import query_body
 from qwenmock.mockserver.calls.sizes import default_size
 from qwenmock.mockserver.calls.templates import Fill, created_template, success_template
@@ -44,10 +45,12 @@ NOTHING = b"null"
 """What the journal shows as the body of a query."""
 MAX_BODY = 64 * 1024
 """A larger body is not usual: it holds an image, or is refused."""
+MAX_BRACKETS = 1000
+"""JSON can be read up to a depth of 1024, and in a file the journal has some brackets more around a body."""
 TERMS = 4096
 """How many are remembered: 0.1 µs instead of 50 µs for making them."""
 
-UNUSUAL = (ApiError, InsufficientBalance, StoreError, orjson.JSONDecodeError)
+UNUSUAL = (ApiError, BodyTooLarge, InsufficientBalance, StoreError, Unreadable)
 """What sends a request the general way, which finds it again and answers it."""
 
 
@@ -124,14 +127,16 @@ class CompiledEndpoint:
                 return None
             # What, and whether it is valid.
             data = bytes(await call.read())
-            body = orjson.loads(data)
+            if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+                return None
+            body = parsed(data)
             variant = self._variant_of(body)
             if variant is None:
                 return None
             handler = self._handlers[variant.name]
             if not handler.validator.is_definitely_valid(body):
                 return await self._refusals.refuse(Received(call, key, data, body, began), variant)
-            job = handler.extract(body)
+            job = handler.extract(cast("dict[str, JSON]", body))
             if DIRECTIVE in job.prompt or any(map(may_be_local, job.images)):
                 return None
             if variant.unnamed_images(job.prompt, len(job.images)) is not None:
