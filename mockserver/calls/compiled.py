@@ -16,7 +16,7 @@ import orjson
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.api_error import ApiError
-from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call
+from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, BodyUnfinished, Call
 from qwenmock.mockserver.calls.compiled_refusals import CompiledRefusals, Received
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.generation import SEED_BITS, new_task
@@ -50,7 +50,7 @@ MAX_BRACKETS = 1000
 TERMS = 4096
 """How many are remembered: 0.1 µs instead of 50 µs for making them."""
 
-UNUSUAL = (ApiError, BodyTooLarge, InsufficientBalance, StoreError, Unreadable)
+UNUSUAL = (ApiError, BodyTooLarge, BodyUnfinished, InsufficientBalance, StoreError, Unreadable)
 """What sends a request the general way, which finds it again and answers it."""
 
 

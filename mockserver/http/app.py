@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from qwenmock.mockserver._version import __version__
-from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call
+from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, BodyUnfinished, Call
 from qwenmock.mockserver.calls.compiled import MAX_BODY, SentAnswer, compile_endpoints
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.pipeline import serve
@@ -228,6 +228,7 @@ class Body:
 
         Raises:
             BodyTooLarge: It is larger than the limit, by its Content-Length or when received.
+            BodyUnfinished: The client left before its end: what came of it may be JSON, and is no request.
 
         """
         if self._data is not None:
@@ -237,6 +238,8 @@ class Body:
         data: bytes | bytearray = b""
         while not self.ended:
             message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise BodyUnfinished
             chunk: bytes = message.get("body", b"")
             self.ended = not message.get("more_body", False)
             if not data:

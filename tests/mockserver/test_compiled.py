@@ -189,6 +189,42 @@ def test_hot_path_agrees_about_odd_json(name: str, paths: tuple[Path, Path]) -> 
     assert answers[0][0] == expected
 
 
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize("rest", [b"", b" " * 9])
+def test_request_that_its_client_does_not_finish_costs_nothing(rest: bytes, is_compiled: bool) -> None:
+    """What came of its body may be JSON all the same."""
+    path = Path(is_compiled=is_compiled)
+    url = f"/nebula{CATALOG['nebula'].endpoints['create'].path}"
+    send(path, url, SIMPLIFIED, KEY)  # opens the account
+    data = orjson.dumps(SIMPLIFIED)
+    headers = [
+        (b"authorization", b"Bearer sk-mock"),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % (len(data) + 10)),
+    ]
+    parts = [data, *([rest] if rest else [])]
+    scope = {"type": "http", "method": "POST", "path": url, "query_string": b"", "scheme": "http", "headers": headers}
+
+    async def receive() -> dict[str, Any]:
+        if parts:
+            return {"type": "http.request", "body": parts.pop(0), "more_body": True}
+        return {"type": "http.disconnect"}
+
+    async def discard(_message: Any) -> None:
+        pass
+
+    async def run() -> None:
+        await path.app(scope, receive, discard)
+        assert len(await path.app.double.store.charges(Selection())) == 1
+        (entry,) = await path.app.double.store.journal(Selection(limit=1))
+        assert entry["refusal"] == {
+            "kind": "malformed",
+            "detail": "the connection was closed before the end of the body",
+        }
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_hot_path_agrees_about_what_follows_a_request(name: str, paths: tuple[Path, Path]) -> None:
     """A task is told in each of its states, and charged when it has ended; an account has what was not spent."""
