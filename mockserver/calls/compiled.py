@@ -45,6 +45,8 @@ NOTHING = b"null"
 """What the journal shows as the body of a query."""
 MAX_BODY = 64 * 1024
 """A larger body is not usual: it holds an image, or is refused."""
+MAX_HEAD = 8 * 1024
+"""Bytes of the headers. The journal of a state in memory keeps them as they are until it is read."""
 MAX_BRACKETS = 1000
 """JSON can be read up to a depth of 1024, and in a file the journal has some brackets more around a body."""
 TERMS = 4096

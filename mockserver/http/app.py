@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, BodyUnfinished, Call
-from qwenmock.mockserver.calls.compiled import MAX_BODY, SentAnswer, compile_endpoints
+from qwenmock.mockserver.calls.compiled import MAX_BODY, MAX_HEAD, SentAnswer, compile_endpoints
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.pipeline import serve
 from qwenmock.mockserver.calls.responses import to_header
@@ -313,7 +313,9 @@ async def cut(answer: Answer, send: Send) -> None:
 
 
 def _is_usual(call: Call, body: Body) -> bool:
-    """Return whether a call has the usual body: none for a query, else a small one in JSON."""
+    """Return whether a call has the usual head and body: small ones, and no body for a query, else one in JSON."""
+    if len(b"".join(call.headers)) + len(b"".join(call.headers.values())) > MAX_HEAD:
+        return False
     if not call.endpoint.variants:
         return body.ended
     return 0 < body.announced <= min(MAX_BODY, body.max_bytes) and call.headers.get(b"content-type") == JSON_TYPE

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from qwenmock.mockserver.calls.compiled import MAX_HEAD
 from qwenmock.mockserver.calls.double import create_double, open_store
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.http.app import Application, create_app
@@ -187,6 +188,22 @@ def test_hot_path_agrees_about_odd_json(name: str, paths: tuple[Path, Path]) -> 
     answers = [send(path, url, body, KEY) for path in paths]
     assert answers[0] == answers[1]
     assert answers[0][0] == expected
+
+
+def test_journal_in_memory_does_not_keep_large_headers() -> None:
+    path = Path(is_compiled=True)
+    url = f"/nebula{CATALOG['nebula'].endpoints['create'].path}"
+    store = path.app.double.store
+    assert isinstance(store, SqliteStore)
+
+    def kept(size: int) -> bool:
+        status, *_ = send(path, url, SIMPLIFIED, KEY | {"X-Long": "x" * size})
+        assert status == 200
+        return isinstance(store._recent[-1], CompactEntry)
+
+    kept(1)  # opens the account
+    assert kept(1000)
+    assert not kept(MAX_HEAD)
 
 
 @pytest.mark.parametrize("is_compiled", [True, False])
