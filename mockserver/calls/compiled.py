@@ -43,8 +43,10 @@ KINDS = frozenset({"create", "task", "list", "credits"})
 """The other kinds of endpoints change something that a second attempt, by the general way, would find changed."""
 NOTHING = b"null"
 """What the journal shows as the body of a query."""
-MAX_BODY = 64 * 1024
-"""A larger body is not usual: it holds an image, or is refused."""
+MAX_BODY = 16 * 1024
+"""A larger body is not usual: it holds an image or a very long prompt, or is refused. The journal keeps a usual one as
+it is until it is read, so its bytes must suffice for all its entries.
+"""
 MAX_HEAD = 8 * 1024
 """Bytes of the headers. The journal of a state in memory keeps them as they are until it is read."""
 MAX_BRACKETS = 1000
