@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path as FilePath
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from qwenmock.mockserver.calls.compiled import MAX_HEAD
 from qwenmock.mockserver.calls.double import create_double, open_store
+from qwenmock.mockserver.calls.faults import Fault
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.http.app import Application, create_app
 from qwenmock.mockserver.settings import Settings
@@ -188,6 +190,26 @@ def test_hot_path_agrees_about_odd_json(name: str, paths: tuple[Path, Path]) -> 
     answers = [send(path, url, body, KEY) for path in paths]
     assert answers[0] == answers[1]
     assert answers[0][0] == expected
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_fault_that_is_set_while_a_body_is_on_its_way_applies(is_compiled: bool) -> None:
+    path = Path(is_compiled=is_compiled)
+    url = f"/nebula{CATALOG['nebula'].endpoints['create'].path}"
+    send(path, url, SIMPLIFIED, KEY)  # opens the account
+    data = orjson.dumps(SIMPLIFIED)
+
+    async def body() -> AsyncGenerator[bytes]:
+        yield data[:20]
+        await path.app.double.plan.set([Fault(status=500)])
+        yield data[20:]
+
+    async def run() -> int:
+        headers = KEY | {"Content-Type": "application/json", "Content-Length": str(len(data))}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(path.app), base_url="http://double") as client:
+            return (await client.post(url, content=body(), headers=headers)).status_code
+
+    assert asyncio.run(run()) == 500
 
 
 def test_journal_in_memory_does_not_keep_large_headers() -> None:
