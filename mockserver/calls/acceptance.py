@@ -15,7 +15,7 @@ from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.accounts.keys import Caller, Profile
 from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls import misspelt
-from qwenmock.mockserver.calls.call import BodyTooLarge, Call, Trace
+from qwenmock.mockserver.calls.call import BodyTooLarge, BodyUnfinished, Call, Trace
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects, directives
 from qwenmock.mockserver.calls.input_images import inspect
@@ -149,6 +149,8 @@ async def parse(call: Call, trace: Trace) -> dict[str, JSON]:
     except BodyTooLarge as error:
         limit = provider.max_body_bytes
         raise _malformed(provider, "body/maxBytes", f"the body must have at most {limit} bytes") from error
+    except BodyUnfinished as error:
+        raise _malformed(provider, "body/syntax", "the connection was closed before the end of the body") from error
     is_large = len(data) > LARGE
     try:
         body = await in_turn(parsed, data) if is_large else parsed(data)

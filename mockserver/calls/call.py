@@ -14,6 +14,10 @@ class BodyTooLarge(Exception):  # noqa: N818, a finding, not a failure
     """The body is larger than the provider accepts; it was not read to its end."""
 
 
+class BodyUnfinished(Exception):  # noqa: N818, a finding, not a failure
+    """The client left before the end of the body."""
+
+
 class Call(NamedTuple):
     """A request to a provider.
 
@@ -22,7 +26,7 @@ class Call(NamedTuple):
         base_url: Scheme and host that the call came to; image URLs begin with it.
         task_id: The task id in the path; "" if the endpoint's path has none.
         query: The values of the query string.
-        read: Returns the body, which is bytes unless it is large, or raises `BodyTooLarge`.
+        read: Returns the body, which is bytes unless it is large, or raises `BodyTooLarge` or `BodyUnfinished`.
         request_id: Of its answer.
 
     """

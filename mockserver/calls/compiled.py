@@ -9,18 +9,19 @@ import time
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import orjson
 
 from qwenmock.mockserver.accounts import pricing
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.api_error import ApiError
-from qwenmock.mockserver.calls.call import Answer, Call
+from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, BodyUnfinished, Call
 from qwenmock.mockserver.calls.compiled_refusals import CompiledRefusals, Received
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.generation import SEED_BITS, new_task
 from qwenmock.mockserver.calls.input_images import may_be_local, unread
+from qwenmock.mockserver.calls.large_bodies import Unreadable, parsed
 from qwenmock.mockserver.calls.queries import query_body
 from qwenmock.mockserver.calls.sizes import default_size
 from qwenmock.mockserver.calls.templates import Fill, created_template, success_template
@@ -42,12 +43,18 @@ KINDS = frozenset({"create", "task", "list", "credits"})
 """The other kinds of endpoints change something that a second attempt, by the general way, would find changed."""
 NOTHING = b"null"
 """What the journal shows as the body of a query."""
-MAX_BODY = 64 * 1024
-"""A larger body is not usual: it holds an image, or is refused."""
+MAX_BODY = 16 * 1024
+"""A larger body is not usual: it holds an image or a very long prompt, or is refused. The journal keeps a usual one as
+it is until it is read, so its bytes must suffice for all its entries.
+"""
+MAX_HEAD = 8 * 1024
+"""Bytes of the headers. The journal of a state in memory keeps them as they are until it is read."""
+MAX_BRACKETS = 1000
+"""JSON can be read up to a depth of 1024, and in a file the journal has some brackets more around a body."""
 TERMS = 4096
 """How many are remembered: 0.1 µs instead of 50 µs for making them."""
 
-UNUSUAL = (ApiError, InsufficientBalance, StoreError, orjson.JSONDecodeError)
+UNUSUAL = (ApiError, BodyTooLarge, BodyUnfinished, InsufficientBalance, StoreError, Unreadable)
 """What sends a request the general way, which finds it again and answers it."""
 
 
@@ -114,7 +121,7 @@ class CompiledEndpoint:
         """Answer a usual request; return None for another one, of which nothing was noted."""
         began = time.perf_counter()
         double, provider, slug, headers = self._double, self._provider, self._provider.slug, call.headers
-        if double.plan.faults or not self._unusual_headers.isdisjoint(headers) or not self._is_in_mode(headers):
+        if not self._unusual_headers.isdisjoint(headers) or not self._is_in_mode(headers):
             return None
         try:
             # Who, and whether a call may be made. The body is read afterwards, as in the general way.
@@ -124,14 +131,17 @@ class CompiledEndpoint:
                 return None
             # What, and whether it is valid.
             data = bytes(await call.read())
-            body = orjson.loads(data)
+            # A fault may be set while the body is on its way.
+            if double.plan.faults or data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+                return None
+            body = parsed(data)
             variant = self._variant_of(body)
             if variant is None:
                 return None
             handler = self._handlers[variant.name]
             if not handler.validator.is_definitely_valid(body):
                 return await self._refusals.refuse(Received(call, key, data, body, began), variant)
-            job = handler.extract(body)
+            job = handler.extract(cast("dict[str, JSON]", body))
             if DIRECTIVE in job.prompt or any(map(may_be_local, job.images)):
                 return None
             if variant.unnamed_images(job.prompt, len(job.images)) is not None:

@@ -139,8 +139,12 @@ async def hold(double: Double, request: AcceptedRequest, trace: Trace, until: fl
         until: Unix seconds after which the hold ends by itself.
 
     """
-    await double.store.reserve(request.caller.defaults, trace.request_id, request.cost, until)
-    trace.is_held = True
+    trace.is_held = True  # before it is: a call that is cancelled while it waits would not learn that it was held
+    try:
+        await double.store.reserve(request.caller.defaults, trace.request_id, request.cost, until)
+    except Exception:
+        trace.is_held = False
+        raise
 
 
 async def _pictures(double: Double, call: Call, request: AcceptedRequest, trace: Trace, done: float) -> list[str]:

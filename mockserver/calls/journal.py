@@ -9,7 +9,7 @@ import orjson
 
 from qwenmock.mockserver.accounts.keys import mask
 from qwenmock.mockserver.api_error import ApiError
-from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call, Trace
+from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, BodyUnfinished, Call, Trace
 from qwenmock.mockserver.models import Charge
 from qwenmock.mockserver.store.brief import brief
 from qwenmock.mockserver.store.headers import answer_headers, request_headers
@@ -26,7 +26,7 @@ async def fingerprint(call: Call, trace: Trace) -> str:
     digest = _hash_of(call.header("authorization"))
     length = call.header("content-length")
     if trace.body is None and length.isdecimal() and int(length) <= LARGEST_HASHED:
-        with contextlib.suppress(BodyTooLarge, TimeoutError):
+        with contextlib.suppress(BodyTooLarge, BodyUnfinished, TimeoutError):
             async with asyncio.timeout(HASH_SECONDS):
                 digest.update(await call.read())
     return digest.hexdigest()

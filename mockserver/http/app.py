@@ -15,8 +15,8 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from qwenmock.mockserver._version import __version__
-from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, Call
-from qwenmock.mockserver.calls.compiled import MAX_BODY, SentAnswer, compile_endpoints
+from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, BodyUnfinished, Call
+from qwenmock.mockserver.calls.compiled import MAX_BODY, MAX_HEAD, SentAnswer, compile_endpoints
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.pipeline import serve
 from qwenmock.mockserver.calls.responses import to_header
@@ -228,6 +228,7 @@ class Body:
 
         Raises:
             BodyTooLarge: It is larger than the limit, by its Content-Length or when received.
+            BodyUnfinished: The client left before its end: what came of it may be JSON, and is no request.
 
         """
         if self._data is not None:
@@ -237,6 +238,8 @@ class Body:
         data: bytes | bytearray = b""
         while not self.ended:
             message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise BodyUnfinished
             chunk: bytes = message.get("body", b"")
             self.ended = not message.get("more_body", False)
             if not data:
@@ -310,7 +313,9 @@ async def cut(answer: Answer, send: Send) -> None:
 
 
 def _is_usual(call: Call, body: Body) -> bool:
-    """Return whether a call has the usual body: none for a query, else a small one in JSON."""
+    """Return whether a call has the usual head and body: small ones, and no body for a query, else one in JSON."""
+    if len(b"".join(call.headers)) + len(b"".join(call.headers.values())) > MAX_HEAD:
+        return False
     if not call.endpoint.variants:
         return body.ended
     return 0 < body.announced <= min(MAX_BODY, body.max_bytes) and call.headers.get(b"content-type") == JSON_TYPE

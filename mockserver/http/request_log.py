@@ -130,7 +130,8 @@ def as_compact(entry: CompactEntry) -> str:
     if entry.refusal is not None:
         outcome = as_printable(entry.refusal.detail)[:200]
     milliseconds = f"{entry.seconds * 1000:.1f} ms"
-    return f"{place.method} {entry.path} {entry.status} {milliseconds} {entry.masked or '-'} {entry.id} {outcome}"
+    path = as_printable(entry.path)
+    return f"{place.method} {path} {entry.status} {milliseconds} {entry.masked or '-'} {entry.id} {outcome}"
 
 
 def as_json(entry: NewEntry) -> str:
@@ -141,7 +142,7 @@ def as_json(entry: NewEntry) -> str:
 def as_text(entry: NewEntry) -> str:
     """Return an entry as a line of text."""
     return (
-        f"{entry['method']} {entry['path']} {entry['status']} {entry['milliseconds']:.1f} ms "
+        f"{entry['method']} {as_printable(entry['path'])} {entry['status']} {entry['milliseconds']:.1f} ms "
         f"{entry['key'] or '-'} {entry['id']} {_outcome(entry)}"
     )
 

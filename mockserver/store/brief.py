@@ -14,7 +14,13 @@ PIECE = 2**15
 
 def is_brief(data: bytes | bytearray) -> bool:
     """Return whether a JSON text needs no shortening, by a quick check that most texts pass: 2 µs instead of 7 µs."""
-    return len(data) <= LONGEST_TEXT and data.count(b"[") + data.count(b"{") <= DEEPEST and not _has_long_run(data)
+    return (
+        len(data) <= LONGEST_TEXT
+        and data.count(b"[") + data.count(b"{") <= DEEPEST
+        and data.count(b",") < LONGEST_LIST
+        and b'\\"' not in data
+        and not _has_long_run(data)
+    )
 
 
 def _has_long_run(data: bytes | bytearray) -> bool:

@@ -155,7 +155,10 @@ class AccountStore(Protocol):
         ...
 
     async def release(self, provider: str, key: str, request_id: str) -> None:
-        """Move the reservation of a request back to the balance, if there is one."""
+        """Move the reservation of a request back to the balance, if there is one and it has a term.
+
+        One without a term is that of a task, which may have been stored although the call that created it has failed.
+        """
         ...
 
     async def release_expired(self) -> None:

@@ -3,17 +3,21 @@
 import asyncio
 import json
 import re
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from qwenmock.mockserver.calls.compiled import MAX_HEAD
 from qwenmock.mockserver.calls.double import create_double, open_store
+from qwenmock.mockserver.calls.faults import Fault
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.http.app import Application, create_app
 from qwenmock.mockserver.settings import Settings
@@ -69,6 +73,8 @@ class Path:
     async def send(self, url: str, body: object, headers: dict[str, str], method: str = "POST") -> tuple[Any, ...]:
         """Send a request; return all that can be seen of it."""
         content: dict[str, object] = {} if method == "GET" else {"json": body}
+        if isinstance(body, bytes):
+            content, headers = {"content": body}, {"Content-Type": "application/json", **headers}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://double") as client:
             answer = await client.request(method, url, headers=headers, **content)  # type: ignore[arg-type]
         store = self.app.double.store
@@ -161,6 +167,101 @@ def test_hot_path_agrees_with_the_general_path(name: str, state: str, paths: tup
         assert send(compiled, *request) == send(general, *request)
 
     check()
+
+
+SIMPLIFIED = usual(CATALOG["nebula"].variants["simplified"])
+ODD = {
+    # JSON may be nested 1024 deep, and in the state file its line of the journal is around it.
+    "as deep as can be read": (400, b'{"model": "qwen-image-plus", "prompt": ' + b"[" * 1023 + b"]" * 1023 + b"}"),
+    "many members": (400, orjson.dumps({"model": "qwen-image-plus", "prompt": {f"k{n}": 1 for n in range(200)}})),
+    "many items": (400, orjson.dumps({"model": "qwen-image-plus", "prompt": [1] * 200})),
+    "data URL with quotation marks": (200, orjson.dumps(SIMPLIFIED | {"prompt": "data:" + 'a"' * 150})),
+    "more commas than are read": (400, b"{" + b'"prompt": 1, ' * 4000 + orjson.dumps(SIMPLIFIED)[1:]),
+}
+"""Bodies as they are sent, and the status that they get."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_hot_path_agrees_about_odd_json(name: str, paths: tuple[Path, Path]) -> None:
+    expected, body = ODD[name]
+    url = f"/nebula{CATALOG['nebula'].endpoints['create'].path}"
+    for path in paths:
+        send(path, url, SIMPLIFIED, KEY)  # opens the account
+    answers = [send(path, url, body, KEY) for path in paths]
+    assert answers[0] == answers[1]
+    assert answers[0][0] == expected
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_fault_that_is_set_while_a_body_is_on_its_way_applies(is_compiled: bool) -> None:
+    path = Path(is_compiled=is_compiled)
+    url = f"/nebula{CATALOG['nebula'].endpoints['create'].path}"
+    send(path, url, SIMPLIFIED, KEY)  # opens the account
+    data = orjson.dumps(SIMPLIFIED)
+
+    async def body() -> AsyncGenerator[bytes]:
+        yield data[:20]
+        await path.app.double.plan.set([Fault(status=500)])
+        yield data[20:]
+
+    async def run() -> int:
+        headers = KEY | {"Content-Type": "application/json", "Content-Length": str(len(data))}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(path.app), base_url="http://double") as client:
+            return (await client.post(url, content=body(), headers=headers)).status_code
+
+    assert asyncio.run(run()) == 500
+
+
+def test_journal_in_memory_does_not_keep_large_headers() -> None:
+    path = Path(is_compiled=True)
+    url = f"/nebula{CATALOG['nebula'].endpoints['create'].path}"
+    store = path.app.double.store
+    assert isinstance(store, SqliteStore)
+
+    def kept(size: int) -> bool:
+        status, *_ = send(path, url, SIMPLIFIED, KEY | {"X-Long": "x" * size})
+        assert status == 200
+        return isinstance(store._recent[-1], CompactEntry)
+
+    kept(1)  # opens the account
+    assert kept(1000)
+    assert not kept(MAX_HEAD)
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize("rest", [b"", b" " * 9])
+def test_request_that_its_client_does_not_finish_costs_nothing(rest: bytes, is_compiled: bool) -> None:
+    """What came of its body may be JSON all the same."""
+    path = Path(is_compiled=is_compiled)
+    url = f"/nebula{CATALOG['nebula'].endpoints['create'].path}"
+    send(path, url, SIMPLIFIED, KEY)  # opens the account
+    data = orjson.dumps(SIMPLIFIED)
+    headers = [
+        (b"authorization", b"Bearer sk-mock"),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % (len(data) + 10)),
+    ]
+    parts = [data, *([rest] if rest else [])]
+    scope = {"type": "http", "method": "POST", "path": url, "query_string": b"", "scheme": "http", "headers": headers}
+
+    async def receive() -> dict[str, Any]:
+        if parts:
+            return {"type": "http.request", "body": parts.pop(0), "more_body": True}
+        return {"type": "http.disconnect"}
+
+    async def discard(_message: Any) -> None:
+        pass
+
+    async def run() -> None:
+        await path.app(scope, receive, discard)
+        assert len(await path.app.double.store.charges(Selection())) == 1
+        (entry,) = await path.app.double.store.journal(Selection(limit=1))
+        assert entry["refusal"] == {
+            "kind": "malformed",
+            "detail": "the connection was closed before the end of the body",
+        }
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -179,6 +179,7 @@ def test_holds_end_when_released_or_when_their_term_is_over(state: str | None) -
         await store.reserve(DEFAULTS, "of a task", Decimal(8), None)
         await store.release("nebula", "sk-mock", "released")
         await store.release("nebula", "sk-mock", "released")
+        await store.release("nebula", "sk-mock", "of a task")
         assert (await store.account(DEFAULTS)).reserved == 14
         await store.release_expired()
         account = await store.account(DEFAULTS)
@@ -497,7 +498,7 @@ def test_no_order_of_steps_makes_or_loses_money(state: str | None, plan: list[tu
             line = charge(request_id)._replace(amount=min(amount, holds.get(request_id, amount)))
             try:
                 if name == "reserve":
-                    await store.reserve(DEFAULTS, request_id, amount, None)
+                    await store.reserve(DEFAULTS, request_id, amount, FAR)
                     holds[request_id] = amount
                     balance -= amount
                 elif name == "release":

@@ -86,7 +86,7 @@ class RedisAccounts(RedisJournal):
             raise InsufficientBalance
 
     async def release(self, provider: str, key: str, request_id: str) -> None:
-        """Move the reservation of a request back to the balance, if there is one."""
+        """Move the reservation of a request back to the balance, if there is one and it has a term."""
         await self._run_on_account("release", tag_of(provider, key), request_id)
 
     async def release_expired(self) -> None:

@@ -104,7 +104,7 @@ if ARGV[6] ~= '' then call('HSET', terms, ARGV[4], ARGV[6]) end
 return {opened, 'ok'}
 """,
     "release": """
-settle(ARGV[1], '0')
+if call('HEXISTS', terms, ARGV[1]) == 1 then settle(ARGV[1], '0') end
 """,
     "expire": """
 local all = call('HGETALL', terms)

@@ -177,8 +177,14 @@ class SqliteAccounts(SqliteJournal):
         await self._write(step)
 
     async def release(self, provider: str, key: str, request_id: str) -> None:
-        """Move the reservation of a request back to the balance, if there is one."""
-        await self._write(lambda db: settle(db, Hold(request_id, provider, key), 0))
+        """Move the reservation of a request back to the balance, if there is one and it has a term."""
+
+        def step(db: sqlite3.Connection) -> None:
+            endless = "SELECT 1 FROM holds WHERE request_id = ? AND until IS NULL"
+            if db.execute(endless, (request_id,)).fetchone() is None:
+                settle(db, Hold(request_id, provider, key), 0)
+
+        await self._write(step)
 
     async def release_expired(self) -> None:
         """Release the reservations of requests whose process has died."""

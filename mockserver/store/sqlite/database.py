@@ -130,7 +130,8 @@ class Database:
     def _join(self) -> Waiter:
         """Return a future for something in the next transaction, and plan that transaction."""
         loop = asyncio.get_running_loop()
-        if not self._waiters:
+        # An event loop that has ended while writes waited, as one of a test, calls nothing any more.
+        if not self._waiters or self._waiters[-1].get_loop() is not loop:
             self._waiting_since = loop.time()
             loop.call_soon(self._collect, 0, 0)
         waiter = loop.create_future()
@@ -173,7 +174,7 @@ class Database:
         self._steps.clear()
         self._waiters.clear()
         for waiter, result, refusal in outcomes:
-            if waiter.cancelled():
+            if waiter.cancelled() or waiter.get_loop().is_closed():
                 continue
             if refusal is None:
                 waiter.set_result(result)
@@ -202,7 +203,7 @@ class Database:
         self._steps.clear()
         self._discard()
         for waiter in waiters:
-            if not waiter.done():
+            if not waiter.done() and not waiter.get_loop().is_closed():
                 failure = StoreError(str(error))
                 failure.__cause__ = error
                 waiter.set_exception(failure)

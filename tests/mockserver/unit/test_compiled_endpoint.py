@@ -34,7 +34,9 @@ from qwenmock.mockserver.metrics import Bill
 from qwenmock.mockserver.models import Job, Result, Task, TaskStatus
 from qwenmock.mockserver.settings import Latency, Settings
 from qwenmock.mockserver.store.brief import brief
+from qwenmock.mockserver.store.compact import TUPLE_BYTES
 from qwenmock.mockserver.store.protocols import InsufficientBalance, Selection
+from qwenmock.mockserver.store.records import JOURNAL_BYTES
 from qwenmock.pytest_plugin.examiner.sample_images import picture
 from qwenmock.schemas.sources import cited
 from qwenmock.schemas.vocabulary import JSON
@@ -536,7 +538,13 @@ def test_endpoints_that_make_images_or_tell_something_are_compiled(tmp_path: Pat
     assert names(latency=Latency(0.0, 0.0)) == names()
     for settings in ({"latency": Latency(0.0, 0.5)}, {"fetch_images": True}, {"replay": tmp_path}):
         assert names(**settings) == set()
-    assert (MAX_BODY, TERMS) == (65536, 4096)
+    assert (MAX_BODY, TERMS) == (16384, 4096)
+
+
+def test_journal_holds_as_many_entries_with_the_largest_bodies() -> None:
+    """The general way shortens what it keeps; here long bodies must not make earlier entries go before their time."""
+    longest_answer = 10_000
+    assert Settings().journal_max * (TUPLE_BYTES + MAX_BODY + longest_answer) < JOURNAL_BYTES
 
 
 @pytest.mark.parametrize(

@@ -389,6 +389,24 @@ def test_hold_is_released_whatever_happens(
     on(steps)
 
 
+@pytest.mark.parametrize("is_file", [False, True])
+@pytest.mark.parametrize("turns", range(10))
+def test_cancelled_call_leaves_its_task_with_its_reservation_or_neither(
+    turns: int, is_file: bool, tmp_path: Path
+) -> None:
+    async def steps(double: Double) -> None:
+        sent = asyncio.ensure_future(serve(double, call("evolink")))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        sent.cancel()
+        await asyncio.wait([sent])
+        await double.store.account(caller(double, "evolink").defaults)
+        reserved = PRICE * len(await double.store.tasks(EVERYTHING))
+        assert await money(double) == (reserved, reserved, 0)
+
+    on(steps, **({"state": str(tmp_path / "state.db")} if is_file else {}))
+
+
 def test_hold_that_cannot_be_released_does_not_hide_the_answer(
     slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

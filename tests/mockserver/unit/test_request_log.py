@@ -10,7 +10,8 @@ from typing import Any, TextIO
 
 import pytest
 
-from qwenmock.mockserver.http.request_log import LONGEST_LINE, RequestLog, parts
+from qwenmock.mockserver.http.request_log import LONGEST_LINE, RequestLog, as_compact, as_text, parts
+from qwenmock.mockserver.store.compact import CompactEntry, Place
 
 ENTRY: Any = {
     "at": 0.0,
@@ -76,3 +77,13 @@ def test_parts_are_as_large_as_a_pipe_takes_at_once() -> None:
     found = list(parts(lines))
     assert [line for part in found for line in part] == lines
     assert all(len("\n".join(part).encode()) < 4096 for part in found)
+
+
+def test_path_with_control_characters_is_one_line() -> None:
+    """A task id in a path is the client's: it must neither write a line of its own nor move a terminal's cursor."""
+    path = "/dashscope/api/v1/tasks/x\nGET forged 200\x1b[31m"
+    place = Place("dashscope", "task", "GET", "", "CNY")
+    entry = CompactEntry(place, "k", "k", "r", 1.0, 0.001, path, "", "x", "", "", b"null", b"{}", "", 0, "")
+    shown = as_compact(entry)
+    assert shown == as_text(entry.expand())
+    assert shown.startswith("GET /dashscope/api/v1/tasks/x GET forged 200 [31m 200 1.0 ms")

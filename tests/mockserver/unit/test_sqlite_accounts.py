@@ -238,7 +238,7 @@ def test_reservation_is_charged_in_part_and_once(path: str | None) -> None:
 
 def test_released_reservation_goes_back_whole_and_once(path: str | None) -> None:
     async def steps(store: SqliteStore) -> None:
-        await store.reserve(DEFAULTS, "r", Decimal(3), None)
+        await store.reserve(DEFAULTS, "r", Decimal(3), 1e12)
         await store.release("aigc", "sk-mock", "r")
         await store.release("nebula", "sk-mock.b", "r")
         assert await money(store) == (7, 3, 0)
@@ -248,6 +248,15 @@ def test_released_reservation_goes_back_whole_and_once(path: str | None) -> None
         with pytest.raises(InsufficientBalance):
             await store.reserve(DEFAULTS, "more", Decimal("10.000000001"), None)
         assert await money(store) == (10, 0, 0)
+
+    on(path, steps)
+
+
+def test_reservation_of_a_task_is_not_released_by_its_call(path: str | None) -> None:
+    async def steps(store: SqliteStore) -> None:
+        await store.reserve(DEFAULTS, "r", Decimal(3), None)
+        await store.release("nebula", "sk-mock", "r")
+        assert await money(store) == (7, 3, 0)
 
     on(path, steps)
 

@@ -365,6 +365,32 @@ def test_lock_of_another_process_is_waited_for(tmp_path: Path) -> None:
     on(tmp_path / "state.db", steps)
 
 
+def test_write_goes_on_after_an_event_loop_that_ended_while_one_waited(tmp_path: Path) -> None:
+    """As that of a test that is over, while another process has the lock."""
+    path = str(tmp_path / "state.db")
+    db, other = Watched(path), sqlite3.connect(path, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+
+        async def give_up() -> None:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await db.put("a")
+
+        asyncio.run(give_up())
+        other.execute("COMMIT")
+
+        async def go_on() -> str:
+            async with asyncio.timeout(10):
+                return await db.put("b")
+
+        assert asyncio.run(go_on()) == "B"
+        assert db.names == ["b"]
+    finally:
+        other.close()
+        asyncio.run(db.close())
+
+
 def test_lock_is_waited_for_at_most_30_seconds(tmp_path: Path) -> None:
     async def steps(db: Watched) -> None:
         await db.put("before")

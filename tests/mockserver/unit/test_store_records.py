@@ -187,8 +187,8 @@ def texts(length: int, run: int) -> bytes:
         (b"[" * 21, False),
         (b"{" * 10 + b"[" * 10, True),
         (b"{" * 11 + b"[" * 10, False),
-        (b'"",' * 1333 + b"0", True),
-        (b'"",' * 1333 + b"00", False),
+        (b'""' * 2000, True),
+        (b'""' * 2000 + b"0", False),
         (texts(600, 199), True),
         (texts(600, 201), False),
         (texts(600, 1000), False),
@@ -197,6 +197,9 @@ def texts(length: int, run: int) -> bytes:
         (b'"' + b"x" * 199 + b'"', True),
         (b'"' + b"x" * 200 + b'"', False),
         (b"x" * 200, True),
+        (b'"",' * 99 + b'""', True),
+        (b'"",' * 100 + b'""', False),
+        (b'["data:' + b'x\\"' * 120 + b'"]', False),
     ],
 )
 def test_quick_check_lets_nothing_long_pass(data: bytes, passes: bool) -> None:
