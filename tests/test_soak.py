@@ -151,6 +151,13 @@ def test_memory_and_descriptors_must_be_flat(server: Server, megabytes: float, f
     assert failed(list(process_rows(server, os.getpid(), samples, before=10**6))) == expected
 
 
+def test_memory_is_not_judged_in_a_short_run(server: Server) -> None:
+    samples = [Sample(0, 100, 10**6)] * 6 + [Sample(0, 200, 10**6)] * 4
+    rows = list(process_rows(server, os.getpid(), samples, before=10**6, is_long=False))
+    assert failed(rows) == []
+    assert rows[0].found == "100 and 200 MB, not judged in a short run"
+
+
 def test_descriptors_of_the_supervisor_must_be_flat(server: Server) -> None:
     rows = process_rows(server, os.getpid(), [Sample(0, 100, 10**6)] * 10, before=-100)
     assert failed(list(rows)) == ["descriptors of the supervisor"]

@@ -22,6 +22,8 @@ CLIENTS = 6
 PICTURES_MB = 3 * MAX_RENDERED_BYTES // 2**20
 """Megabytes of pictures that are fetched before memory is measured: each of the two workers keeps the last
 `MAX_RENDERED_BYTES` that it drew, and the kernel gives each connection to any of them."""
+LONG_MINUTES = 3
+"""A worker's caches are full after about a minute: 78 MB at first, then 150 MB from the second on."""
 SAMPLE_SECONDS = 0.5
 SHOWN = 10
 
@@ -70,7 +72,7 @@ def main() -> None:
                     *ledger_rows(client, book, tasks),
                     *task_rows(book, receiver, tasks),
                 ]
-            rows += process_rows(server, spared, samples, before)
+            rows += process_rows(server, spared, samples, before, is_long=options.minutes >= LONG_MINUTES)
             rows.append(Row("answers that no client should get", str(len(book.problems)), not book.problems))
             errors = server.error_lines()
         print(f"{sum(book.actions.values())} actions, {len(server.killed)} kills, {disturbance.armed} faults armed")

@@ -127,13 +127,26 @@ def task_rows(book: Book, receiver: Receiver, tasks: list[dict[str, Any]]) -> It
     yield Row("callbacks with something wrong", str(len(receiver.problems)), not receiver.problems)
 
 
-def process_rows(server: Server, spared: int, samples: Sequence[Sample], before: int) -> Iterator[Row]:
-    """Compare the memory and descriptors of the second half with the first; a fifth of it is left out as warm-up."""
+def process_rows(
+    server: Server, spared: int, samples: Sequence[Sample], before: int, *, is_long: bool = True
+) -> Iterator[Row]:
+    """Compare the memory and descriptors of the second half with the first; a fifth of it is left out as warm-up.
+
+    Args:
+        server: Its processes.
+        spared: The worker that is never killed.
+        samples: What this worker used.
+        before: Descriptors of the supervisor at the beginning.
+        is_long: Whether the run was so long that the bounded caches were full before its second half. If not, memory
+            is told and not judged.
+
+    """
     warm = samples[len(samples) // 5 :]
     halves = warm[: len(warm) // 2], warm[len(warm) // 2 :]
     first, second = (statistics.median(each.resident_mb for each in half) for half in halves)
     is_flat = second <= max(first * GROWTH, first + MEGABYTES)
-    yield Row("memory of a worker, first and second half", f"{first:.0f} and {second:.0f} MB", is_flat)
+    told = f"{first:.0f} and {second:.0f} MB{'' if is_long else ', not judged in a short run'}"
+    yield Row("memory of a worker, first and second half", told, is_flat or not is_long)
     most = [max(each.descriptors for each in half) for half in halves]
     found = f"{most[0]} and {most[1]}, {descriptors(spared)} at the end"
     yield Row("its descriptors", found, max(most[1], descriptors(spared)) <= most[0] + DESCRIPTORS)
