@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import httpcore
 import pytest
@@ -11,6 +12,7 @@ from qwenmock.mockserver.net.guarded_client import REDIRECTS, Outbound, Outbound
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 SECONDS = 5.0
+Result = TypeVar("Result")
 
 
 class Network(httpcore.AsyncNetworkBackend):
@@ -75,12 +77,20 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     return network
 
 
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run something. Not by `asyncio.run`: older versions of uvicorn make every loop one of uvloop, which looks names up
+    by itself.
+    """
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        return runner.run(work)
+
+
 def post(url: str, *, allow_loopback: bool = False, seconds: float = SECONDS) -> int:
-    return asyncio.run(Outbound(allow_loopback=allow_loopback).post(url, {"Host": "a.example"}, b"{}", seconds))
+    return run(Outbound(allow_loopback=allow_loopback).post(url, {"Host": "a.example"}, b"{}", seconds))
 
 
 def get(url: str, max_bytes: int = 100, seconds: float = SECONDS) -> bytes | None:
-    return asyncio.run(Outbound(allow_loopback=False).get(url, max_bytes, seconds))
+    return run(Outbound(allow_loopback=False).get(url, max_bytes, seconds))
 
 
 def redirect(location: str) -> list[bytes]:
@@ -219,7 +229,7 @@ def test_three_redirects_are_followed(network: Network) -> None:
 def test_headers_and_body_of_a_callback_are_sent(network: Network) -> None:
     network.answers = [[OK]]
     headers = {"Host": "a.example", "X-Name": "é"}
-    asyncio.run(Outbound(allow_loopback=False).post("http://a.example/hook", headers, b"{}", SECONDS))
+    run(Outbound(allow_loopback=False).post("http://a.example/hook", headers, b"{}", SECONDS))
     [stream] = network.streams
     assert b"\r\nX-Name: \xe9\r\n" in stream.written
     assert stream.written.startswith(b"POST /hook HTTP/1.1\r\n")
@@ -234,5 +244,5 @@ def test_backend_waits(network: Network) -> None:
         waited.append(seconds)
 
     network.sleep = sleep  # type: ignore[method-assign]
-    asyncio.run(Outbound(allow_loopback=False)._backend.sleep(0.5))
+    run(Outbound(allow_loopback=False)._backend.sleep(0.5))
     assert waited == [0.5]

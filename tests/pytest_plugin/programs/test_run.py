@@ -96,10 +96,17 @@ def test_command_that_cannot_be_run(tmp_path: Path) -> None:
     assert run("--", str(tmp_path / "text")).returncode == 126
 
 
+def heed_interrupts() -> None:
+    """Let SIGINT have its effect, which a shell that starts the tests in the background lets them ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(script: str) -> subprocess.Popen[str]:
     """Run a shell script, and wait until it has said `ready`."""
     command = [*RUN, "--", "sh", "-c", script]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
