@@ -78,9 +78,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run something. Not by `asyncio.run`: older versions of uvicorn make every loop one of uvloop, which looks names up
-    by itself.
-    """
+    """Run something on a loop that looks names up by `socket`; older versions of uvicorn set uvloop for `asyncio.run`."""
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         return runner.run(work)
 

@@ -96,17 +96,14 @@ def test_command_that_cannot_be_run(tmp_path: Path) -> None:
     assert run("--", str(tmp_path / "text")).returncode == 126
 
 
-def heed_interrupts() -> None:
-    """Let SIGINT have its effect, which a shell that starts the tests in the background lets them ignore."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+HEEDING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.executable, sys.argv[1:])"
+"""Lets SIGINT have its effect, which a shell that starts the tests in the background lets them ignore."""
 
 
 def start(script: str) -> subprocess.Popen[str]:
     """Run a shell script, and wait until it has said `ready`."""
-    command = [*RUN, "--", "sh", "-c", script]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
-    )
+    command = [sys.executable, "-c", HEEDING, *RUN, "--", "sh", "-c", script]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
