@@ -78,7 +78,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run something on a loop that looks names up by `socket`; older versions of uvicorn set uvloop for `asyncio.run`."""
+    """Run something on a loop that looks names up by `socket`: older versions of uvicorn set uvloop for all."""
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         return runner.run(work)
 
