@@ -19,6 +19,7 @@ from qwenmock.mockserver.api_error import ApiError
 from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, BodyUnfinished, Call
 from qwenmock.mockserver.calls.compiled_refusals import CompiledRefusals, Received
 from qwenmock.mockserver.calls.double import Double
+from qwenmock.mockserver.calls.effects import OPENING
 from qwenmock.mockserver.calls.generation import SEED_BITS, new_task
 from qwenmock.mockserver.calls.input_images import may_be_local, unread
 from qwenmock.mockserver.calls.large_bodies import Unreadable, parsed
@@ -37,7 +38,6 @@ from qwenmock.mockserver.tasks.lifecycle import settle_finished, task_times
 from qwenmock.schemas.models import Endpoint, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
-DIRECTIVE = "[[qwenmock"
 PREFER = b"prefer"
 KINDS = frozenset({"create", "task", "list", "credits"})
 """The other kinds of endpoints change something that a second attempt, by the general way, would find changed."""
@@ -142,7 +142,7 @@ class CompiledEndpoint:
             if not handler.validator.is_definitely_valid(body):
                 return await self._refusals.refuse(Received(call, key, data, body, began), variant)
             job = handler.extract(cast("dict[str, JSON]", body))
-            if DIRECTIVE in job.prompt or any(map(may_be_local, job.images)):
+            if OPENING in job.prompt or any(map(may_be_local, job.images)):
                 return None
             if variant.unnamed_images(job.prompt, len(job.images)) is not None:
                 return None

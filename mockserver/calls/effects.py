@@ -11,6 +11,8 @@ from typing import Literal
 from qwenmock.schemas.models import Provider
 
 LONGEST_WAIT = 300.0
+OPENING = "[[qwenmock"
+"""What a directive begins with; one that is misspelt may lack the colon."""
 DIRECTIVES = re.compile(r"\[\[qwenmock:([^\]]{0,200})\]\]")
 ERROR_ORDER = (
     "forbidden",
@@ -83,7 +85,7 @@ def directives(provider: Provider, prompt: str) -> Effects:
     Directives are `status=`, `wait=`, `refuse`, `fail-images=` and `fail-task=`; others are ignored.
     """
     effects = NO_EFFECTS
-    if "[[qwenmock:" not in prompt:
+    if OPENING not in prompt:
         return effects
     for content in DIRECTIVES.findall(prompt):
         for item in re.split(r"[,;]", content):

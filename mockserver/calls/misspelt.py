@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from qwenmock.mockserver.calls.effects import DIRECTIVES, NO_EFFECTS, Effects, directives, preferences
+from qwenmock.mockserver.calls.effects import DIRECTIVES, NO_EFFECTS, OPENING, Effects, directives, preferences
 from qwenmock.mockserver.settings import unknown
 from qwenmock.schemas.models import Provider
 
@@ -18,7 +18,6 @@ OF_OTHERS = frozenset({"respond-async", "return", "handling"})
 """Registered preferences that the double does not have, and clients may send."""
 PREFERENCES = ("code", "wait")
 NAMES = ("status", "wait", "refuse", "fail-images", "fail-task")
-OPENING = "[[qwenmock"
 MOST = 5
 """Remarks on one request."""
 LONGEST = 60

@@ -3,33 +3,15 @@
 Amounts are decimal strings, times are Unix seconds.
 """
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
 
+from qwenmock.mockserver.store.records import BrokenRule, FaultValues, JournalCharge, Refusal
 from qwenmock.schemas.vocabulary import JSON
 
-
-class Refusal(TypedDict):
-    """Why a request was refused: the kind of error in the catalogue, and what exactly was wrong."""
-
-    kind: str
-    detail: str
-
-
-class BrokenRule(TypedDict):
-    """The contract rule that a request broke, and the document that states it."""
-
-    id: str
-    source: str
-    certainty: str
-
-
-class EntryCharge(TypedDict):
-    """The charge for a request, as its journal entry shows it."""
-
-    id: str
-    images: int
-    amount: str
-    currency: str
+EntryCharge: TypeAlias = JournalCharge
+"""The charge for a request, as its journal entry shows it."""
+Fault: TypeAlias = FaultValues
+"""One entry of the fault plan."""
 
 
 class JournalEntry(TypedDict):
@@ -186,26 +168,3 @@ class TaskEntry(TypedDict):
     id: str
     state: str
     ends: float
-
-
-class Fault(TypedDict, total=False):
-    """One entry of the fault plan."""
-
-    provider: str
-    key: str
-    model: str
-    status: int
-    times: int
-    probability: float
-    delay_ms: int
-    drop: str
-    fail_images: int
-    fail_task: str
-    callback: str
-    callback_origin: str
-    refuse: bool
-    malformed: bool
-    expire_links: bool
-    after_seconds: float
-    for_seconds: float
-    since: float
