@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.http.app import Application, create_app
-from qwenmock.mockserver.http.protocol import BoundedHttpProtocol
+from qwenmock.mockserver.http.protocol import DoubleHttpProtocol
 from qwenmock.mockserver.settings import Settings
 
 BACKLOG = 2048
@@ -90,7 +90,7 @@ def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Se
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            http=BoundedHttpProtocol,
+            http=DoubleHttpProtocol,
             log_config=None,
             log_level="critical",
             access_log=False,

@@ -30,8 +30,8 @@ SERVER = ("127.0.0.1", 4010)
 )
 def test_links_begin_with_a_host_that_can_be_requested(headers: dict[str, str], expected: str) -> None:
     sent = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
-    assert base_url({"scheme": "http", "server": SERVER}, sent) == expected
+    assert base_url("http", SERVER, sent) == expected
 
 
 def test_address_of_the_server_may_be_of_ipv6() -> None:
-    assert base_url({"scheme": "http", "server": ("::1", 80)}, {}) == "http://[::1]:80"
+    assert base_url("http", ("::1", 80), {}) == "http://[::1]:80"
