@@ -17,7 +17,7 @@ from qwenmock.mockserver.store.protocols import Store
 from qwenmock.mockserver.store.records import NewEntry
 from qwenmock.schemas.catalog import Catalog
 
-VERSION_BITS = 0xF << 76 | 0b11 << 62
+OTHER_BITS = ~(0xF << 76 | 0b11 << 62)
 VERSION_4 = 4 << 76 | 0b10 << 62
 
 
@@ -45,7 +45,6 @@ class Services:
 
     def new_id(self) -> str:
         """Return a new UUID (version 4). The same seed gives the same ids in the same order."""
-        # 1.5 µs; `str(uuid.UUID(int=…, version=4))` takes 4.0 µs, and a request needs two.
-        bits = self.rng.getrandbits(128) & ~VERSION_BITS | VERSION_4
-        digits = f"{bits:032x}"
+        # 0.6 µs; `str(uuid.UUID(int=…, version=4))` takes 4.0 µs, and a request needs two.
+        digits = (self.rng.getrandbits(128) & OTHER_BITS | VERSION_4).to_bytes(16, "big").hex()
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

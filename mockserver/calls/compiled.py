@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -135,13 +135,15 @@ class CompiledEndpoint:
             if double.plan.faults or data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
                 return None
             body = parsed(data)
+            if not isinstance(body, dict):
+                return None
             variant = self._variant_of(body)
             if variant is None:
                 return None
             handler = self._handlers[variant.name]
             if not handler.validator.is_definitely_valid(body):
                 return await self._refusals.refuse(Received(call, key, data, body, began), variant)
-            job = handler.extract(cast("dict[str, JSON]", body))
+            job = handler.extract(body)
             if OPENING in job.prompt or any(map(may_be_local, job.images)):
                 return None
             if variant.unnamed_images(job.prompt, len(job.images)) is not None:
@@ -198,10 +200,8 @@ class CompiledEndpoint:
         required = self._endpoint.required_header
         return required is None or headers.get(required[0].encode(), b"").lower() == required[1].encode()
 
-    def _variant_of(self, body: JSON) -> Variant | None:
+    def _variant_of(self, body: dict[str, JSON]) -> Variant | None:
         """Return the variant whose schema applies to a body; None if there is none."""
-        if not isinstance(body, dict):
-            return None
         model = body.get("model")
         return self._endpoint.variant_of(model, body) if isinstance(model, str) else None
 
@@ -293,6 +293,7 @@ def _unusual_headers(provider: Provider, endpoint: Endpoint) -> frozenset[bytes]
     return frozenset({PREFER, *(header[0].lower().encode() for header in required if header is not None)})
 
 
+@lru_cache(maxsize=256)  # 0.05 µs instead of 0.4 µs
 def is_plain(text: str) -> bool:
     """Return whether a text stands in JSON as it is."""
     return orjson.dumps(text) == f'"{text}"'.encode()

