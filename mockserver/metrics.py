@@ -4,9 +4,11 @@ import asyncio
 import os
 from bisect import bisect_left
 from collections import Counter as Tally
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -20,12 +22,17 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2
 """Upper bounds in seconds: from the server's own time to that of `--latency realistic`."""
 
 
-class Bill(NamedTuple):
-    """What one answer was charged."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Bill:
+    """What one answer was charged. The compiled path has one for many answers, which are counted together."""
 
     currency: str
     images: int
     amount: Decimal
+
+
+_Kind: TypeAlias = tuple[str, int, str, Bill | None]
+"""What answers are counted by: provider, status, stage and bill."""
 
 
 class _Seconds(Histogram):
@@ -61,31 +68,23 @@ class Metrics:
         self._callbacks = Counter(
             "qwenmock_callback_attempts", "Callbacks made", ("provider", "outcome"), registry=self._registry
         )
-        self._answers: list[tuple[str, int, str, float, Bill | None]] = []
+        self._answers: defaultdict[_Kind, list[float]] = defaultdict(list)
 
     def answered(self, provider: str, status: int, stage: str, seconds: float, bill: "Bill | None") -> None:
         """Count an answer and what was charged for it. Counting is deferred: several at once cost half as much."""
         if not self._answers:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self._answers.append((provider, status, stage, seconds, bill))
+        self._answers[provider, status, stage, bill].append(seconds)
 
     def flush(self) -> None:
         """Count the deferred answers now."""
-        answers, self._answers = self._answers, []
-        requests: Tally[tuple[str, int, str]] = Tally()
-        bills: Tally[tuple[str, Bill]] = Tally()
-        times: dict[str, list[float]] = {}
-        for provider, status, stage, seconds, bill in answers:
-            requests[provider, status, stage] += 1
-            times.setdefault(provider, []).append(seconds)
-            if bill is not None:
-                bills[provider, bill] += 1
-        for (provider, status, stage), number in requests.items():
+        answers, self._answers = self._answers, defaultdict(list)
+        for (provider, status, stage, bill), times in answers.items():
+            number = len(times)
             self._requests.labels(provider, str(status), stage).inc(number)
-        for provider, seconds in times.items():
-            self._seconds.labels(provider).observe_all(seconds)
-        for (provider, bill), number in bills.items():
-            self.charged(provider, bill.currency, bill.images * number, bill.amount * number)
+            self._seconds.labels(provider).observe_all(times)
+            if bill is not None:
+                self.charged(provider, bill.currency, bill.images * number, bill.amount * number)
 
     def charged(self, provider: str, currency: str, images: int, amount: Decimal) -> None:
         """Count a charge."""

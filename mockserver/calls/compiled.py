@@ -27,7 +27,7 @@ from qwenmock.mockserver.calls.queries import query_body
 from qwenmock.mockserver.calls.sizes import default_size
 from qwenmock.mockserver.calls.templates import Fill, created_template, success_template
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.images.links import recipe_of
+from qwenmock.mockserver.images.links import recipe_of, short_token
 from qwenmock.mockserver.metrics import Bill
 from qwenmock.mockserver.models import Job
 from qwenmock.mockserver.money import to_units
@@ -162,8 +162,9 @@ class CompiledEndpoint:
             now, request_id = double.clock.now(), call.request_id
             starts, ends = task_times(double, now, 0.0) if self._makes_tasks else (now, now)
             seed = double.rng.getrandbits(SEED_BITS) if job.seed is None else job.seed
-            recipe = recipe_of(job, inputs, seed, size, request_id)
-            urls = await double.links.make(recipe, base_url, int(ends) + provider.link_lifetime)
+            recipe = recipe_of(job, inputs, seed, size, request_id).dump()
+            token = short_token(recipe) or await double.links.keep(recipe)
+            urls = double.links.urls(token, job.n, base_url, f"{int(ends) + provider.link_lifetime}")
             # The answer, and its task or its charge, booked together with the journal entry.
             task, charge_id = None, ""
             if self._makes_tasks:

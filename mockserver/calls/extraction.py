@@ -21,6 +21,19 @@ FALLBACKS: dict[str, Any] = {
 }
 """The value of each role if neither the body nor its schema has one."""
 
+_SLOTS = {name: f"f{slot}" for slot, name in enumerate([*FALLBACKS, "images"])}
+FIELDS = {
+    **_SLOTS,
+    "provider": "provider",
+    "variant": "variant",
+    "model": "v0['model']",
+    "n": f"int({_SLOTS['n']})",  # in JSON Schema 2.0 is an integer too
+    "size": f"None if {_SLOTS['size']} is None else parse_size({_SLOTS['size']}, separator)",
+    "seed": f"None if {_SLOTS['seed']} is None else int({_SLOTS['seed']})",
+    "images": f"tuple({_SLOTS['images']})",
+}
+"""How the generated function writes each field of a job."""
+
 
 class _Role:
     """The places of one role in a body, and the value it has if the body has none."""
@@ -39,38 +52,22 @@ def extractor(provider: Provider, variant: Variant) -> Callable[[dict[str, JSON]
     groups = [role.paths if role.is_plain else () for role in roles]
     groups.append(variant.request.roles.get("image", ()))
     # A role with several places, or one that is truncated, is read place by place; the first place wins, so it is last.
-    places: list[tuple[int, int, int | None]] = []
+    places: list[str] = []
     for slot, role in enumerate(roles):
         if not role.is_plain:
             for path, longest in reversed([*zip(role.paths, role.max_lengths, strict=True)]):
-                places.append((slot, len(groups), longest))
+                value = f"f{len(groups)}[0]" + ("" if longest is None else f"[:{longest}]")
+                places.append(f"if f{len(groups)}: f{slot} = {value}")
                 groups.append((path,))
-    read = compile_reader(groups, {slot: role.default for slot, role in enumerate(roles)})
     sizes = [subschema(variant.request.schema, path) for path in variant.request.roles.get("size", ())]
-    separator = next(map(separator_of, sizes), "*")
-
-    def extract(body: dict[str, Any]) -> Job:
-        found = read(body)
-        if places:
-            found = list(found)
-            for slot, place, longest in places:
-                if found[place]:
-                    found[slot] = found[place][0] if longest is None else found[place][0][:longest]
-        prompt, negative_prompt, n, size, seed, watermark, prompt_extend, callback_url, images, *_ = found
-        # By position: by keyword takes 0.5 µs longer, 1.5 % of a request.
-        return Job(
-            provider,
-            variant,
-            body["model"],
-            prompt,
-            negative_prompt,
-            int(n),  # in JSON Schema 2.0 is an integer too
-            None if size is None else parse_size(size, separator),
-            None if seed is None else int(seed),
-            watermark,
-            prompt_extend,
-            tuple(images),
-            callback_url,
-        )
-
-    return extract
+    return compile_reader(
+        groups,
+        {slot: role.default for slot, role in enumerate(roles)},
+        [*places, f"return new(Job, ({', '.join(FIELDS[field] for field in Job._fields)}))"],
+        new=tuple.__new__,  # 0.1 µs less than `Job`
+        Job=Job,
+        provider=provider,
+        variant=variant,
+        parse_size=parse_size,
+        separator=next(map(separator_of, sizes), "*"),
+    )

@@ -31,14 +31,20 @@ class _Place:
 
 
 def compile_reader(
-    groups: Sequence[Sequence[Path]], defaults: Mapping[int, JSON] = MappingProxyType({})
-) -> Callable[[JSON], Sequence[Any]]:
+    groups: Sequence[Sequence[Path]],
+    defaults: Mapping[int, JSON] = MappingProxyType({}),
+    ending: Sequence[str] = (),
+    **names: Any,
+) -> Callable[[JSON], Any]:
     """Return a function that reads the values of several groups of paths, as `schemas.vocabulary.reader` does.
 
     Args:
         groups: Paths, each in one group only; the function returns one entry for each group.
         defaults: By number, the groups that have at most one value, and what they give without it. The others give
             a list.
+        ending: Statements that return something else; the values are in the variables `f0`, `f1` and so on, and the
+            body is in `v0`.
+        names: What these statements refer to.
 
     """
     root = _Place()
@@ -50,11 +56,11 @@ def compile_reader(
         "def read(v0):",
         *(f"    f{slot} = " + (f"defaults[{slot}]" if slot in defaults else "[]") for slot in slots),
         *_statements(root, 0, "    ", frozenset(defaults)),
-        f"    return ({''.join(f'f{slot}, ' for slot in slots)})",
+        *(f"    {statement}" for statement in ending or (f"return ({''.join(f'f{slot}, ' for slot in slots)})",)),
     ]
-    names: dict[str, Any] = {"defaults": dict(defaults)}
-    exec("\n".join(lines), names)
-    return names["read"]
+    scope: dict[str, Any] = {**names, "defaults": dict(defaults)}
+    exec("\n".join(lines), scope)
+    return scope["read"]
 
 
 def _statements(place: _Place, depth: int, indent: str, single: frozenset[int]) -> Iterator[str]:

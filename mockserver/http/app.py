@@ -44,9 +44,6 @@ CONTROL = "/__mock__"
 OWN_PATHS = frozenset({"/", "/health", "/ready"})
 PLAIN_PATH = re.compile(rb"/[A-Za-z0-9/_.:-]*")
 """What needs no decoding and has no query."""
-DIRECT_TARGETS = 1024
-LONGEST_DIRECT = 300
-"""Characters of a URL whose target is remembered."""
 NO_QUERY: dict[str, str] = {}
 JSON_TYPE = b"application/json"
 LONGEST_HOST = 300
@@ -57,27 +54,28 @@ DRAIN_PAUSE_SECONDS = 2.0
 DRAIN_BYTES = 64 * 2**20
 
 
-class Received(NamedTuple):
-    """A request that was read whole, without ASGI.
+class DirectHead(NamedTuple):
+    """The head of requests that are answered directly. The requests of one connection often have the same.
 
     Attributes:
-        url: Its target, as it was sent.
-        headers: By lower-case name.
-        scheme: Of the connection: `http` or `https`.
-        server: Address and port that it came to.
+        method: Of the request.
+        url: Its target, as it was sent: a path that needs no decoding.
+        sent: The headers, as they were sent.
+        headers: The same by lower-case name.
+        target: What the path leads to.
+        endpoint: The endpoint of the method there.
+        base_url: What links begin with.
 
     """
 
-    method: str
+    method: bytes
     url: bytes
+    sent: list[tuple[bytes, bytes]]
     headers: dict[bytes, bytes]
-    body: bytes
-    scheme: str
-    server: Server
-
-    async def read(self) -> bytes:
-        """Return the body."""
-        return self.body
+    target: RoutedPath
+    endpoint: Endpoint
+    path: str
+    base_url: str
 
 
 class Application(Starlette):
@@ -102,7 +100,6 @@ class Application(Starlette):
         double.wake = self.callback_worker.start
         self.compiled = compile_endpoints(double)
         self._find = Routes(double.catalog, double.settings.provider).find
-        self._find_directly = lru_cache(maxsize=DIRECT_TARGETS)(self._direct_target)
         super().__init__(
             lifespan=self._lifespan,
             routes=[
@@ -165,7 +162,7 @@ class Application(Starlette):
             base_url(scope["scheme"], scope.get("server"), headers), target.task_id, asked, body.read,
             self.double.new_id(),
         )  # fmt: skip
-        compiled = self._compiled(target, endpoint, headers, body.announced)
+        compiled = self._compiled(target, endpoint, body.announced) if _is_usual(endpoint, headers) else None
         if compiled is not None and (body.ended or endpoint.variants):
             answered = await compiled.answer(call)
             if isinstance(answered, Answer):
@@ -180,24 +177,44 @@ class Application(Starlette):
         else:
             await cut(answer, send)
 
-    def direct(self, received: Received) -> Coroutine[Any, Any, Answer | SentAnswer] | None:
+    def direct_head(
+        self, method: bytes, url: bytes, sent: list[tuple[bytes, bytes]], scheme: str, server: Server
+    ) -> DirectHead | None:
+        """Return the head of a request that may be answered directly; None if it must come by ASGI.
+
+        Args:
+            method: Of the request.
+            url: Its target.
+            sent: The headers, with lower-case names.
+            scheme: Of the connection: `http` or `https`.
+            server: Address and port that it came to.
+
+        """
+        if not PLAIN_PATH.fullmatch(url) or url.startswith(b"/__"):
+            return None
+        path, headers = url.decode(), dict(sent)
+        target = None if path in OWN_PATHS else self._find(path, headers.get(b"host", b""))
+        endpoint = None if target is None else target.endpoints.get(method.decode("ascii"))
+        if target is None or endpoint is None or not _is_usual(endpoint, headers):
+            return None
+        return DirectHead(method, url, sent, headers, target, endpoint, path, base_url(scheme, server, headers))
+
+    def direct(self, head: DirectHead, data: bytes) -> Coroutine[Any, Any, Answer | SentAnswer] | None:
         """Return what answers a request that was read whole; None if it must come by ASGI.
 
         The coroutine may begin outside of a task.
         """
-        url, headers, data = received.url, received.headers, received.body
-        find = self._find_directly if len(url) <= LONGEST_DIRECT else self._direct_target
-        target = find(url, headers.get(b"host", b""))
-        endpoint = None if target is None else target.endpoints.get(received.method)
-        if target is None or endpoint is None or (data and not endpoint.variants):
+        target, endpoint = head.target, head.endpoint
+        compiled = self._compiled(target, endpoint, len(data))
+        if compiled is None or (data and not endpoint.variants):
             return None
-        compiled = self._compiled(target, endpoint, headers, len(data))
-        if compiled is None:
-            return None
+
+        async def read() -> bytes:
+            return data
+
         call = Call(
-            target.provider, endpoint, received.method, url.decode(), headers,
-            base_url(received.scheme, received.server, headers), target.task_id, NO_QUERY, received.read,
-            self.double.new_id(),
+            target.provider, endpoint, endpoint.method, head.path, head.headers, head.base_url, target.task_id,
+            NO_QUERY, read, self.double.new_id(),
         )  # fmt: skip
         return self._answer_directly(compiled, call)
 
@@ -211,28 +228,13 @@ class Application(Starlette):
             answer = await serve(self.double, call)
         return answer
 
-    def _direct_target(self, url: bytes, host: bytes) -> RoutedPath | None:
-        """Return the target of a URL that is the path itself; None for another, or if it belongs to no provider."""
-        if not PLAIN_PATH.fullmatch(url) or url.startswith(b"/__") or url.decode() in OWN_PATHS:
-            return None
-        return self._find(url.decode(), host)
-
-    def _compiled(
-        self, target: RoutedPath, endpoint: Endpoint, headers: dict[bytes, bytes], length: int
-    ) -> Compiled | None:
-        """Return what answers usual calls, if a call has the usual head and length.
-
-        A head is usual if it is small, and a body if it is JSON, or if there is none for a query.
-        """
+    def _compiled(self, target: RoutedPath, endpoint: Endpoint, length: int) -> Compiled | None:
+        """Return what answers usual calls of an endpoint, if a body of this length is usual."""
         compiled = self.compiled.get((target.provider.slug, endpoint.name))
         if compiled is None or not self.double.waits_are_real():
             return None
-        if len(b"".join(headers)) + len(b"".join(headers.values())) > MAX_HEAD:
-            return None
-        if not endpoint.variants:
-            return compiled
-        is_usual = 0 < length <= min(MAX_BODY, target.provider.max_body_bytes)
-        return compiled if is_usual and headers.get(b"content-type") == JSON_TYPE else None
+        is_usual = not endpoint.variants or 0 < length <= min(MAX_BODY, target.provider.max_body_bytes)
+        return compiled if is_usual else None
 
     def _no_such_endpoint(self, target: RoutedPath, scope: Scope) -> Response:
         """Return the refusal of a wrong path or method, in the provider's form. Its status is assumed."""
@@ -399,6 +401,13 @@ async def cut(answer: Answer, send: Send) -> None:
     if transport is None:
         raise ConnectionResetError("a fault cuts the connection")
     transport.abort()
+
+
+def _is_usual(endpoint: Endpoint, headers: dict[bytes, bytes]) -> bool:
+    """Return whether a head is small, and announces JSON where the endpoint takes a body."""
+    if len(b"".join(headers)) + len(b"".join(headers.values())) > MAX_HEAD:
+        return False
+    return not endpoint.variants or headers.get(b"content-type") == JSON_TYPE
 
 
 def base_url(scheme: str, server: Server, headers: dict[bytes, bytes]) -> str:

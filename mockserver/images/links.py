@@ -6,6 +6,7 @@ storage that the providers' links point to: `Expires`, `OSSAccessKeyId`, `Signat
 
 import hashlib
 import hmac
+from binascii import b2a_base64
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
@@ -81,12 +82,18 @@ class Links:
     async def make(self, recipe: Recipe, base_url: str, expires: int) -> list[str]:
         """Return one URL for each image of the recipe, valid until the unix second `expires`."""
         data = recipe.dump()
-        token = pybase64.urlsafe_b64encode(data).decode().rstrip("=")
-        if len(token) > LONGEST_TOKEN:
-            digest = hashlib.sha256(data).hexdigest()
-            await self._store.keep(digest, data)
-            token = f"~{digest}"
-        return [base_url + self.path(token, str(index), "png", str(expires)) for index in range(recipe.images)]
+        token = short_token(data) or await self.keep(data)
+        return self.urls(token, recipe.images, base_url, str(expires))
+
+    async def keep(self, data: bytes) -> str:
+        """Return a token for the bytes of a recipe that are too long for a URL."""
+        digest = hashlib.sha256(data).hexdigest()
+        await self._store.keep(digest, data)
+        return f"~{digest}"
+
+    def urls(self, token: str, images: int, base_url: str, expires: str) -> list[str]:
+        """Return one URL for each image."""
+        return [base_url + self.path(token, str(index), "png", expires) for index in range(images)]
 
     def path(self, token: str, stem: str, suffix: str, expires: str) -> str:
         """Return path and query of a signed link."""
@@ -99,7 +106,7 @@ class Links:
         """Return the signature of some strings, in base64."""
         signed = self._keyed.copy()
         signed.update("\n".join(parts).encode())
-        return pybase64.b64encode(signed.digest()).decode()
+        return b2a_base64(signed.digest(), newline=False).decode()
 
     def is_signed(self, signature: str, *parts: str) -> bool:
         """Return whether a signature is that of the strings; takes constant time."""
@@ -112,6 +119,12 @@ class Links:
         else:
             data = pybase64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         return None if data is None else Recipe.load(data)
+
+
+def short_token(data: bytes) -> str:
+    """Return the token that holds the bytes of a recipe; "" if it would be too long for a URL."""
+    token = pybase64.urlsafe_b64encode(data).decode().rstrip("=")
+    return token if len(token) <= LONGEST_TOKEN else ""
 
 
 def access_denied(message: str, request_id: str, path: str) -> bytes:

@@ -221,7 +221,7 @@ def test_journal_in_memory_does_not_keep_large_headers() -> None:
     def kept(size: int) -> bool:
         status, *_ = send(path, url, SIMPLIFIED, KEY | {"X-Long": "x" * size})
         assert status == 200
-        return isinstance(store._recent[-1], CompactEntry)
+        return isinstance(store._recent[-1][0], CompactEntry)
 
     kept(1)  # opens the account
     assert kept(1000)

@@ -27,7 +27,7 @@ class SqliteJournal(Database):
         self._lines: list[bytes] = []
         self._noted: list[Waiter] = []
         self._untrimmed = 0
-        self._recent: deque[bytes | CompactEntry] = deque()
+        self._recent: deque[tuple[bytes | CompactEntry, int]] = deque()
         self._recent_bytes = 0
 
     async def record(self, entry: NewEntry, key: str) -> None:
@@ -75,11 +75,11 @@ class SqliteJournal(Database):
 
     def _keep(self, line: bytes | CompactEntry) -> None:
         """Add an entry to the journal of a state in memory."""
-        recent = self._recent
-        recent.append(line)
-        self._recent_bytes += _size(line)
+        recent, size = self._recent, _size(line)
+        recent.append((line, size))
+        self._recent_bytes += size
         while len(recent) > self._journal_max or (self._recent_bytes > JOURNAL_BYTES and len(recent) > 1):
-            self._recent_bytes -= _size(recent.popleft())
+            self._recent_bytes -= recent.popleft()[1]
 
     def _forget(self) -> None:
         """Empty the journal of a state in memory."""
@@ -113,7 +113,7 @@ class SqliteJournal(Database):
     async def read_journal(self) -> AsyncGenerator[Sequence[Line]]:
         """Yield the lines of the journal, newest first, some at a time; none that comes meanwhile."""
         if not self.is_shared:
-            newest_first = list(reversed(self._recent))
+            newest_first = [line for line, _ in reversed(self._recent)]
             for start in range(0, len(newest_first), LINES_AT_ONCE):
                 yield [_line(each) for each in newest_first[start : start + LINES_AT_ONCE]]
             return
@@ -135,7 +135,7 @@ class SqliteJournal(Database):
     def _newest_first(self) -> Iterator[tuple[str, JournalEntry]]:
         """Yield keys and entries, at most as many as the journal holds."""
         if not self.is_shared:
-            for each in reversed(self._recent):
+            for each, _ in reversed(self._recent):
                 line = _line(each)
                 yield (line.key, line.expand()) if isinstance(line, CompactEntry) else line
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from qwenmock.mockserver.calls.journal import sender_of
 from qwenmock.mockserver.calls.templates import _blank, _learn, created_template, success_template
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.metrics import Bill
 from qwenmock.mockserver.models import Job, Result, Task, TaskStatus
 from qwenmock.mockserver.settings import Latency, Settings
 from qwenmock.mockserver.store.brief import brief
@@ -136,7 +135,7 @@ def test_usual_request_is_answered_charged_and_noted() -> None:
             },
         }  # fmt: skip
         [(slug, status, stage, seconds, bill)] = counted
-        assert (slug, status, stage, bill) == ("nebula", 200, "charge", Bill("CNY", 2, cost))
+        assert (slug, status, stage, astuple(bill)) == ("nebula", 200, "charge", ("CNY", 2, cost))
         assert 0 <= seconds < 10
         assert [each.id for each in logged] == [answer.request_id]
 

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from qwenmock.mockserver.calls.responses import _param, headers, refusal, to_api
 from qwenmock.mockserver.calls.sizes import default_size
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.metrics import Bill
 from qwenmock.mockserver.models import Input
 from qwenmock.mockserver.settings import Latency, Settings
 from qwenmock.mockserver.store.protocols import InsufficientBalance, NoReservation, Selection
@@ -319,7 +318,7 @@ def test_answer_is_booked_with_its_journal_entry() -> None:
         )
         assert await money(double) == (PRICE, 0, PRICE)
         [(slug, code, stage, seconds, bill)] = counted
-        assert (slug, code, stage, bill) == ("nebula", 200, "charge", Bill("CNY", 1, PRICE))
+        assert (slug, code, stage, astuple(bill)) == ("nebula", 200, "charge", ("CNY", 1, PRICE))
         assert 0 <= seconds < 10
         assert [each["id"] for each in logged] == [charge.request_id]
 

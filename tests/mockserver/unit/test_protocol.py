@@ -1,0 +1,376 @@
+"""A request that is answered without ASGI is answered as uvicorn and the application would answer it."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from qwenmock.mockserver.calls.double import create_double
+from qwenmock.mockserver.calls.faults import Fault
+from qwenmock.mockserver.clock import Clock
+from qwenmock.mockserver.errors import StoreError
+from qwenmock.mockserver.http import protocol
+from qwenmock.mockserver.http.app import Application, create_app
+from qwenmock.mockserver.http.protocol import DoubleHttpProtocol
+from qwenmock.mockserver.settings import Settings
+from qwenmock.mockserver.store.protocols import Selection
+from qwenmock.schemas.catalog import load
+
+CATALOG = load()
+TURNS = 200
+"""Turns of the event loop in which everything is answered that needs no time."""
+BODY = {"model": "qwen-image-plus", "prompt": "a cat, 猫", "parameters": {"size": "1328*1328"}}
+TASK = {"model": "qwen-image", "input": {"prompt": "a cat"}, "parameters": {"size": "1328*1328", "n": 1}}
+KEY = b"Authorization: Bearer sk-mock\r\n"
+TYPE = b"Content-Type: application/json\r\n"
+
+
+class StoppedClock(Clock):
+    def now(self) -> float:
+        return 1_800_000_000.25 + self.offset
+
+
+class Transport(asyncio.Transport):
+    """A connection to nobody."""
+
+    def __init__(self) -> None:
+        super().__init__({"sockname": ("127.0.0.1", 4010), "peername": ("127.0.0.1", 50000)})
+        self.sent = b""
+        self.writes = 0
+        self.end = ""
+
+    def write(self, data: Any) -> None:
+        if not self.end:
+            self.sent += bytes(data)
+            self.writes += 1
+
+    def is_closing(self) -> bool:
+        return bool(self.end)
+
+    def close(self) -> None:
+        self.end = self.end or "closed"
+
+    def abort(self) -> None:
+        self.end = self.end or "aborted"
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+class Connection:
+    """One connection to a double.
+
+    Args:
+        kind: The protocol that it speaks.
+        settings: Of the double.
+
+    """
+
+    def __init__(self, kind: type[HttpToolsProtocol], **settings: Any) -> None:
+        double = create_double(Settings(seed=7, **settings), CATALOG)
+        double.clock = StoppedClock()
+        self.app: Application = create_app(double, calls_out=False)
+        config = uvicorn.Config(
+            self.app, http=kind, log_config=None, access_log=False, lifespan="off", proxy_headers=False
+        )
+        config.load()
+        state = ServerState()
+        state.default_headers = [(b"date", b"today")]
+        self.transport = Transport()
+        self.task: asyncio.Future[Any] | None = None
+        self.state = state
+        self.protocol = kind(config, state, {}, asyncio.get_running_loop())
+        self.protocol.connection_made(self.transport)
+
+    async def play(self, steps: Sequence[object]) -> tuple[bytes, str]:
+        """Receive bytes, or call functions; return what was sent, and how the connection ended."""
+        for step in steps:
+            if isinstance(step, bytes):
+                self.protocol.data_received(step)
+            else:
+                assert callable(step)
+                step(self)
+            await settled()
+        return self.transport.sent, self.transport.end
+
+    async def kept(self) -> tuple[object, ...]:
+        """Return the charges and journal entries, but for times."""
+        store = self.app.double.store
+        entries = [
+            {name: value for name, value in entry.items() if name not in {"milliseconds", "microseconds"}}
+            for entry in await store.journal(Selection())
+        ]
+        return await store.charges(Selection()), entries, await store.tasks(Selection())
+
+
+async def settled() -> None:
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+def request(
+    path: str = "/nebula/v1/images/generations",
+    body: object = BODY,
+    *,
+    method: str = "POST",
+    more: bytes = b"",
+    head: bytes = KEY + TYPE,
+    version: str = "1.1",
+) -> bytes:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    length = b"Content-Length: %d\r\n" % len(data) if data else b""
+    start = f"{method} {path} HTTP/{version}\r\nHost: 127.0.0.1:4010\r\n".encode()
+    return start + head + more + length + b"\r\n" + data
+
+
+def split(data: bytes, at: int) -> list[object]:
+    return [data[:at], data[at:]]
+
+
+def fault(**values: Any) -> Callable[[Connection], None]:
+    def plan(connection: Connection) -> None:
+        connection.task = asyncio.ensure_future(connection.app.double.plan.set([Fault(times=1, **values)]))
+
+    return plan
+
+
+def polled(connection: Connection) -> None:
+    """Ask for the newest task."""
+
+    async def ask() -> None:
+        (task,) = await connection.app.double.store.tasks(Selection(limit=1))
+        connection.protocol.data_received(request(f"/dashscope/api/v1/tasks/{task.id}", b"", method="GET", head=KEY))
+
+    connection.task = asyncio.ensure_future(ask())
+
+
+CHUNKED = (
+    b"POST /nebula/v1/images/generations HTTP/1.1\r\nHost: 127.0.0.1\r\n" + KEY + TYPE + b"Transfer-Encoding: chunked"
+    b"\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(json.dumps(BODY)), json.dumps(BODY).encode())
+)
+TASKS = "/dashscope/api/v1/services/aigc/text2image/image-synthesis"
+ASYNC = b"X-DashScope-Async: enable\r\n"
+SCENARIOS: dict[str, list[object]] = {
+    "usual": [request()],
+    "head and body apart": split(request(), request().index(b"\r\n\r\n") + 4),
+    "body in two parts": split(request(), len(request()) - 20),
+    "head in two parts": split(request(), 30),
+    "one after another": [request(), request(), request()],
+    "pipelined": [request() * 3],
+    "pipelined, another way between": [request() + request("/health", b"", method="GET") + request()],
+    "pipelined, the second one later": [request() + request()[:200], request()[200:]],
+    "another head on the connection": [request(), request(head=KEY + TYPE + b"X-Other: 1\r\n"), request()],
+    "another path": [request(), request("/nebula/v1/images/other"), request()],
+    "another method": [request(), request(method="PUT"), request()],
+    "another host": [request(), request().replace(b"127.0.0.1:4010", b"double.example"), request()],
+    "path with a query": [request("/nebula/v1/images/generations?a=b")],
+    "encoded path": [request("/nebula/v1/images/gener%61tions")],
+    "absolute URL": [request("http://127.0.0.1:4010/nebula/v1/images/generations")],
+    "path outside of ASCII": [request("/nebula/é")],
+    "refused": [request(body={**BODY, "parameters": {"size": "1*1"}})],
+    "refused, outside of Latin-1": [request(body={**BODY, "parameters": {"size": "猫"}})],
+    "not JSON": [request(body=b"{")],
+    "another content type": [request(head=KEY + b"Content-Type: text/plain\r\n")],
+    "no body": [request(body=b"")],
+    "no key": [request(head=TYPE)],
+    "key that always fails": [request(head=TYPE + b"Authorization: Bearer sk-mock-broken\r\n")],
+    "preferred error": [request(more=b"Prefer: code=500\r\n")],
+    "connection is to be closed": [request(more=b"Connection: close\r\n")],
+    "HTTP 1.0": [request(version="1.0")],
+    "HTTP 1.0, kept alive": [request(version="1.0", more=b"Connection: keep-alive\r\n")],
+    "expects 100": [request(more=b"Expect: 100-continue\r\n")],
+    "asks for another protocol": [request(more=b"Connection: Upgrade\r\nUpgrade: h2c\r\n")],
+    "chunked": [CHUNKED],
+    "body of a query": [request("/ai302/302/credits", b"{}", method="GET")],
+    "fault: 429": [fault(status=429), request(), request()],
+    "fault: no answer": [fault(drop="before"), request()],
+    "fault: half an answer": [fault(drop="mid-body"), request()],
+    "task": [request(TASKS, TASK, more=ASYNC)],
+    "task and query": [request(TASKS, TASK, more=ASYNC), polled, polled],
+    "unknown task": [request("/dashscope/api/v1/tasks/none", b"", method="GET", head=KEY)],
+    "list of tasks": [request(TASKS, TASK, more=ASYNC), request("/dashscope/api/v1/tasks/", b"", method="GET")],
+    "head too large": [request(more=b"X-Long: " + b"x" * 9000 + b"\r\n")],
+    "body too large for the direct way": [request(body={**BODY, "prompt": "a" * 20_000})],
+    "not HTTP": [b"hello\r\n\r\n"],
+    "control API": [request("/__mock__/ledger", b"", method="GET")],
+    "forwarded": [request(more=b"X-Forwarded-Proto: https\r\nX-Forwarded-Host: a.example\r\n")],
+    "stopped between requests": [request(), lambda connection: connection.protocol.shutdown()],
+}
+
+
+@pytest.fixture(params=["memory", "file"])
+def states(request: pytest.FixtureRequest, tmp_path: Path) -> list[dict[str, str]]:
+    kept = [str(tmp_path / "direct.db"), str(tmp_path / "asgi.db")]
+    return [{}, {}] if request.param == "memory" else [{"state": path} for path in kept]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_hot_path_agrees_with_asgi(name: str, states: list[dict[str, str]]) -> None:
+    async def play(kind: type[HttpToolsProtocol], settings: dict[str, str]) -> tuple[object, ...]:
+        connection = Connection(kind, **settings)
+        seen = await connection.play(SCENARIOS[name])
+        return *seen, await connection.kept()
+
+    direct = asyncio.run(play(DoubleHttpProtocol, states[0]))
+    assert direct == asyncio.run(play(HttpToolsProtocol, states[1]))
+
+
+@pytest.mark.parametrize("steps", [[request()], [request(TASKS, TASK, more=ASYNC)], [request(head=TYPE)]])
+def test_usual_request_needs_neither_a_task_nor_two_writes(
+    steps: list[object], states: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, **states[0])
+        await connection.play([request(TASKS, TASK, more=ASYNC), request()])  # opens the accounts
+        writes = connection.transport.writes
+        loop = asyncio.get_running_loop()
+        if b"Authorization" in steps[0]:  # type: ignore[operator]
+            monkeypatch.setattr(connection.protocol.loop, "create_task", refuse_task)
+        await connection.play(steps)
+        monkeypatch.undo()
+        assert loop is connection.protocol.loop
+        assert connection.transport.writes == writes + 1
+
+    asyncio.run(play())
+
+
+def refuse_task(*_args: object, **_options: object) -> None:
+    raise AssertionError("a task")
+
+
+def test_answer_waits_for_its_commit_and_others_wait_for_it(tmp_path: Path) -> None:
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, state=str(tmp_path / "state.db"))
+        await connection.play([request()])
+        before = connection.transport.sent
+        store = connection.app.double.store
+        commit = store._commit  # type: ignore[attr-defined]
+        store._commit = lambda: None  # type: ignore[attr-defined]
+        await connection.play([request(), request()])
+        assert connection.transport.sent == before
+        connection.protocol.shutdown()
+        assert not connection.transport.end
+        store._commit = commit  # type: ignore[attr-defined]
+        commit()
+        await settled()
+        assert connection.transport.sent[len(before) :].startswith(b"HTTP/1.1 200 OK")
+        assert b"connection: close" in connection.transport.sent[len(before) :]
+        assert connection.transport.end == "closed"
+
+    asyncio.run(play())
+
+
+def test_client_that_left_before_the_commit_is_charged_and_sent_nothing(tmp_path: Path) -> None:
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, state=str(tmp_path / "state.db"))
+        await connection.play([request()])
+        sent = connection.transport.sent
+        connection.protocol.data_received(request())
+        connection.protocol.connection_lost(None)
+        await settled()
+        assert connection.transport.sent == sent
+        charges, *_ = await connection.kept()
+        assert len(charges) == 2  # type: ignore[arg-type]
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("state", [False, True])
+@pytest.mark.parametrize("error", [StoreError("gone"), KeyError("x")])
+def test_failure_is_a_500(state: bool, error: Exception, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One of the store is documented; another one is logged, and ends the connection."""
+
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, **({"state": str(tmp_path / "state.db")} if state else {}))
+        await connection.play([request()])
+        sent = len(connection.transport.sent)
+
+        async def fail(*_args: object, **_options: object) -> None:
+            await asyncio.sleep(0)
+            raise error
+
+        def refuse(*_args: object) -> None:
+            raise error
+
+        store = connection.app.double.store
+        store.sell = refuse  # type: ignore[attr-defined, method-assign]
+        store.charge = fail  # type: ignore[method-assign]
+        with caplog.at_level(logging.ERROR, "uvicorn.error"):
+            await connection.play([request()])
+        answer = connection.transport.sent[sent:]
+        assert answer.startswith(b"HTTP/1.1 500 ")
+        assert (connection.transport.end == "closed") == isinstance(error, KeyError)
+        assert bool(caplog.records) == isinstance(error, KeyError)
+
+    asyncio.run(play())
+
+
+def test_connection_that_sends_only_headers_is_closed() -> None:
+    async def play() -> tuple[bytes, str]:
+        connection = Connection(DoubleHttpProtocol)
+        line = b"X-Long: " + b"x" * 4000 + b"\r\n"
+        return await connection.play([request()[:-2], b"", *[line] * (protocol.MAX_HEAD_BYTES // 4000)])
+
+    sent, end = asyncio.run(play())
+    assert end == "closed"
+    assert b" 400 " in sent or b" 431 " in sent
+
+
+def test_idle_connection_is_closed_after_its_time() -> None:
+    async def play() -> str:
+        connection = Connection(DoubleHttpProtocol)
+        connection.protocol.timeout_keep_alive = 0.01
+        await connection.play([request() * 2])
+        while not connection.transport.end:
+            await asyncio.sleep(0.001)
+        return connection.transport.end
+
+    assert asyncio.run(play()) == "closed"
+
+
+def test_requests_are_counted() -> None:
+    async def play() -> int:
+        connection = Connection(DoubleHttpProtocol)
+        await connection.play([request() * 3])
+        return connection.state.total_requests
+
+    assert asyncio.run(play()) == 3
+
+
+def test_resumed_coroutine_is_thrown_what_its_task_is() -> None:
+    """A coroutine that began outside of a task goes on in one as if it had begun there."""
+    seen: list[str] = []
+
+    async def begun(first: "asyncio.Future[int]", second: "asyncio.Future[int]") -> int:
+        try:
+            await first
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+        return await second
+
+    async def play() -> int:
+        loop = asyncio.get_running_loop()
+        first, second = loop.create_future(), loop.create_future()
+        coroutine = begun(first, second)
+        task = loop.create_task(go_on(coroutine, coroutine.send(None)))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        second.set_result(5)
+        return await task
+
+    async def go_on(coroutine: Any, waits_for: object) -> int:
+        return await protocol.resumed(coroutine, waits_for)
+
+    assert asyncio.run(play()) == 5
+    assert seen == ["cancelled"]
