@@ -161,6 +161,15 @@ def polled(connection: Connection) -> None:
     connection.task = asyncio.ensure_future(ask())
 
 
+def later(connection: Connection) -> None:
+    """Let the tasks end."""
+
+    async def move() -> None:
+        connection.app.double.clock.offset = await connection.app.double.store.move_clock(100)
+
+    connection.task = asyncio.ensure_future(move())
+
+
 CHUNKED = (
     b"POST /nebula/v1/images/generations HTTP/1.1\r\nHost: 127.0.0.1\r\n" + KEY + TYPE + b"Transfer-Encoding: chunked"
     b"\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(json.dumps(BODY)), json.dumps(BODY).encode())
@@ -195,6 +204,8 @@ SCENARIOS: dict[str, list[object]] = {
     "connection is to be closed": [request(more=b"Connection: close\r\n")],
     "HTTP 1.0": [request(version="1.0")],
     "HTTP 1.0, kept alive": [request(version="1.0", more=b"Connection: keep-alive\r\n")],
+    "refused before its body has come": [request(head=TYPE)[:-20]],
+    "after one that expects 100": [request(more=b"Expect: 100-continue\r\n"), request()[:-20], request()[-20:]],
     "expects 100": [request(more=b"Expect: 100-continue\r\n")],
     "asks for another protocol": [request(more=b"Connection: Upgrade\r\nUpgrade: h2c\r\n")],
     "chunked": [CHUNKED],
@@ -204,6 +215,7 @@ SCENARIOS: dict[str, list[object]] = {
     "fault: half an answer": [fault(drop="mid-body"), request()],
     "task": [request(TASKS, TASK, more=ASYNC)],
     "task and query": [request(TASKS, TASK, more=ASYNC), polled, polled],
+    "task after one that has ended": [request(TASKS, TASK, more=ASYNC), later, request(TASKS, TASK, more=ASYNC)],
     "unknown task": [request("/dashscope/api/v1/tasks/none", b"", method="GET", head=KEY)],
     "list of tasks": [request(TASKS, TASK, more=ASYNC), request("/dashscope/api/v1/tasks/", b"", method="GET")],
     "head too large": [request(more=b"X-Long: " + b"x" * 9000 + b"\r\n")],
