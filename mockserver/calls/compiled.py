@@ -62,6 +62,7 @@ class Terms(NamedTuple):
     """What is the same for all requests of a variant with the same model and numbers of images.
 
     Attributes:
+        model: One text for all: the journal keeps it, and those of the bodies are given back at once.
         cost: In billionths, as `unit_price`, which is None if it is not known.
         amount: The cost as the journal shows it.
         stage: The last one that such a request comes to, by which it is counted.
@@ -71,6 +72,7 @@ class Terms(NamedTuple):
     """
 
     place: Place
+    model: str
     cost: int
     exact_cost: Decimal
     unit_price: int | None
@@ -90,8 +92,14 @@ class SentAnswer(NamedTuple):
 class Compiled(Protocol):
     """An endpoint as the compiled path sees it."""
 
-    async def answer(self, call: Call) -> SentAnswer | Answer | None:
-        """Answer a usual call; return None for another one, of which nothing was noted."""
+    async def answer(self, call: Call, data: bytes | None = None) -> SentAnswer | Answer | None:
+        """Answer a usual call; return None for another one, of which nothing was noted.
+
+        Args:
+            call: The call.
+            data: Its body, if that was read already.
+
+        """
         ...
 
 
@@ -117,7 +125,7 @@ class CompiledEndpoint:
         self._terms = lru_cache(maxsize=TERMS)(self._make_terms)
         self._refusals = CompiledRefusals(double, store, provider, endpoint)
 
-    async def answer(self, call: Call) -> SentAnswer | Answer | None:
+    async def answer(self, call: Call, data: bytes | None = None) -> SentAnswer | Answer | None:
         """Answer a usual request; return None for another one, of which nothing was noted."""
         began = time.perf_counter()
         double, provider, slug, headers = self._double, self._provider, self._provider.slug, call.headers
@@ -130,7 +138,8 @@ class CompiledEndpoint:
             if balance is None or profile.always is not None:
                 return None
             # What, and whether it is valid.
-            data = bytes(await call.read())
+            if data is None:
+                data = bytes(await call.read())
             # A fault may be set while the body is on its way.
             if double.plan.faults or data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
                 return None
@@ -174,13 +183,13 @@ class CompiledEndpoint:
                 charge_id = double.new_id()
                 answer = terms.fill((request_id, int(now), *size, *urls)).encode()
             entry = CompactEntry(
-                terms.place, key, mask(key), request_id, now, time.perf_counter() - began, call.path, job.model,
+                terms.place, key, mask(key), request_id, now, time.perf_counter() - began, call.path, terms.model,
                 "" if task is None else task.id, job.prompt, job.negative_prompt, data, answer, charge_id, job.n,
                 terms.amount, headers,
             )  # fmt: skip
             if task is None:
                 row = ChargeRow(
-                    charge_id, request_id, slug, job.model, key, job.n, terms.unit_price, provider.currency,
+                    charge_id, request_id, slug, terms.model, key, job.n, terms.unit_price, provider.currency,
                     terms.cost, now,
                 )  # fmt: skip
                 committed = self._store.sell(row, entry)
@@ -220,6 +229,7 @@ class CompiledEndpoint:
             return None
         return Terms(
             place=Place(provider.slug, endpoint.name, endpoint.method, variant.name, provider.currency),
+            model=model,
             cost=to_units(cost),
             exact_cost=cost,
             unit_price=None if price is None else to_units(price),
@@ -246,7 +256,7 @@ class CompiledQuery:
         self._store = store
         self._place = Place(provider.slug, endpoint.name, endpoint.method, "", provider.currency)
 
-    async def answer(self, call: Call) -> SentAnswer | None:
+    async def answer(self, call: Call, data: bytes | None = None) -> SentAnswer | None:  # noqa: ARG002, has none
         """Answer a usual query; return None for another one, of which nothing was noted."""
         began = time.perf_counter()
         double, slug = self._double, self._place.provider

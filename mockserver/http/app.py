@@ -216,13 +216,13 @@ class Application(Starlette):
             target.provider, endpoint, endpoint.method, head.path, head.headers, head.base_url, target.task_id,
             NO_QUERY, read, self.double.new_id(),
         )  # fmt: skip
-        return self._answer_directly(compiled, call)
+        return self._answer_directly(compiled, call, data)
 
-    async def _answer_directly(self, compiled: Compiled, call: Call) -> Answer | SentAnswer:
+    async def _answer_directly(self, compiled: Compiled, call: Call, data: bytes) -> Answer | SentAnswer:
         if self.double.store.is_shared:
             with contextlib.suppress(StoreError):
                 await self.double.refresh()
-        answer = await compiled.answer(call)
+        answer = await compiled.answer(call, data)
         if answer is None:
             await asyncio.sleep(0)  # from here on it may need the task that goes on with it now
             answer = await serve(self.double, call)

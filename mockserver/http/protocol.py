@@ -6,6 +6,7 @@ at once: that takes half of the time. Every other request takes uvicorn's way, a
 """
 
 import asyncio
+import math
 import types
 from collections.abc import Coroutine, Generator, Sequence
 from typing import Any, TypeAlias, cast
@@ -40,6 +41,9 @@ class DoubleHttpProtocol(HttpToolsProtocol):
     """What was read of the body of such a request."""
     _head: DirectHead | None = None
     """Of the last request that was answered directly."""
+    _idle_since = math.inf
+    """The loop's time when the last request was answered directly; endless while there is another one."""
+    _idle_timer: asyncio.TimerHandle | None = None
     _default_headers: Headers = ()
     _start = b""
     """The beginning of every answer with status 200, with these headers."""
@@ -53,6 +57,7 @@ class DoubleHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse some bytes."""
         self._head_bytes += len(data)
+        self._idle_since = math.inf
         super().data_received(data)
         if self._is_held:
             self._release()  # the rest of its body has still to come
@@ -220,10 +225,24 @@ class DoubleHttpProtocol(HttpToolsProtocol):
     def _complete(self) -> None:
         """End a request that was answered at once."""
         self.server_state.total_requests += 1
-        if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        """Close the connection if it has been idle long enough. uvicorn's timer for each request takes 1 µs more."""
+        self._idle_timer = None
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left <= 0:
+            self.timeout_keep_alive_handler()
+        elif left < math.inf:
+            self._idle_timer = self.loop.call_later(left, self._close_if_idle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        super().connection_lost(exc)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
 
     def _fail(self, error: Exception) -> None:
         self.logger.error("Exception while answering", exc_info=error)

@@ -109,7 +109,7 @@ def parts(lines: Sequence[str]) -> Iterator[list[str]]:
     part: list[str] = []
     size = 100
     for line in lines:
-        length = len(line.encode("utf-8", "replace")) + 1
+        length = 1 + (len(line) if line.isascii() else len(line.encode("utf-8", "replace")))
         if part and size + length > AT_ONCE:
             yield part
             part, size = [], 100

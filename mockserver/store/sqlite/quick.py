@@ -7,6 +7,7 @@ what was sold and ordered is written together a moment later, or before the next
 import asyncio
 import contextlib
 import sqlite3
+from collections import defaultdict
 
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.models import Task
@@ -95,10 +96,9 @@ class SqliteQuick(SqliteAccounts, SqliteTasks):
     def _book_waiting(self) -> None:
         """Write what was answered before; it leaves the lists when it is committed."""
         if self._sold:
-            spent: dict[Owner, int] = {}
+            spent: defaultdict[Owner, int] = defaultdict(int)
             for row in self._sold:
-                owner = (row.provider, row.key)
-                spent[owner] = spent.get(owner, 0) + row.amount
+                spent[row.provider, row.key] += row.amount
             self._book([tuple(row) for row in self._sold], spent)
         if self._ordered:
             self._book_ordered()
