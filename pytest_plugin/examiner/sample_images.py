@@ -51,7 +51,6 @@ def _png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + PNG_END
 
 
-@lru_cache(maxsize=4)
 def picture_of_length(length: int, width: int = 768, height: int = 512) -> bytes:
     """Return a PNG of exactly so many bytes: a private chunk, which every reader ignores, fills it up."""
     small = _png(width, height)
@@ -70,6 +69,12 @@ def data_url(data: bytes, media_type: str = "image/png") -> str:
 def picture_url(media_type: str = "image/png", width: int = 768, height: int = 512) -> str:
     """Return a picture as a data URL."""
     return data_url(picture(media_type, width, height), media_type)
+
+
+@lru_cache(maxsize=4)
+def url_of_length(length: int) -> str:
+    """Return a picture of exactly so many bytes as a data URL."""
+    return data_url(picture_of_length(length))
 
 
 SAMPLES = ("https://example.com/image1.png", "http://example.com/image2.png")
