@@ -6,6 +6,7 @@ it ten times cheaper to write than RGB.
 
 import hashlib
 import io
+from collections import OrderedDict
 from collections.abc import Sequence
 from random import Random
 
@@ -28,6 +29,8 @@ TO_CUBE = [
 LONGEST_TEXT = 240
 """Characters of the prompt that are drawn; the text chunk has all of it."""
 
+KEPT_INPUTS = 8
+"""Scaled input images that are kept: at most 2 MB each."""
 MAX_INPUT_PIXELS = 2**25
 """Of an input image that is drawn: unpacked it takes 100 MB."""
 
@@ -100,7 +103,7 @@ def _inputs(image: Image.Image, draw: ImageDraw.ImageDraw, recipe: Recipe, input
         left = margin + position * (cell + margin)
         box = (left, margin, left + cell, margin + height)
         draw.rectangle(box, fill=PAPER, outline=INK, width=3)
-        picture = None if data is None else _scaled(data, cell - 6, height - 6)
+        picture = None if data is None else _SCALED.get(described[0], data, cell - 6, height - 6)
         if picture is None:
             why = "this input is no longer kept" if data is None else "this input cannot be drawn"
             _label(draw, box, described[1] or why)
@@ -112,6 +115,26 @@ def _inputs(image: Image.Image, draw: ImageDraw.ImageDraw, recipe: Recipe, input
         draw.rectangle((left, margin, left + size * 2, margin + size * 3 // 2), fill=INK)
         draw.text((left + size // 2, margin + size // 8), str(position + 1), fill=PAPER, font=font(size))
     return height + margin * 2
+
+
+class _ScaledInputs:
+    """The input images that were scaled last: tests send the same few again and again."""
+
+    def __init__(self) -> None:
+        self._pictures: OrderedDict[tuple[str, int, int], tuple[Image.Image | None]] = OrderedDict()
+
+    def get(self, digest: str, data: bytes, width: int, height: int) -> Image.Image | None:
+        """Return an input image, as `_scaled`."""
+        key = digest, width, height
+        found = self._pictures.get(key)  # in one step: several threads draw
+        if found is None:
+            found = self._pictures[key] = (_scaled(data, width, height),)
+            if len(self._pictures) > KEPT_INPUTS:
+                self._pictures.popitem(last=False)
+        return found[0]
+
+
+_SCALED = _ScaledInputs()
 
 
 def _scaled(data: bytes, width: int, height: int) -> Image.Image | None:
