@@ -6,13 +6,14 @@ it ten times cheaper to write than RGB.
 
 import hashlib
 import io
+from collections import OrderedDict
 from collections.abc import Sequence
 from random import Random
 
-from PIL import Image, ImageChops, ImageDraw
-from PIL.PngImagePlugin import PngInfo
+from PIL import Image, ImageDraw
 
 from qwenmock.mockserver.images.links import Recipe
+from qwenmock.mockserver.images.png import write_png
 from qwenmock.mockserver.images.text import font, line_height, paragraph, width, write
 
 INK, PAPER, FAINT = 0, 1, 2
@@ -20,9 +21,16 @@ SHADES = 13
 """Colours of the background; with ink, paper and faint they are the 16 colours of a 4-bit image."""
 CUBE = 16
 """First palette index of the 6x6x6 colours for the input images in an 8-bit image."""
+CUBE_COLOURS = bytes(level * 51 for r in range(6) for g in range(6) for b in range(6) for level in (r, g, b))
+TO_CUBE = [
+    first + (value + 25) // 51 * weight for first, weight in ((CUBE, 36), (0, 6), (0, 1)) for value in range(256)
+]
+"""From the values of a pixel's red, green and blue to numbers whose sum is the index of its colour."""
 LONGEST_TEXT = 240
 """Characters of the prompt that are drawn; the text chunk has all of it."""
 
+KEPT_INPUTS = 8
+"""Scaled input images that are kept: at most 2 MB each."""
 MAX_INPUT_PIXELS = 2**25
 """Of an input image that is drawn: unpacked it takes 100 MB."""
 
@@ -38,16 +46,15 @@ def render(recipe: Recipe, index: int, inputs: Sequence[bytes | None]) -> bytes:
     """
     rng = Random(_digest(recipe, index))
     image = Image.new("P", (recipe.width, recipe.height), 3)
-    image.putpalette(_palette(rng, with_cube=bool(inputs)))
+    palette = _shades(rng) + CUBE_COLOURS if inputs else _shades(rng)
+    image.putpalette(palette)
     draw = ImageDraw.Draw(image)
     _background(draw, recipe, rng)
     top = _inputs(image, draw, recipe, inputs) if inputs else recipe.height // 2
     _text(draw, recipe, index, top)
     if recipe.watermark:
         _watermark(draw, recipe)
-    out = io.BytesIO()
-    image.save(out, "PNG", bits=8 if inputs else 4, compress_level=1, pnginfo=_chunks(recipe, index))
-    return out.getvalue()
+    return write_png(image, palette, 8 if inputs else 4, _texts(recipe, index))
 
 
 def _digest(recipe: Recipe, index: int) -> bytes:
@@ -56,28 +63,24 @@ def _digest(recipe: Recipe, index: int) -> bytes:
     return hashlib.sha256(repr(parts).encode()).digest()
 
 
-def _chunks(recipe: Recipe, index: int) -> PngInfo:
-    info = PngInfo()
-    for keyword, text in {
+def _texts(recipe: Recipe, index: int) -> dict[str, str]:
+    return {
         "prompt": recipe.prompt,
         "negative_prompt": recipe.negative_prompt,
         "seed": str(recipe.seed),
         "model": recipe.model,
         "image": f"{index + 1}/{recipe.images}",
         "request_id": recipe.request_id,
-    }.items():
-        info.add_itxt(keyword, text)
-    return info
+    }
 
 
-def _palette(rng: Random, *, with_cube: bool) -> bytes:
+def _shades(rng: Random) -> bytes:
+    """Return the palette of the 16 colours."""
     base = [rng.randrange(30, 226) for _ in range(3)]
     far = [rng.randrange(30, 226) for _ in range(3)]
     colours = [(20, 20, 28), (250, 250, 246), (150, 150, 158)]
     for step in range(SHADES):
         colours.append(tuple(a + (b - a) * step // (SHADES - 1) for a, b in zip(base, far, strict=True)))  # type: ignore[arg-type]
-    if with_cube:
-        colours.extend((r * 51, g * 51, b * 51) for r in range(6) for g in range(6) for b in range(6))
     return bytes(channel for colour in colours for channel in colour)
 
 
@@ -100,7 +103,7 @@ def _inputs(image: Image.Image, draw: ImageDraw.ImageDraw, recipe: Recipe, input
         left = margin + position * (cell + margin)
         box = (left, margin, left + cell, margin + height)
         draw.rectangle(box, fill=PAPER, outline=INK, width=3)
-        picture = None if data is None else _scaled(data, cell - 6, height - 6)
+        picture = None if data is None else _SCALED.get(described[0], data, cell - 6, height - 6)
         if picture is None:
             why = "this input is no longer kept" if data is None else "this input cannot be drawn"
             _label(draw, box, described[1] or why)
@@ -114,6 +117,26 @@ def _inputs(image: Image.Image, draw: ImageDraw.ImageDraw, recipe: Recipe, input
     return height + margin * 2
 
 
+class _ScaledInputs:
+    """The input images that were scaled last: tests send the same few again and again."""
+
+    def __init__(self) -> None:
+        self._pictures: OrderedDict[tuple[str, int, int], tuple[Image.Image | None]] = OrderedDict()
+
+    def get(self, digest: str, data: bytes, width: int, height: int) -> Image.Image | None:
+        """Return an input image, as `_scaled`."""
+        key = digest, width, height
+        found = self._pictures.get(key)  # in one step: several threads draw
+        if found is None:
+            found = self._pictures[key] = (_scaled(data, width, height),)
+            if len(self._pictures) > KEPT_INPUTS:
+                self._pictures.popitem(last=False)
+        return found[0]
+
+
+_SCALED = _ScaledInputs()
+
+
 def _scaled(data: bytes, width: int, height: int) -> Image.Image | None:
     """Return an input image, scaled to fit, in the colours of the cube; None if it is too large or cannot be read."""
     try:
@@ -125,13 +148,7 @@ def _scaled(data: bytes, width: int, height: int) -> Image.Image | None:
             picture = opened.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None
-    # Map each channel from 0..255 to 0..5, then combine them to the index of the colour in the cube.
-    red, green, blue = (
-        channel.point([(value + 25) // 51 * weight for value in range(256)])
-        for channel, weight in zip(picture.split(), (36, 6, 1), strict=True)
-    )
-    cube = ImageChops.add(ImageChops.add(red, green), blue)
-    placed = cube.point([min(255, value + CUBE) for value in range(256)])
+    placed = picture.point(TO_CUBE).convert("L", (1, 1, 1, 0))
     return Image.frombytes("P", placed.size, placed.tobytes())
 
 

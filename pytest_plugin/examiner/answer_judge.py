@@ -60,8 +60,7 @@ def success_mistakes(examiner: Examiner, success: Success, max_pictures: int | N
 def checked(examiner: Examiner, document: Document, body: JSON) -> list[Rule]:
     """Count a document's rules for an answer, and return the asserted ones that it breaks."""
     broken = broken_rules(document, body)
-    for rule in document.rules:
-        examiner.results.tally(rule, "accept", held=rule not in broken, detail="broken by an answer")
+    examiner.results.tally_answer(document, broken)
     return sorted((rule for rule in broken if examiner.results.asserted(rule, "accept")), key=lambda rule: rule.id)
 
 

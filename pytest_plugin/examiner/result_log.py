@@ -10,7 +10,7 @@ from qwenmock.pytest_plugin.examiner.findings import OF_KEYS, Finding, Mistake, 
 from qwenmock.pytest_plugin.examiner.json_values import is_array, is_object
 from qwenmock.pytest_plugin.examiner.results import ContractViolation, Side, Tally, UnreadableAnswer
 from qwenmock.pytest_plugin.examiner.target import Reply
-from qwenmock.schemas.models import Certainty, Rule
+from qwenmock.schemas.models import Certainty, Document, Rule
 from qwenmock.schemas.vocabulary import JSON
 
 SHOWN_HEADERS = ("content-type", "retry-after", "location", "x-request-id")
@@ -53,6 +53,17 @@ class ResultLog:
         """Count one try of a rule."""
         asserted = self.asserted(rule, side, assumed=assumed)
         self.tallies.setdefault(rule.id, Tally()).count(side, held=held, asserted=asserted, detail=detail)
+
+    def tally_answer(self, document: Document, broken: set[Rule]) -> None:
+        """Count one answer for each rule of its document."""
+        for rule in document.rules:
+            known = self.tallies.get(rule.id)
+            if known is None or (broken and rule in broken):
+                self.tally(rule, "accept", held=rule not in broken, detail="broken by an answer")
+            else:
+                # As `count` does, in a fifth of the time: a document has 30 rules.
+                known.tried["accept"] += 1
+                known.passed["accept"] += 1
 
     def observe(self, rule: Rule, side: Side, *, held: bool, detail: str) -> None:
         """Count one try of a rule that is never violated, and keep what was seen."""

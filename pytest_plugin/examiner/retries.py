@@ -34,11 +34,17 @@ class RetryingSender:
         self._results = results
         self._live = live
 
-    def send_with_retry(self, body: JSON, variant: Variant, expected: int = 200) -> Reply:
+    def send_with_retry(self, body: JSON, variant: Variant, expected: int = 200, content: bytes | None = None) -> Reply:
         """Send a body and return an answer that is about this body.
 
         A doubtful answer (429, 5xx, 401 with a valid key) is asked for again on a live target. If it stays, and the
         target answers other requests, it is the answer.
+
+        Args:
+            body: What is sent.
+            variant: What is requested.
+            expected: The status that is never doubtful.
+            content: The body as bytes; None to make them.
 
         Raises:
             NotExaminable: There is no verdict.
@@ -46,7 +52,7 @@ class RetryingSender:
 
         """
         worst = self._payments.worst_case(variant, body)
-        content = orjson.dumps(body)
+        content = content or orjson.dumps(body)
         endpoint = self._provider.endpoint_of(variant)
         reply: Reply | None = None
         failure = ""

@@ -38,6 +38,9 @@ CONFIGURATION = Path(__file__).parents[1] / "contract.ini"
 PLUGIN = "qwenmock.pytest_plugin.plugin"
 QUIET = ("-s", *(part for name in ("terminal", "cacheprovider", "faulthandler") for part in ("-p", f"no:{name}")))
 
+UNWATCHED = ("-p", "no:unraisableexception", "-p", "no:threadexception")
+"""pytest's arguments where no test runs: these plugins collect the garbage of the process when they end, 100 ms."""
+
 
 class Arguments(TypedDict):
     """The arguments of a contract test."""
@@ -179,7 +182,7 @@ def checks_of(provider: Provider) -> list[Check]:
 
     """
     collector = _Collector(provider)
-    run_alone(["--collect-only"], [collector])
+    run_alone(["--collect-only", *UNWATCHED], [collector])
     if collector.errors:
         raise ImportError(collector.errors[0])
     return [_check(item) for item in collector.items if isinstance(item, pytest.Function)]

@@ -8,7 +8,7 @@ import base64
 import io
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -39,7 +39,7 @@ def breaches(schema: Schema, value: JSON, path: Path) -> Iterator[Breach]:
         return
     if "x-single" in schema and isinstance(value, str):
         value = [value]
-    if "type" in schema and not _types(schema["type"]) & _kinds(value):
+    if "type" in schema and _kinds(value).isdisjoint(_types(schema["type"])):
         yield path, "type"
         return
     if "const" in schema and not _same(value, schema["const"]):
@@ -56,25 +56,32 @@ def breaches(schema: Schema, value: JSON, path: Path) -> Iterator[Breach]:
         yield from _object(schema, value, path)
 
 
-def _types(named: str | list[str]) -> set[str]:
-    return {named} if isinstance(named, str) else set(named)
+def _types(named: str | list[str]) -> tuple[str] | list[str]:
+    return (named,) if isinstance(named, str) else named
 
 
-def _kinds(value: JSON) -> set[str]:
+_WHOLE = frozenset({"integer", "number"})
+_FRACTION = frozenset({"number"})
+_OBJECT = frozenset({"object"})
+_KINDS: Mapping[type, frozenset[str]] = {
+    type(None): frozenset({"null"}),
+    bool: frozenset({"boolean"}),
+    int: _WHOLE,
+    str: frozenset({"string"}),
+    list: frozenset({"array"}),
+    dict: _OBJECT,
+}
+
+
+def _kinds(value: JSON) -> frozenset[str]:
     """Return the types of a value; 2.0 is an integer, true is not."""
-    if value is None:
-        return {"null"}
-    if isinstance(value, bool):
-        return {"boolean"}
-    if isinstance(value, int):
-        return {"integer", "number"}
     if isinstance(value, float):
-        return {"integer", "number"} if value.is_integer() else {"number"}
-    return {"string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"}
+        return _WHOLE if value.is_integer() else _FRACTION
+    return _KINDS.get(type(value), _OBJECT)
 
 
 def _same(value: JSON, other: JSON) -> bool:
-    return _kinds(value) & _kinds(other) != set() and value == other
+    return value == other and not _kinds(value).isdisjoint(_kinds(other))
 
 
 def _number(schema: Schema, value: float) -> Iterator[str]:
@@ -228,7 +235,7 @@ def _object(schema: Schema, value: dict[str, JSON], path: Path) -> Iterator[Brea
     for name, member in members.items():
         if name in value:
             yield from breaches(member, value[name], (*path, name))
-    for place, dependency in dependencies(schema).items():
+    for place, dependency in dependencies(schema).items() if "x-depends" in schema else ():
         if "advisory" not in dependency and not is_kept(dependency, place, value):
             yield (*path, *place), "depends"
 

@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Callable
 
+from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
+from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
 from qwenmock.pytest_plugin.examiner.budget import Budget
 from qwenmock.pytest_plugin.examiner.connection.callbacks import CallbackInbox
 from qwenmock.pytest_plugin.examiner.connection.control import TargetControl
@@ -18,7 +20,11 @@ from qwenmock.pytest_plugin.examiner.results import NotExaminable, UnreadableAns
 from qwenmock.pytest_plugin.examiner.retries import RetryingSender
 from qwenmock.pytest_plugin.examiner.settings import DEFAULTS, PROFILES, SessionSettings
 from qwenmock.pytest_plugin.examiner.target import Target, TargetError
-from qwenmock.schemas.models import Provider
+from qwenmock.schemas.models import Provider, Rule, Variant
+from qwenmock.schemas.vocabulary import JSON
+
+Tried = list[tuple[Edit, JSON]]
+"""Edits and the bodies that they make."""
 
 
 class Examiner:
@@ -38,6 +44,7 @@ class Examiner:
         results: Tallies and failure texts.
         reproductions: Commands that send a request again.
         successes: Successes by request, so that a paid request is sent once.
+        witnesses: What keeps and what breaks a rule, by the rule's id.
 
     """
 
@@ -59,6 +66,8 @@ class Examiner:
         self.profile = PROFILES[settings.profile]
         self.live = settings.live
         self.successes: dict[bytes, Success] = {}
+        self.witnesses: dict[str, tuple[Tried, Tried]] = {}
+        self._edits: dict[str, list[Edit]] = {}
         pictures = PictureHost(target, settings)
         self.payments = Payments(provider, target, budget, settings.ledger)
         self.sender = Sender(provider, target, credentials, self.payments, pictures, settings)
@@ -67,6 +76,13 @@ class Examiner:
         self.retries = RetryingSender(provider, self.sender, self.payments, self.results, live=self.live)
         self.control = TargetControl(settings.control, self.sender, pictures, credentials)
         self.now = now or self.control.now
+
+    def edits_of(self, provider: Provider, variant: Variant, rule: Rule) -> list[Edit]:
+        """Return the edits for a rule of the provider's. They are made once: several checks try each rule."""
+        found = self._edits.get(rule.id)
+        if found is None:
+            found = self._edits[rule.id] = edits_of(provider, variant, rule)
+        return found
 
     def preflight(self) -> None:
         """Find out whether the target can be examined.

@@ -16,7 +16,7 @@ from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit, describe
 from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
 from qwenmock.pytest_plugin.examiner.json_values import as_object, is_object
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
-from qwenmock.schemas.models import Provider, Variant
+from qwenmock.schemas.models import Provider, Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, Schema
 
 LONGEST = 200
@@ -158,23 +158,36 @@ _STRATEGIES: dict[str, Callable[[Schema], st.SearchStrategy[JSON]]] = {
 }
 
 
-def mutants(provider: Provider, variant: Variant) -> st.SearchStrategy[tuple[Edit, JSON]]:
-    """Return a strategy for pairs of an edit and a body that breaks exactly the edit's rule."""
+def mutants(
+    provider: Provider,
+    variant: Variant,
+    edits: Callable[[Provider, Variant, Rule], list[Edit]] = edits_of,
+) -> st.SearchStrategy[tuple[Edit, JSON]]:
+    """Return a strategy for pairs of an edit and a body that breaks exactly the edit's rule.
+
+    Args:
+        provider: Of the variant.
+        variant: What is requested.
+        edits: Returns the edits for a rule.
+
+    """
     rejecting = {
         rule: [
             e
-            for e in edits_of(provider, variant, rule)
+            for e in edits(provider, variant, rule)
             if e.side == "reject" and not (e.may_break_others or e.possibly_billable)
         ]
         for rule in variant.request.rules
     }
-    rules = [rule for rule, found in rejecting.items() if found]
+    chosen = {rule: st.sampled_from(found) for rule, found in rejecting.items() if found}
+    # Made once: Hypothesis examines each strategy that it has not seen before, which takes longer than to draw.
+    rules, valid = st.sampled_from([*chosen]), bodies(variant)
 
     @st.composite
     def mutant(draw: st.DrawFn) -> tuple[Edit, JSON]:
-        rule = draw(st.sampled_from(rules))
-        edit = draw(st.sampled_from(rejecting[rule]))
-        body = edit.change(draw(bodies(variant)))
+        rule = draw(rules)
+        edit = draw(chosen[rule])
+        body = edit.change(draw(valid))
         return edit, Body(body) if is_object(body) else body
 
     return mutant().filter(lambda drawn: broken_rules(variant.request, drawn[1]) == {drawn[0].rule})

@@ -11,6 +11,11 @@ from qwenmock.pytest_plugin.examiner.results import Side
 from qwenmock.schemas.models import Rule
 from qwenmock.schemas.vocabulary import JSON
 
+SHOWN = 60
+"""Characters of a value that a failure shows."""
+LONG = 10_000
+"""Characters of a text of which no more than what is shown is written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
@@ -36,5 +41,7 @@ class Edit:
 
 def describe(value: JSON) -> str:
     """Return a value in at most 70 characters or so."""
+    if isinstance(value, str) and len(value) > LONG:
+        return f"{ascii(value[:SHOWN])[:SHOWN]}… ({len(value) + 2} characters)"  # not ascii() of 13 MB
     text = ascii(value)
-    return text if len(text) <= 70 else f"{text[:60]}… ({len(text)} characters)"
+    return text if len(text) <= SHOWN + 10 else f"{text[:SHOWN]}… ({len(text)} characters)"

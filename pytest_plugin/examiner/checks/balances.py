@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from itertools import islice
 
 import orjson
 
 from qwenmock.pytest_plugin.examiner.answer_judge import unbilled_mistakes, values_in
 from qwenmock.pytest_plugin.examiner.bodies import example, put
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
-from qwenmock.pytest_plugin.examiner.checks.boundaries import found_edits
+from qwenmock.pytest_plugin.examiner.checks.boundaries import witnesses
 from qwenmock.pytest_plugin.examiner.checks.endpoints import METHODS, TASK_ID, call, unknown_id
 from qwenmock.pytest_plugin.examiner.checks.single_request import control_request
 from qwenmock.pytest_plugin.examiner.expected_cost import amount_of
@@ -57,7 +56,8 @@ def bill_no_refusal(examiner: Examiner, variant: Variant) -> None:
     _open_account(examiner)
     before = balances(examiner)
     for rule in variant.request.rules:
-        for edit, body in islice(found_edits(examiner, variant, rule, "reject"), 1):
+        _, refused = witnesses(examiner, variant, rule)
+        for edit, body in refused[:1]:
             error = examiner.provider.error_for(examiner.provider.endpoint_of(variant), rule.error)
             reply = examiner.retries.send_with_retry(body, variant, error.status)
             before = _require_unchanged(examiner, before, reply, orjson.dumps(body), edit=edit)

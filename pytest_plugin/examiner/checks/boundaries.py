@@ -5,13 +5,12 @@ from itertools import islice
 
 from qwenmock.pytest_plugin.examiner.bodies import example, put, smallest
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
-from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
 from qwenmock.pytest_plugin.examiner.checks.single_request import accept, reject
 from qwenmock.pytest_plugin.examiner.json_values import as_object
 from qwenmock.pytest_plugin.examiner.results import SIDES, NotExaminable, Side
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
-from qwenmock.pytest_plugin.examiner.session import Examiner
+from qwenmock.pytest_plugin.examiner.session import Examiner, Tried
 from qwenmock.schemas.models import Rule, Variant
 from qwenmock.schemas.vocabulary import JSON, select, walk
 
@@ -93,7 +92,7 @@ def found_edits(
 ) -> Iterator[tuple[Edit, JSON]]:
     """Yield the bodies of a model that keep a rule, or those that break it and no other."""
     base = example(variant, model)
-    for edit in edits_of(examiner.provider, variant, rule):
+    for edit in examiner.edits_of(examiner.provider, variant, rule):
         may_be_sent = not (edit.possibly_billable and examiner.live)
         if edit.side == side and may_be_sent:
             body = edit.change(base)
@@ -101,12 +100,13 @@ def found_edits(
                 yield edit, body
 
 
-def witnesses(
-    examiner: Examiner, variant: Variant, rule: Rule
-) -> tuple[list[tuple[Edit, JSON]], list[tuple[Edit, JSON]]]:
+def witnesses(examiner: Examiner, variant: Variant, rule: Rule) -> tuple[Tried, Tried]:
     """Return the bodies that keep a rule, and those that break it and no other."""
-    accepted, refused = (list(found_edits(examiner, variant, rule, side)) for side in SIDES)
-    return accepted, refused
+    known = examiner.witnesses.get(rule.id)
+    if known is None:
+        accepted, refused = (list(found_edits(examiner, variant, rule, side)) for side in SIDES)
+        known = examiner.witnesses[rule.id] = accepted, refused
+    return known
 
 
 def _is_as_meant(edit: Edit, broken: set[Rule]) -> bool:

@@ -171,4 +171,4 @@ def _corner(examiner: Examiner, success: Success) -> bytes:
     width, height = read_png(picture.body)
     box = (width + CORNER[0], height + CORNER[1], width + CORNER[2], height + CORNER[3])
     with Image.open(io.BytesIO(picture.body)) as image:
-        return image.convert("RGB").crop(box).tobytes()
+        return image.crop(box).convert("RGB").tobytes()

@@ -85,7 +85,7 @@ def refuse_random_mutants(examiner: Examiner, variant: Variant) -> None:
         edit, body = mutant
         reject(examiner, variant, body, edit)
 
-    for_all(examiner, mutants(examiner.provider, variant), attempt)
+    for_all(examiner, mutants(examiner.provider, variant, examiner.edits_of), attempt)
 
 
 def refuse_unparsable(examiner: Examiner) -> None:

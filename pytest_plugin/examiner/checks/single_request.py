@@ -39,7 +39,7 @@ def accept(
     if known is not None:
         _conclude_success(examiner, edit, [], content, known.reply)
         return known
-    reply = examiner.retries.send_with_retry(body, variant)
+    reply = examiner.retries.send_with_retry(body, variant, content=content)
     if reply.status != 200:
         _conclude_success(examiner, edit, [f"status {reply.status}, expected 200"], content, reply)
         raise NotExaminable(f"status {reply.status}, expected 200 by a rule that is only assumed")
@@ -107,9 +107,10 @@ def reject(examiner: Examiner, variant: Variant, body: JSON, edit: Edit) -> Repl
     """
     provider = examiner.provider
     error = provider.error_for(provider.endpoint_of(variant), edit.rule.error)
-    reply = examiner.retries.send_with_retry(body, variant, error.status)
+    content = orjson.dumps(body)
+    reply = examiner.retries.send_with_retry(body, variant, error.status, content)
     mistakes = refusal_mistakes(examiner, error, reply)
-    examiner.results.conclude(edit, mistakes, orjson.dumps(body), f"a {error.status}: {error.message}", reply)
+    examiner.results.conclude(edit, mistakes, content, f"a {error.status}: {error.message}", reply)
     return reply
 
 

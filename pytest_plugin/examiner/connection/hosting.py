@@ -11,6 +11,7 @@ from qwenmock.pytest_plugin.examiner.sample_images import HOSTED, SAMPLES
 from qwenmock.pytest_plugin.examiner.settings import SessionSettings
 from qwenmock.pytest_plugin.examiner.target import Target
 
+HOSTED_HOST = b"pictures.example.com"
 HOSTED_ADDRESS = re.compile(rb"https://pictures\.example\.com/[0-9a-f]{24}\.png")
 
 
@@ -34,7 +35,8 @@ class PictureHost:
             for sample in SAMPLES:
                 real = f"{sample.partition(':')[0]}:{self._real_image.partition(':')[2]}"
                 content = content.replace(orjson.dumps(sample), orjson.dumps(real))
-        for address in set(HOSTED_ADDRESS.findall(content)):
+        # The search for the pattern takes three times as long: 3 ms for a body of 13 MB.
+        for address in set(HOSTED_ADDRESS.findall(content)) if HOSTED_HOST in content else ():
             if address not in self._hosted:
                 self._hosted[address] = self._host(HOSTED.get(address.decode(), ""))
             content = content.replace(address, self._hosted[address])

@@ -127,7 +127,8 @@ def test_size_of_an_output_is_bounded_whatever_an_input_claims(width: int, heigh
 
 @pytest.mark.parametrize(("width", "height"), [(1, 2**31 - 1), (1, 10**8), (30_000, 30_000), (8000, 8000), (1, 1)])
 def test_input_that_claims_to_be_huge_is_not_unpacked(width: int, height: int) -> None:
-    recipe = Recipe("m", "a cat", "", 1, 256, 256, 1, "", "id", (("d", "", width, height),))
+    digest = f"{width}*{height}"
+    recipe = Recipe("m", "a cat", "", 1, 256, 256, 1, "", "id", ((digest, "", width, height),))
     data = render(recipe, 0, [png(width, height)])
     assert (read_header(data).width, read_header(data).height) == (256, 256)
 

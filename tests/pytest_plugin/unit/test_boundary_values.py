@@ -487,7 +487,7 @@ def test_member_that_must_not_be_there() -> None:
         assert name not in likely or found[2].note == likely[name]
 
 
-@pytest.mark.parametrize(("length", "is_cut"), [(68, False), (69, True)])
+@pytest.mark.parametrize(("length", "is_cut"), [(68, False), (69, True), (10_001, True)])
 def test_description_of_a_value(length: int, is_cut: bool) -> None:
     text = "x" * length
     assert describe(text) == (f"'{'x' * 59}… ({length + 2} characters)" if is_cut else f"'{text}'")
