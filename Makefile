@@ -1,6 +1,8 @@
 # `make serve` and `make test` need Python 3.11 or later and nothing else. Everything is installed into .venv.
 PYTHON ?= $(firstword $(foreach name,python3.14 python3.13 python3.12 python3.11 python3 python,$(shell $(name) -c "import sys; print('$(name)' if sys.version_info >= (3, 11) else '')" 2>/dev/null)))
 BIN := .venv/bin
+# Hundreds of processes start: Python compiles their modules once, also where the environment tells it not to keep them.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: serve test lint lint-js format-js types sdks peers vendor screenshots docs lowest bench bench-growth bench-delays bench-detection clean
 
