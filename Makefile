@@ -36,7 +36,7 @@ TIME_LIMIT := --timeout 600
 ALL ?=
 COVERAGE ?=
 SHUFFLE ?=
-PYTEST_OPTIONS = -n auto $(TIME_LIMIT) $(if $(ALL),,-m "not thorough") $(if $(SHUFFLE),-p randomly --randomly-seed $(SHUFFLE))
+PYTEST_OPTIONS = -n auto $(TIME_LIMIT) $(if $(ALL),,-m "not thorough" --contract-profile smoke) $(if $(SHUFFLE),-p randomly --randomly-seed $(SHUFFLE))
 test: .venv/test.stamp
 	@$(MAKE) --no-print-directory --jobs=2 lint types
 ifdef COVERAGE

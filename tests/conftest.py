@@ -35,8 +35,8 @@ def authorities_are_read_once() -> Iterator[None]:
 
 @pytest.fixture
 def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """Run the tests that a test writes in their order."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+    """Run the tests that a test writes in their order, and without the plugins of others that take long to load."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:hypothesispytest")
     return pytester
 
 

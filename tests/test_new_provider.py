@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 from commands import serving
-from extent import usually
 
 from qwenmock.mockserver.control.openapi import openapi
 from qwenmock.pytest_plugin.examiner.sample_images import data_url, picture, read_png
@@ -111,7 +110,8 @@ def test_own_document_gives_the_same_provider(slug: str, tmp_path: Path) -> None
     }
 
 
-@pytest.mark.parametrize("slug", usually(load().providers, ["ai302"]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("slug", load().providers)
 def test_double_of_an_own_document_passes_its_examination(slug: str, tmp_path: Path) -> None:
     """Without the extensions: as far as plain OpenAPI can say what a provider is."""
     provider = load()[slug]
