@@ -17,7 +17,7 @@ check: .venv/test.stamp
 	@$(MAKE) --no-print-directory --jobs=3 lint types unit
 
 unit: .venv/test.stamp
-	$(BIN)/python -m pytest -q -n auto -rfE -p tests.no_sockets --contract-profile smoke $(UNIT_TESTS)
+	$(BIN)/python -m pytest -q -n auto -rfE -p tests.no_sockets $(QUICK) $(UNIT_TESTS)
 
 # Small changes to the modules that decide about money, security or truth: a test must notice each. At most 40 minutes;
 # started again, it goes on where it stopped. MODULES="money budget" chooses modules by parts of their paths, and
@@ -30,13 +30,16 @@ mutants: .venv/test.stamp
 
 # A test that hangs fails after this time, and says where, instead of stopping the run.
 TIME_LIMIT := --timeout 600
-# What tries the same once more is left to ALL=1: see tests/extent.py. COVERAGE=1 measures which branches the tests take,
-# in their processes too, and takes half as long again; [tool.coverage] in pyproject.toml says how many must be. SHUFFLE=7
-# runs the tests in another order, which the number decides.
+# What tries the same once more is left to ALL=1: see tests/extent.py. Some tests wait for timers of the double: there is
+# one process more than there are processors.
+QUICK := -m "not thorough" --contract-profile smoke
+WORKERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
+# COVERAGE=1 measures which branches the tests take, in their processes too, and takes half as long again; [tool.coverage]
+# in pyproject.toml says how many must be. SHUFFLE=7 runs the tests in another order, which the number decides.
 ALL ?=
 COVERAGE ?=
 SHUFFLE ?=
-PYTEST_OPTIONS = -n auto $(TIME_LIMIT) $(if $(ALL),,-m "not thorough" --contract-profile smoke) $(if $(SHUFFLE),-p randomly --randomly-seed $(SHUFFLE))
+PYTEST_OPTIONS = -n $(WORKERS) $(TIME_LIMIT) $(if $(ALL),,$(QUICK)) $(if $(SHUFFLE),-p randomly --randomly-seed $(SHUFFLE))
 test: .venv/test.stamp
 	@$(MAKE) --no-print-directory --jobs=2 lint types
 ifdef COVERAGE
