@@ -386,7 +386,7 @@ def always(status: int, body: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
-@pytest.mark.parametrize("status", [400, 404, 422, 429, 503])
+@pytest.mark.parametrize("status", usually([400, 404, 422, 429, 503], [404, 503]))
 def test_target_that_answers_everything_alike_is_one_line_and_exit_2(status: int) -> None:
     with raw_server(always(status, b'{"error": "slow"}')) as origin:
         done = check(origin, "--provider", "nebula")
@@ -450,7 +450,7 @@ def test_report_that_cannot_be_written_loses_no_result(tmp_path: Path, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    given = GivenOptions(provider=["aigc"], contract_seconds="2", contract_report=[str(tmp_path / "r.json")])
+    given = GivenOptions(provider=["aigc"], contract_seconds="1", contract_report=[str(tmp_path / "r.json")])
     assert examination.examine(given) == 2
 
 
