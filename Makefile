@@ -32,7 +32,7 @@ mutants: .venv/test.stamp
 TIME_LIMIT := --timeout 600
 # What tries the same once more is left to ALL=1: see tests/extent.py. Some tests wait for timers of the double: there is
 # one process more than there are processors.
-QUICK := -m "not thorough" --contract-profile smoke
+QUICK := -m "not thorough" --contract-profile smoke --deselect contract_tests/test_models.py
 WORKERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
 # COVERAGE=1 measures which branches the tests take, in their processes too, and takes half as long again; [tool.coverage]
 # in pyproject.toml says how many must be. SHUFFLE=7 runs the tests in another order, which the number decides.

@@ -72,7 +72,7 @@ STUBS = {
     "pip": "true",
     "docker": f'cd "{ROOT}" && test "$1" = compose && test -f "$3"',
     "python": f'cd "{ROOT}" && exec "{sys.executable}" "$@"',
-    "pytest": f'exec "{sys.executable}" -m pytest -p no:cacheprovider "$@"',
+    "pytest": f'exec "{sys.executable}" -m pytest -p no:cacheprovider -p no:hypothesispytest "$@"',
 }
 
 
@@ -218,7 +218,8 @@ def test_python_snippets_are_tests_that_pass(tmp_path: Path) -> None:
                 (place / block.title).write_text(block.text, "utf-8")
         if not place.exists():
             continue
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--qwenmock-offline", str(place)]
+        plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+        command = [sys.executable, "-m", "pytest", "-q", *plugins, "--qwenmock-offline", str(place)]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{page}\n{done.stdout}{done.stderr}"
         assert " passed" in done.stdout
