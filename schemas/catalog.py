@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
@@ -71,12 +72,21 @@ class Catalog:
 
 
 def load(folder: FilePath = HERE) -> Catalog:
-    """Load every provider's folder below the given one.
+    """Load every provider's folder below the given one; that of this package is read once.
 
     Raises:
         CatalogError: A file is missing, unreadable, uses an unknown keyword, or disagrees with another.
 
     """
+    return _own_catalog() if folder == HERE else _read(folder)
+
+
+@cache
+def _own_catalog() -> Catalog:
+    return _read(HERE)
+
+
+def _read(folder: FilePath) -> Catalog:
     found = {file.parent.name: _Loader(file.parent).provider() for file in sorted(folder.glob("*/provider.toml"))}
     if not found:
         raise CatalogError(folder, "", "found no provider; expected a folder for each, with a provider.toml")

@@ -1,6 +1,8 @@
 """A real server on a loopback port, and clients for it."""
 
+import ssl
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import httpx
@@ -16,10 +18,25 @@ TOGETHER = ("tests/pages/", "tests/pytest_plugin/test_proof.py::test_error_in_a_
 """Beginnings of names of tests that share something slow to make: they run in one process."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def authorities_are_read_once() -> Iterator[None]:
+    """Share what httpx reads for each client, also for HTTP: that takes longer than most tests."""
+    create = ssl.create_default_context
+    shared = cache(lambda file: create(cafile=file))
+
+    def create_or_share(*purpose: ssl.Purpose, **options: Any) -> ssl.SSLContext:
+        has_file_only = not purpose and options.keys() == {"cafile"}
+        return shared(options["cafile"]) if has_file_only else create(*purpose, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", create_or_share)
+        yield
+
+
 @pytest.fixture
 def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """Run the tests that a test writes in their order."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+    """Run the tests that a test writes in their order, and without the plugins of others that take long to load."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:hypothesispytest")
     return pytester
 
 
@@ -58,9 +75,16 @@ def shared_server(state: str | None) -> Iterator[RunningServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_control(shared_server: RunningServer) -> Iterator[httpx.Client]:
+    headers = {"Content-Type": "application/json"}
+    with httpx.Client(base_url=f"{shared_server.origin}/__mock__", headers=headers) as client:
+        yield client
+
+
 @pytest.fixture
-def server(shared_server: RunningServer) -> RunningServer:
-    httpx.post(f"{shared_server.origin}/__mock__/reset", json={}).raise_for_status()
+def server(shared_server: RunningServer, shared_control: httpx.Client) -> RunningServer:
+    shared_control.post("/reset").raise_for_status()
     return shared_server
 
 

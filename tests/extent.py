@@ -8,6 +8,12 @@ from typing import Any
 
 import pytest
 
+EXTENTS = [
+    pytest.param(("--contract-seconds", "2"), id="2 seconds"),
+    pytest.param((), id="whole", marks=pytest.mark.thorough),
+]
+"""Options for an examination: where a test is not about what is found, `make test` examines for two seconds only."""
+
 
 def usually(values: Iterable[Any], usual: Collection[Any]) -> list[Any]:
     """Return the values of a parameter, those that are not usual with the marker `thorough`; a tuple is several."""

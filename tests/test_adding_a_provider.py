@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from extent import EXTENTS
 
 from qwenmock.mockserver.http.server import running
 from qwenmock.mockserver.settings import Settings
@@ -46,12 +47,13 @@ def commands() -> list[str]:
     return [block.strip() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
 
 
-def test_document_becomes_a_provider_as_the_page_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("extent", EXTENTS)
+def test_document_becomes_a_provider_as_the_page_says(tmp_path: Path, extent: tuple[str, ...]) -> None:
     shutil.copy(Path(__file__).parent / "data" / "acme.openapi.json", tmp_path)
     for line in (line for block in commands()[:2] for line in block.splitlines() if " serve " not in line):
         program, *words = shlex.split(line)
         assert program == "qwenmock"
-        words += ["--contract-profile", "smoke"] if words[0] == "check" else []
+        words += ["--contract-profile", "smoke", *extent] if words[0] == "check" else []
         command = [sys.executable, "-m", "qwenmock.mockserver", *words]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"

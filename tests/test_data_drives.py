@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from commands import CONTRACT_TESTS
+from extent import usually
 
 from qwenmock.mockserver.http.server import running
 from qwenmock.mockserver.settings import Settings
@@ -61,10 +62,14 @@ def test_server_pictures_and_billing_follow(changed: Path) -> None:
         assert charge["log"]["quota"] == 16096
 
 
-def test_contract_tests_follow_and_pass(changed: Path) -> None:
+SELECTED = [[], ["-k", "maximum or size or billed"]]
+
+
+@pytest.mark.parametrize("selected", usually(SELECTED, SELECTED[1:]), ids=lambda selected: " ".join(selected) or "all")
+def test_contract_tests_follow_and_pass(changed: Path, selected: list[str]) -> None:
     environment = {**os.environ, "QWENMOCK_SCHEMAS": str(changed)}
-    selected = [*CONTRACT_TESTS, "--contract-profile", "smoke"]
-    done = subprocess.run(selected, capture_output=True, text=True, env=environment, cwd=changed, check=False)
+    command = [*CONTRACT_TESTS, "--contract-profile", "smoke", *selected]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=changed, check=False)
     assert done.returncode == 0, done.stdout
 
 

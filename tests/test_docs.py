@@ -10,10 +10,11 @@ import stat
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from commands import serving
@@ -71,7 +72,7 @@ STUBS = {
     "pip": "true",
     "docker": f'cd "{ROOT}" && test "$1" = compose && test -f "$3"',
     "python": f'cd "{ROOT}" && exec "{sys.executable}" "$@"',
-    "pytest": f'exec "{sys.executable}" -m pytest -p no:cacheprovider "$@"',
+    "pytest": f'exec "{sys.executable}" -m pytest -p no:cacheprovider -p no:hypothesispytest "$@"',
 }
 
 
@@ -155,6 +156,19 @@ def run(block: Block, origin: str, folder: Path, environment: dict[str, str]) ->
         assert re.search(".*".join(map(re.escape, line.split("…"))), done.stdout), f"{line}\n{done.stdout}"
 
 
+@pytest.fixture(scope="module")
+def shared_origin() -> Iterator[str]:
+    with serving("--port", "0", "--quiet", "--allow-local-callbacks") as (_, origin):
+        yield origin
+
+
+@pytest.fixture
+def origin(shared_origin: str) -> str:
+    """The address of a running double, in which nothing has happened."""
+    httpx.post(f"{shared_origin}/__mock__/reset", json={}).raise_for_status()
+    return shared_origin
+
+
 # `test_adding_a_provider.py` follows that page as a whole, and `test_tutorial_from_start_to_end` the tutorial.
 @pytest.mark.parametrize(
     "block",
@@ -164,15 +178,16 @@ def run(block: Block, origin: str, folder: Path, environment: dict[str, str]) ->
         if block.page != TUTORIAL and block.page.stem != "adding-a-provider"
     ],
 )
-def test_commands_run(block: Block, shell: dict[str, str], folder: Path, request: pytest.FixtureRequest) -> None:
+def test_commands_run(
+    block: Block, origin: str, shell: dict[str, str], folder: Path, request: pytest.FixtureRequest
+) -> None:
     if block.page.parent.name == "examples":
         (folder / "examples").symlink_to(ROOT / "examples")
     if "node " in block.text and shutil.which("node") is None:
         pytest.skip("node is not installed")
     if "redis://" in block.text:
         shell["REDIS_URL"] = request.getfixturevalue("redis_server").url
-    with serving("--port", "0", "--quiet", "--allow-local-callbacks") as (_, origin):
-        run(block, origin, folder, shell)
+    run(block, origin, folder, shell)
 
 
 def test_tutorial_from_start_to_end(shell: dict[str, str], tmp_path: Path) -> None:
@@ -203,7 +218,8 @@ def test_python_snippets_are_tests_that_pass(tmp_path: Path) -> None:
                 (place / block.title).write_text(block.text, "utf-8")
         if not place.exists():
             continue
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--qwenmock-offline", str(place)]
+        plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+        command = [sys.executable, "-m", "pytest", "-q", *plugins, "--qwenmock-offline", str(place)]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{page}\n{done.stdout}{done.stderr}"
         assert " passed" in done.stdout

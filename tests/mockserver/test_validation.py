@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from extent import usually
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference_explanation import errors_of
@@ -25,15 +26,20 @@ RANDOM = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=8,
 )
-QUICK = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=60)
+EXAMPLES = pytest.mark.parametrize("examples", usually([20, 60], [20]))
 
 
+def drawing(examples: int) -> settings:
+    return settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=examples)
+
+
+@EXAMPLES
 @pytest.mark.parametrize("name", VARIANTS)
-def test_engines_agree_on_valid_and_broken_bodies(name: str) -> None:
+def test_engines_agree_on_valid_and_broken_bodies(name: str, examples: int) -> None:
     provider, variant = CATALOG[name.partition("/")[0]], VARIANTS[name]
     validator = BodyValidator(variant.request)
 
-    @QUICK
+    @drawing(examples)
     @given(bodies(variant) | mutants(provider, variant).map(lambda drawn: drawn[1]))
     def check(body: object) -> None:
         body = variant.request.unwrapped(body)
@@ -50,13 +56,14 @@ def test_engines_agree_on_valid_and_broken_bodies(name: str) -> None:
     check()
 
 
+@EXAMPLES
 @pytest.mark.parametrize("name", VARIANTS)
-def test_engines_agree_when_any_member_is_anything(name: str) -> None:
+def test_engines_agree_when_any_member_is_anything(name: str, examples: int) -> None:
     variant: Variant = VARIANTS[name]
     validator = BodyValidator(variant.request)
     members = list(variant.request.schema["properties"])
 
-    @QUICK
+    @drawing(examples)
     @given(bodies(variant), st.sampled_from(members), RANDOM)
     def check(body: dict[str, object], member: str, value: object) -> None:
         body = {**body, member: value}
@@ -66,13 +73,14 @@ def test_engines_agree_when_any_member_is_anything(name: str) -> None:
     check()
 
 
+@EXAMPLES
 @pytest.mark.parametrize("name", VARIANTS)
-def test_compiled_explanation_finds_what_jsonschema_finds(name: str) -> None:
+def test_compiled_explanation_finds_what_jsonschema_finds(name: str, examples: int) -> None:
     """In the same order, with the same words: in bodies in which several things may be wrong at once."""
     provider, variant = CATALOG[name.partition("/")[0]], VARIANTS[name]
     explain = compile_explainer(variant.request.schema)
 
-    @QUICK
+    @drawing(examples)
     @given(bodies(variant) | mutants(provider, variant).map(lambda drawn: drawn[1]), st.data())
     def check(body: object, data: st.DataObject) -> None:
         body = copy.deepcopy(body)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from extent import usually
 from playwright.sync_api import Browser, Page, expect
 
 from qwenmock.pytest_plugin.examiner.findings import Finding, Subject
@@ -104,10 +105,11 @@ def test_text_filters_failures_and_rules(opened: Page) -> None:
     expect(opened.locator("details.failure").filter(visible=True)).to_have_count(3)
 
 
+CHOICES = [("are violated", "f"), ("hold", "p"), ("were observed", "o"), ("were not examined", "s")]
+
+
 @pytest.mark.parametrize("opened", [{"java_script_enabled": False}, {}], indirect=True)
-@pytest.mark.parametrize(
-    ("choice", "shown"), [("are violated", "f"), ("were observed", "o"), ("hold", "p"), ("were not examined", "s")]
-)
+@pytest.mark.parametrize(("choice", "shown"), usually(CHOICES, CHOICES[:2]))
 def test_state_filters_rules_with_and_without_scripts(opened: Page, choice: str, shown: str) -> None:
     for fold in opened.locator("details.rules > summary").all():
         fold.click()
@@ -126,9 +128,11 @@ VIEWS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "opened", VIEWS, indirect=True, ids=lambda view: f"{view['viewport']['width']}-{view['color_scheme']}"
-)
+def size_and_scheme(view: dict[str, Any]) -> str:
+    return f"{view['viewport']['width']}-{view['color_scheme']}"
+
+
+@pytest.mark.parametrize("opened", usually(VIEWS, VIEWS[::3]), indirect=True, ids=size_and_scheme)
 def test_page_fits_and_passes_axe(opened: Page) -> None:
     for _ in range(2):
         assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

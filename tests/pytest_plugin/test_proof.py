@@ -201,10 +201,11 @@ def test_live_run_without_any_key_names_them(tmp_path: Path) -> None:
     assert "QWENMOCK_EVOLINK_KEY" in done.stderr
 
 
-@pytest.mark.parametrize("command", [(*CHECK,), (*CONTRACT_TESTS, "--live-url")])
-def test_too_few_rules_fail_a_run_that_requires_more(
-    server: RunningServer, tmp_path: Path, command: tuple[str, ...]
-) -> None:
+COMMANDS = [[*CHECK], [*CONTRACT_TESTS, "--live-url"]]
+
+
+@pytest.mark.parametrize("command", usually(COMMANDS, COMMANDS[:1]))
+def test_too_few_rules_fail_a_run_that_requires_more(server: RunningServer, tmp_path: Path, command: list[str]) -> None:
     paths = {suffix: tmp_path / f"r.{suffix}" for suffix in ("json", "xml", "md", "html")}
     reports = [part for path in paths.values() for part in ("--contract-report", str(path))]
     budget = ("--live-budget", "0")
@@ -222,16 +223,25 @@ def test_too_few_rules_fail_a_run_that_requires_more(
     assert run(*command, *common, "--require-rules", "1", **KEY).returncode == 0
 
 
-@pytest.mark.parametrize("command", [(*CHECK,), (*CONTRACT_TESTS,)])
-def test_baseline_is_told_and_a_wrong_one_ends_the_run(tmp_path: Path, command: tuple[str, ...]) -> None:
-    common = ("--provider", "nebula", "--contract-profile", "smoke", "--contract-baseline")
-    refused = run(*command, *common, "old.json", folder=tmp_path)
-    assert refused.returncode == (2 if command == CHECK else 4)
+BASELINE = ("--provider", "nebula", "--contract-profile", "smoke", "--contract-baseline", "old.json")
+
+
+@pytest.mark.parametrize(("command", "code"), [((*CHECK,), 2), ((*CONTRACT_TESTS,), 4)])
+def test_baseline_that_cannot_be_read_ends_the_run(tmp_path: Path, command: tuple[str, ...], code: int) -> None:
+    refused = run(*command, *BASELINE, folder=tmp_path)
+    assert refused.returncode == code
     assert "--contract-baseline: cannot read old.json" in refused.stdout + refused.stderr
+
+
+COMPARED = [[*CHECK], [*CONTRACT_TESTS], [*CONTRACT_TESTS, "-k", "n/maximum"]]
+
+
+@pytest.mark.parametrize("command", usually(COMPARED, COMPARED[-1:]))
+def test_baseline_is_compared(tmp_path: Path, command: list[str]) -> None:
     old = {"provider": "nebula", "profile": "ci", "started": 0, "failures": []}
     mended = "nebula/contents/parameters/n/maximum"
     (tmp_path / "old.json").write_text(json.dumps({**old, "rules": [{"id": mended, "status": "fail"}]}))
-    done = run(*command, *common, "old.json", "--contract-report", "new.json", folder=tmp_path)
+    done = run(*command, *BASELINE, "--contract-report", "new.json", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nebula: since old.json (1970-01-01 00:00 UTC, profile ci): 0 newly violated, 1 mended" in done.stdout
     assert f"mended: {mended} (was: VIOLATED, now: holds)" in done.stdout

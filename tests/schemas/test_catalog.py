@@ -494,3 +494,15 @@ def test_name_that_the_control_api_uses_is_refused(tmp_path: Path) -> None:
     shutil.copytree(catalog.HERE / "nebula", tmp_path / "control")
     with pytest.raises(CatalogError, match="'control' is reserved for the control API"):
         catalog.load(tmp_path)
+
+
+def test_own_catalogue_is_read_once() -> None:
+    """Whoever loads it gets the same: nobody may change it."""
+    assert catalog.load() is catalog.load()
+    assert catalog.load(catalog.HERE) is catalog.load()
+
+
+def test_one_provider_is_loaded_as_all_are() -> None:
+    alone, together = catalog.load_provider(catalog.HERE / "nebula"), catalog.load()["nebula"]
+    assert alone.rules == together.rules
+    assert alone.models == together.models
