@@ -94,7 +94,7 @@ def _check_rest(size: int) -> None:
 def _strings(data: Buffer) -> Iterator[tuple[int, int]]:
     """Yield the places of the first and the last quotation mark of each string."""
     start, at = -1, -1
-    for _ in range(MAX_QUOTES):
+    for _ in range(MAX_QUOTES + 1):  # once more: to find that there is none
         at = data.find(b'"', at + 1)
         if at < 0:
             if start >= 0:

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from qwenmock.pytest_plugin.examiner.json_values import integers
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
@@ -292,34 +292,34 @@ def _with_member(text: str, member: Undocumented) -> str:
     holder: Any = schema
     for step in steps[:-1]:
         holder = holder.get("items", {}) if step == "*" else holder.get("properties", {}).get(step, {})
-        if "$ref" in holder or not holder:
-            return text  # the place is in another file: that one gets it when its own answers show it
     types = list(member.types)
     entry: Schema = {
         "type": types[0] if len(types) == 1 else types,
         "x-source": "observed: production",
         "x-certainty": "observed",
     }
-    if "properties" not in holder:
-        return text
-    anchor = list(cast(dict[str, JSON], holder["properties"]))
-    if not anchor or steps[-1] in anchor:
-        return text
-    return _inserted(text, anchor[-1], cast(dict[str, JSON], holder["properties"])[anchor[-1]], steps[-1], entry)
+    members: dict[str, Schema] = holder.get("properties", {})
+    if not members or steps[-1] in members:
+        return text  # a place in another file: that one gets it when its own answers show it
+    last = list(members)[-1]
+    members[steps[-1]] = entry
+    return _inserted(text, last, steps[-1], entry, schema)
 
 
-def _inserted(text: str, last: str, value: JSON, name: str, entry: Schema) -> str:
-    """Put a member behind the last one of an object, found by what that holds."""
+def _inserted(text: str, last: str, name: str, entry: Schema, expected: Schema) -> str:
+    """Put a member behind the last one of an object: where that gives the schema that is expected."""
     decoder = json.JSONDecoder()
     key = f"{json.dumps(last)}:"
     at = text.find(key)
     while at >= 0:
         start = at + len(key)
         start += len(text[start:]) - len(text[start:].lstrip())
-        found, end = decoder.raw_decode(text, start)
-        if found == value:
-            indent = text[text.rfind("\n", 0, at) + 1 : at]
-            indent = indent if not indent.strip() else "  "
-            return f"{text[:end]},\n{indent}{json.dumps(name)}: {json.dumps(entry, ensure_ascii=False)}{text[end:]}"
+        _, end = decoder.raw_decode(text, start)
+        indent = text[text.rfind("\n", 0, at) + 1 : at]
+        indent = indent if not indent.strip() else "  "
+        member = f"{json.dumps(name)}: {json.dumps(entry, ensure_ascii=False)}"
+        changed = f"{text[:end]},\n{indent}{member}{text[end:]}"
+        if json.loads(changed) == expected:
+            return changed
         at = text.find(key, start)
     return text

@@ -28,7 +28,7 @@ from qwenmock.mockserver.calls.acceptance import (
     validate,
     with_model,
 )
-from qwenmock.mockserver.calls.call import BodyTooLarge, Call, Trace
+from qwenmock.mockserver.calls.call import BodyTooLarge, BodyUnfinished, Call, Trace
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects
 from qwenmock.mockserver.calls.faults import Fault
@@ -129,6 +129,10 @@ def test_other_content_type_is_refused(text: str) -> None:
     ("data", "expected"),
     [
         (BodyTooLarge(), ("malformed", "the body must have at most 44040192 bytes", "nebula/http/body/maxBytes")),
+        (
+            BodyUnfinished(),
+            ("malformed", "the connection was closed before the end of the body", "nebula/http/body/syntax"),
+        ),
         (b'{"a":[' + b"0," * 4000 + b"0]}", {"a": [0] * 4001}),
         (
             b'{"a":[' + b"0," * 4001 + b"0]}",

@@ -15,7 +15,7 @@ from qwenmock.pytest_plugin.examiner.bodies import example
 from qwenmock.pytest_plugin.examiner.boundaries.rule_edits import edits_of
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.schemas.catalog import load
-from qwenmock.schemas.models import Variant
+from qwenmock.schemas.models import Document, Rule, Unread, Variant
 
 CATALOG = load()
 VARIANTS = {f"{provider.slug}/{name}": (provider, variant) for provider in CATALOG for name, variant in provider.variants.items()}  # fmt: skip # noqa: E501
@@ -146,6 +146,71 @@ def test_format_is_checked() -> None:
     assert not validator.accepts({**body, "prompt": "a cat"})
     assert not validator.is_definitely_valid({**body, "prompt": "a cat"})
     assert validator.accepts({**body, "prompt": "https://a.example"})
+
+
+def small(**item: Any) -> BodyValidator:
+    """Return the validator of a document whose bodies have a list; keywords of its items are given."""
+    items = {"type": "object", "properties": {}, **item}
+    schema = {"type": "object", "properties": {"list": {"type": "array", "items": items}, "name": {"type": "string"}}}
+    places: list[tuple[Any, str]] = [(("list",), "type"), (("name",), "type"), (("list", "*"), "type")]
+    places += [(("list", "*"), keyword) for keyword in item]
+    places += [(("list", "*", name), "type") for name in item.get("properties", {})]
+    rules = (Rule(f"{place}", "small", "body", *place, 1, "", "published", "published", "") for place in places)
+    return BodyValidator(Document("body", schema, tuple(rules), "body.schema.json"))
+
+
+def test_outermost_of_several_broken_rules_is_told_and_of_those_the_last() -> None:
+    validator = small(properties={"size": {"type": "integer"}})
+    for body, detail in (
+        ({"list": [{"size": "a"}], "name": 5}, "name must be a string, got 5"),
+        ({"name": 5, "list": [{"size": "a"}]}, "name must be a string, got 5"),
+        ({"list": 5, "name": 5}, "name must be a string, got 5"),
+        ({"list": [{"size": "a"}, {"size": "b"}]}, 'list[1].size must be an integer, got the string "b"'),
+    ):
+        found = validator.violation(body)
+        assert found is not None
+        assert found.detail == detail
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_another_rule_of_the_same_place_is_told_before_one_of(is_first: bool) -> None:
+    one_of: Any = {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}
+    const: Any = {"const": {"a": 1}}
+    found = small(**(one_of | const if is_first else const | one_of)).violation({"list": [{}]})
+    assert found is not None
+    assert found.rule.keyword == "const"
+
+
+def test_body_that_an_engine_cannot_read_is_left_to_the_other() -> None:
+    """As older versions do with what is nested deeply; newer ones read all that is JSON."""
+    body: Any = {"list": {5}}
+    validator = small()
+    assert not validator.accepts(body)
+    assert not validator.is_definitely_valid(body)
+    found = validator.violation(body)
+    assert found is not None
+    assert found.detail.startswith("list must be an array")
+
+
+def test_required_members_that_are_left_to_their_defaults() -> None:
+    kind: Any = {"required": ["kind"], "properties": {"kind": {"type": "string", "default": "a"}}}
+    validator = small(**kind)
+    assert list(validator.defaulted({"list": [{}, {"kind": "b"}, {}]})) == [("list[].kind", "a")] * 2
+    assert list(validator.defaulted({"list": [{"kind": "b"}, "no object"]})) == []
+    assert list(validator.defaulted({"list": {}})) == list(validator.defaulted({})) == []
+
+
+def test_members_that_are_accepted_and_not_read() -> None:
+    terms = {"instead": "new", "source": "a document"}
+    validator = small(**{"x-unread": {"old": terms}})
+    expected = Unread(("list", "*", "old"), **terms)
+    assert list(validator.unread({"list": [{}, {"old": 1}, {"old": 2}]})) == [expected]
+    assert list(validator.unread({"list": [{"new": 1}, "old"], "old": 1})) == list(validator.unread({})) == []
+
+
+def test_long_name_of_an_unknown_member_is_cut() -> None:
+    unknown = small().unknown_fields({"list": [{"x" * 200: 1}], "y" * 200: 1, "ab": 1})
+    assert unknown == ["list[0]." + "x" * 92, "y" * 100, "ab"]
 
 
 def test_unknown_fields() -> None:

@@ -23,6 +23,7 @@ from qwenmock.mockserver.calls.compiled import (
     compile_endpoints,
     is_plain,
 )
+from qwenmock.mockserver.calls.compiled_refusals import LARGEST
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.calls.faults import Fault
 from qwenmock.mockserver.calls.generation import new_task
@@ -364,6 +365,17 @@ def test_body_that_breaks_a_rule_is_refused_and_noted(more: dict[str, str], tmp_
 
     on(steps)
     on(steps, state=str(tmp_path / "a.db"))
+
+
+def test_longest_body_that_is_refused_and_kept_as_it_is() -> None:
+    data = orjson.dumps(BODY | {"parameters": {"n": 7}}).ljust(LARGEST)
+
+    async def steps(_double: Double, endpoint: CompiledEndpoint) -> None:
+        assert isinstance(await sent(endpoint, data=data), Answer)
+        assert await sent(endpoint, data=data + b" ") is None
+
+    assert LARGEST == 4000
+    on(steps)
 
 
 def test_image_that_stands_without_its_array_is_no_reason_to_refuse() -> None:

@@ -680,3 +680,4 @@ def test_headers_are_bounded() -> None:
     }
     assert headers(trace()) == {"x-request-id": "a-request"}
     assert to_header("a\r\nb%") == "a%0D%0Ab%25"
+    assert to_header("50%") == "50%25"

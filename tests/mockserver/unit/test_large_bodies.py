@@ -112,19 +112,59 @@ def test_limits_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ApiError, match="besides its images"):
         parsed(b"[%b]" % (b" " * 249))
     monkeypatch.setattr(large_bodies, "MAX_QUOTES", 4)
-    assert parsed(b'["a"]') == ["a"]
+    assert parsed(b'["a", "b"]') == ["a", "b"]
     with pytest.raises(ApiError, match="at most 4 quotation marks"):
-        parsed(b'["a", "b"]')
+        parsed(b'["a", "b", "]')
     monkeypatch.setattr(large_bodies, "MAX_COMMAS", 2)
     assert parsed(b"[1, 2, 3]") == [1, 2, 3]
-    with pytest.raises(ApiError, match="at most 2 commas"):
-        parsed(b"[1, 2, 3, 4]")
+    assert parsed(b'[1, 2, ",,,"]') == [1, 2, ",,,"]
+    for data in (b"[1, 2, 3, 4]", b'[1, 2, 3, ","]'):
+        with pytest.raises(ApiError, match="at most 2 commas"):
+            parsed(data)
+
+
+def test_limits_that_clients_meet() -> None:
+    assert parsed(b"[" + b" " * (2**20 - 2) + b"]") == []
+    with pytest.raises(ApiError, match="at most 1048576 bytes besides its images"):
+        parsed(b"[" + b" " * (2**20 - 1) + b"]")
+    assert parsed(b"[0" + b",0" * 4000 + b"]") == [0] * 4001
+    with pytest.raises(ApiError, match="at most 4000 commas outside of its strings"):
+        parsed(b"[0" + b",0" * 4001 + b"]")
+
+
+@pytest.mark.usefixtures("small")
+def test_limit_of_quotation_marks_that_clients_meet() -> None:
+    data = b'["a"' + b',"a"' * 19_999 + b"]"
+    with pytest.raises(ApiError, match="commas"):
+        parsed(data)
+    with pytest.raises(ApiError, match="at most 40000 quotation marks"):
+        parsed(data + b'"')
+
+
+@pytest.mark.usefixtures("limited")
+def test_short_strings_are_text() -> None:
+    assert parsed(json.dumps(["abc"] * 31).encode()) == ["abc"] * 31
+
+
+@pytest.mark.usefixtures("limited")
+def test_text_is_judged_before_the_image_behind_it() -> None:
+    with pytest.raises(ApiError, match="at most 250 bytes besides its images"):
+        parsed(json.dumps([["abc"] * 80, "x" * 401]).encode())
+    with pytest.raises(ApiError, match="only images may have more than 250 bytes"):
+        parsed(json.dumps("x" * 401).encode())
+
+
+@pytest.mark.usefixtures("small")
+def test_strings_of_every_length_are_read() -> None:
+    for length in range(1100):
+        assert parsed(b'"%b"' % (b"x" * length)) == "x" * length
 
 
 @pytest.mark.usefixtures("small")
 def test_string_without_an_end() -> None:
-    with pytest.raises(Unreadable, match="a string has no end"):
-        parsed(b'{"a": "bcdefg')
+    for data in (b'{"a": "bcdefg', b'"bcdefg'):
+        with pytest.raises(Unreadable, match="a string has no end"):
+            parsed(data)
 
 
 @pytest.mark.usefixtures("small")
@@ -142,8 +182,11 @@ def test_small_bodies_are_parsed_at_once() -> None:
 
 
 def test_what_is_large_is_done_in_one_thread() -> None:
-    async def names() -> list[str]:
-        return await asyncio.gather(*(in_turn(lambda: threading.current_thread().name) for _ in range(20)))
+    async def names() -> list[tuple[str, int]]:
+        steps = (in_turn(lambda n: (threading.current_thread().name, n), number) for number in range(20))
+        return await asyncio.gather(*steps)
 
-    (name,) = set(asyncio.run(names()))
+    found = asyncio.run(names())
+    assert [number for _, number in found] == list(range(20))
+    (name,) = {name for name, _ in found}
     assert name != threading.main_thread().name

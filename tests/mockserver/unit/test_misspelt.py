@@ -55,5 +55,6 @@ def test_code_of_a_task_must_be_documented() -> None:
 
 
 def test_number_of_remarks_is_bounded() -> None:
+    assert MOST == 5
     assert len(on_preferences(CATALOG["nebula"], "x," * 100)) == MOST
     assert len(on_directives(CATALOG["nebula"], "[[qwenmock: x]]" * 100)) == MOST

@@ -191,6 +191,20 @@ def test_price_of_the_settings_applies() -> None:
     on(steps, prices={"evolink": Decimal("1.25")})
 
 
+@pytest.mark.parametrize(("side", "price"), [(1500, "0.25"), (1501, "0.50")])
+def test_price_depends_on_the_number_of_pixels(side: int, price: str) -> None:
+    async def steps(double: Double) -> None:
+        owner = AccountDefaults("dashscope", "sk-mock", "CNY", Decimal(10), None)
+        one = task("t", 10.0, owner, model="qwen-image-3.0-pro", width=side, height=1500)
+        await double.store.reserve(owner, one.request_id, Decimal(3), None)
+        await double.store.add_task(one)
+        await settle(double, one)
+        [charge] = await double.store.charges(EVERYTHING)
+        assert (charge.unit_price, charge.amount) == (Decimal(price), Decimal(price) * 2)
+
+    on(steps)
+
+
 @pytest.mark.parametrize("change", [{"failure": "x"}, {"cancelled": 5.0}])
 def test_task_without_images_costs_nothing(change: dict[str, Any]) -> None:
     async def steps(double: Double) -> None:
@@ -240,6 +254,31 @@ def test_tasks_that_end_while_others_are_settled_are_settled_too() -> None:
         await asyncio.gather(first, *(settle_finished(double) for _ in range(3)))
         assert all(each.settled for each in await double.store.tasks(EVERYTHING))
         assert not is_running(double.settling)
+
+    on(steps)
+
+
+def test_each_request_returns_only_when_the_tasks_that_it_saw_end_are_settled() -> None:
+    async def steps(double: Double) -> None:
+        await started(double, of_evolink("a"))
+        finish = double.store.finish_task
+
+        async def slow(*values: Any) -> bool:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            return await finish(*values)
+
+        async def look() -> list[bool]:
+            await settle_finished(double)
+            return [each.settled for each in await double.store.tasks(EVERYTHING)]
+
+        double.store.finish_task = slow  # type: ignore[method-assign]
+        first = asyncio.create_task(settle_finished(double))
+        await asyncio.sleep(0)
+        assert is_running(double.settling)
+        await double.store.add_task(of_evolink("b"))
+        assert await asyncio.gather(*(look() for _ in range(3))) == [[True, True]] * 3
+        await first
 
     on(steps)
 
