@@ -147,11 +147,13 @@ peers: .venv-bench/bin/schemathesis
 	cd benchmarks/peers && npm install --no-audit --no-fund --no-package-lock
 
 # Tables for docs/explanation/performance.md: all, or some with TABLES="cpu throughput first parts", at most MINUTES=9
-# each. Compares with the peers that npm and Java can run; needs wrk (Debian package of the same name).
+# each. Compares with the peers that npm and Java can run, and with another version of qwenmock in a folder that BEFORE
+# names; needs wrk (Debian package of the same name).
+BEFORE ?=
 TABLES ?= cpu throughput first parts
 bench: .venv/test.stamp
 	$(if $(filter throughput first,$(TABLES)),-$(MAKE) peers)
-	$(BIN)/python -m benchmarks $(TABLES) $(MINUTES:%=--minutes %)
+	QWENMOCK_BEFORE="$(BEFORE)" $(BIN)/python -m benchmarks $(TABLES) $(MINUTES:%=--minutes %)
 
 # CPU time per request, in one process and without sockets; `make profile` shows where it goes.
 .PHONY: bench-cpu profile

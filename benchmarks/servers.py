@@ -42,6 +42,9 @@ MEMORY = "qwenmock, in memory"
 FILE = "qwenmock, file"
 WORKERS = "qwenmock, 2 workers"
 REDIS = "qwenmock, Redis"
+BEFORE = "qwenmock, before"
+BEFORE_FOLDER = os.environ.get("QWENMOCK_BEFORE", "")
+"""A checkout of another version, with its `.venv`, to compare with; "" for none."""
 RAW = "raw ASGI"
 FIRST_PORT = 4610
 
@@ -147,6 +150,17 @@ class Running:
 def qwenmock(name: str, port: int, *options: str, about: str = "validates, bills, journals") -> Spec:
     command = [sys.executable, "-m", "qwenmock.mockserver", "serve", "--port", str(port), *options]
     return Spec(name, command, "/nebula" + PATH, about)
+
+
+def before(port: int, _folder: Path) -> Spec:
+    """Return the double of another version."""
+    if not BEFORE_FOLDER:
+        raise Missing("no other version of qwenmock is named")
+    python = Path(BEFORE_FOLDER) / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise Missing(f"no {python}: run `make serve` in the checkout once")
+    command = [str(python), "-m", "qwenmock.mockserver", "serve", "--port", str(port)]
+    return Spec(BEFORE, command, "/nebula" + PATH, f"the version in {Path(BEFORE_FOLDER).name}, in memory")
 
 
 def redis(port: int, folder: Path) -> Spec:
@@ -300,7 +314,7 @@ def compared(folder: Path) -> list[tuple[int, Callable[[], Spec]]]:
     for name, loop, http in (("Starlette, h11", "asyncio", "h11"), ("Starlette, uvloop", "uvloop", "httptools")):
         number = next(port)
         table.append((number, lambda n=name, p=number, x=loop, y=http: bare(n, p, x, y)))
-    for peer in (redis, raw, prism, wiremock, mockoon, aimock):
+    for peer in (before, redis, raw, prism, wiremock, mockoon, aimock):
         number = next(port)
         place = folder / peer.__name__
         place.mkdir()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.load import Round, demand_wrk, load_round, script
-from benchmarks.servers import BODY, FILE, MEMORY, RAW, REDIS, WORKERS, Missing, Running, compared, run
+from benchmarks.servers import BEFORE, BODY, FILE, MEMORY, RAW, REDIS, WORKERS, Missing, Running, compared, run
 from benchmarks.tables import Deadline, check_ledger, markdown, median, spread
 
 ROUNDS = 5
@@ -23,6 +23,7 @@ WARM_UP_LIMIT = 150
 STILL_RISING = 1.10
 RATIOS = (
     ("CPU per request to raw ASGI", "cpu", MEMORY, RAW),
+    ("CPU per request to the version before", "cpu", MEMORY, BEFORE),
     ("requests/s to Prism", "rate", MEMORY, "Prism 5"),
     ("p99 to Prism's", "p99", MEMORY, "Prism 5"),
     ("requests/s to Starlette, uvloop", "rate", MEMORY, "Starlette, uvloop"),
