@@ -30,7 +30,7 @@ LONGEST_TEXT = 240
 """Characters of the prompt that are drawn; the text chunk has all of it."""
 
 KEPT_INPUTS = 8
-"""Scaled input images that are kept: at most 2 MB each."""
+"""Scaled input images that are kept: at most 3 MB each."""
 MAX_INPUT_PIXELS = 2**25
 """Of an input image that is drawn: unpacked it takes 100 MB."""
 

@@ -65,9 +65,15 @@ _kept_mask = lru_cache(maxsize=128)(_mask)
 """The same few words are written again and again: without this a picture takes 0.7 ms more."""
 
 
-@lru_cache(maxsize=8192)
 def _word_width(word: str, size: int) -> float:
+    return (_kept_width if len(word) <= LONGEST_KEPT else _sum_of_widths)(word, size)
+
+
+def _sum_of_widths(word: str, size: int) -> float:
     return sum(_width(character, size) for character in word)
+
+
+_kept_width = lru_cache(maxsize=1024)(_sum_of_widths)
 
 
 def paragraph(
