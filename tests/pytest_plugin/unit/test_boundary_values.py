@@ -492,3 +492,8 @@ def test_description_of_a_value(length: int, is_cut: bool) -> None:
     text = "x" * length
     assert describe(text) == (f"'{'x' * 59}… ({length + 2} characters)" if is_cut else f"'{text}'")
     assert describe("猫") == "'\\u732b'"
+
+
+def test_long_text_is_not_written_to_its_end() -> None:
+    assert describe("猫" * 10_000).endswith("… (60002 characters)")
+    assert describe("猫" * 10_001) == "'" + ("\\u732b" * 10)[:59] + "… (10003 characters)"

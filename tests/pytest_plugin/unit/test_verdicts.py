@@ -258,6 +258,20 @@ def test_conclusion_is_counted_and_raised_only_if_asserted(examiner: Examiner) -
     assert "sk-mock" not in str(violated.value)
 
 
+def test_answer_counts_for_each_rule_of_its_document(examiner: Examiner) -> None:
+    document = NEBULA.variants["contents"].answer
+    first, second, *others = document.rules
+    found, expected = log_of(examiner, live=True), log_of(examiner, live=True)
+    for broken in (set[Rule](), {first}, {first, second}, set[Rule](), {second}):
+        found.tally_answer(document, broken)
+        for each in document.rules:
+            expected.tally(each, "accept", held=each not in broken, detail="broken by an answer")
+    assert found.tallies == expected.tallies
+    assert found.tallies[first.id].tried == {"accept": 5, "reject": 0}
+    assert found.tallies[first.id].passed == {"accept": 3, "reject": 0}
+    assert found.tallies[others[0].id].passed == {"accept": 5, "reject": 0}
+
+
 def test_requirement_counts_nothing(examiner: Examiner) -> None:
     log = log_of(examiner, live=False)
     log.require([], b"{}", "a 200")
