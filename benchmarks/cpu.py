@@ -20,8 +20,8 @@ from benchmarks.servers import BODY, PATH
 from benchmarks.tables import Deadline, markdown, median, spread
 from qwenmock.mockserver.calls.double import create_double
 from qwenmock.mockserver.http.app import Application, create_app
+from qwenmock.mockserver.http.memory import settle_memory
 from qwenmock.mockserver.http.request_log import RequestLog
-from qwenmock.mockserver.http.server import settle_memory
 from qwenmock.mockserver.settings import Settings
 
 App = Callable[[Any, Any, Any], Awaitable[None]]

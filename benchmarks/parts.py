@@ -12,6 +12,7 @@ from benchmarks.growth import KB, body_of
 from benchmarks.servers import BODY, PATH, Running, qwenmock, run
 from benchmarks.tables import Deadline, markdown, spread
 from qwenmock.mockserver.commands.options import read_settings
+from qwenmock.mockserver.http.memory import IDLE_SECONDS
 from qwenmock.mockserver.http.server import running
 from qwenmock.pytest_plugin.examiner.runner import checks_of, run_checks
 from qwenmock.pytest_plugin.examiner_factory import create_examiner, find_provider
@@ -86,6 +87,7 @@ def _memory() -> tuple[str, str, str]:
             sender.start()
         for sender in senders:
             sender.join()
+        time.sleep(2 * IDLE_SECONDS)
         after = server.resident_mb()
     return f"memory before and after {LARGE_BODIES} refused bodies of 9 MB, MB", f"{before:.0f}, {after:.0f}", "flat"
 

@@ -21,11 +21,11 @@ def serve(settings: Settings) -> int:
     """Run the double until a signal."""
     from qwenmock.mockserver.calls.double import catalog_of, create_double
     from qwenmock.mockserver.http.app import create_app
+    from qwenmock.mockserver.http.memory import settle_memory
     from qwenmock.mockserver.http.request_log import RequestLog
     from qwenmock.mockserver.http.server import (
         listen,
         run_until_stopped,
-        settle_memory,
         silence_image_library,
         uvicorn_server,
     )

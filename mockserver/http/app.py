@@ -27,6 +27,7 @@ from qwenmock.mockserver.control.guard import Guard
 from qwenmock.mockserver.control.pages import page_routes
 from qwenmock.mockserver.control.welcome import welcome
 from qwenmock.mockserver.errors import StoreError
+from qwenmock.mockserver.http.memory import IdleMemory
 from qwenmock.mockserver.http.routing import RoutedPath, Routes
 from qwenmock.mockserver.images.files import BadLink
 from qwenmock.mockserver.images.links import PREFIX, access_denied
@@ -99,6 +100,7 @@ class Application(Starlette):
         )
         double.wake = self.callback_worker.start
         self.compiled = compile_endpoints(double)
+        self._memory = IdleMemory()
         self._find = Routes(double.catalog, double.settings.provider).find
         super().__init__(
             lifespan=self._lifespan,
@@ -176,6 +178,7 @@ class Application(Starlette):
             await respond(answer, body, send)
         else:
             await cut(answer, send)
+        self._memory.used(body.received)
 
     def direct_head(
         self, method: bytes, url: bytes, sent: list[tuple[bytes, bytes]], scheme: str, server: Server
@@ -300,6 +303,7 @@ class Body:
     Attributes:
         max_bytes: The limit.
         announced: Its length by the Content-Length header; 0 without one.
+        received: Bytes that came of it.
         ended: Whether all of it was received, or there is none.
 
     """
@@ -308,6 +312,7 @@ class Body:
         self._receive = receive
         self.max_bytes = max_bytes
         length = headers.get(b"content-length", b"")
+        self.received = 0
         self.announced = int(length) if length.isdigit() else 0
         # Another method may have a body whose length no header states: not every server under this one speaks HTTP/1.
         is_without = not length and method == "GET" and b"transfer-encoding" not in headers
@@ -332,6 +337,7 @@ class Body:
             if message["type"] == "http.disconnect":
                 raise BodyUnfinished
             chunk: bytes = message.get("body", b"")
+            self.received += len(chunk)
             self.ended = not message.get("more_body", False)
             if not data:
                 data = chunk
@@ -339,7 +345,7 @@ class Body:
                 data = bytearray(data) + chunk
             else:
                 data += chunk  # in place: joining the parts of 37 MB at the end would take 15 ms
-            if len(data) > self.max_bytes:
+            if self.received > self.max_bytes:
                 raise BodyTooLarge
         self._data = data
         return data

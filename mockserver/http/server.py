@@ -1,13 +1,9 @@
 """Serve the double on a port: in the process of the command, or in a thread of a test."""
 
-import contextlib
-import ctypes
-import gc
 import logging
 import math
 import signal
 import socket
-import sys
 import threading
 import warnings
 from collections.abc import Generator
@@ -25,16 +21,6 @@ from qwenmock.mockserver.settings import Settings
 BACKLOG = 2048
 STOP_SECONDS = 5
 IDLE_SECONDS = 75
-GC_THRESHOLD = 20_000
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Options of glibc's `mallopt`."""
-LARGE_BLOCK = 2**21
-"""Bytes from which a block of memory is returned to the system when it is freed. By default glibc raises this limit
-with each large block, and its heap keeps what large bodies took: 200 of them, 20 at once, left 310 MB and leave 87 MB.
-With 64 KB it would be 66 MB, but new memory costs 1 µs for each 4 KB: a data URL of 1 MB took 2.3 times as long.
-"""
-KEPT_FREE = 2**22
-"""Bytes that the heap keeps for the next request."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
@@ -55,23 +41,6 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=reuse_port)
     except OSError as error:
         raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
-
-
-def settle_memory() -> None:
-    """Exclude the objects made at startup from garbage collection, collect less often, and keep few free blocks.
-
-    A request makes about a hundred short-lived objects and no cycles; by default every tenth request would pay for a
-    collection.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, 20, 20)
-    if sys.platform == "linux":
-        # Other C libraries (musl) have no `mallopt`.
-        with contextlib.suppress(AttributeError):
-            set_option = ctypes.CDLL(None).mallopt
-            set_option(M_MMAP_THRESHOLD, LARGE_BLOCK)
-            set_option(M_TRIM_THRESHOLD, KEPT_FREE)
 
 
 def silence_image_library() -> None:

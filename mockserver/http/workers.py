@@ -24,11 +24,11 @@ from pathlib import Path
 from qwenmock.mockserver.calls.double import create_double, open_store
 from qwenmock.mockserver.errors import SettingsError
 from qwenmock.mockserver.http.app import create_app
+from qwenmock.mockserver.http.memory import settle_memory
 from qwenmock.mockserver.http.request_log import RequestLog
 from qwenmock.mockserver.http.server import (
     STOP_SIGNALS,
     listen,
-    settle_memory,
     silence_image_library,
     stop_on_signals,
     stop_seconds,
