@@ -387,6 +387,15 @@ def test_member_is_there_or_missing() -> None:
     assert there.keys() - missing.keys() == {"prompt"}
 
 
+def test_omission_of_a_member_with_a_default_is_no_mistake() -> None:
+    there, missing = ("accept", "there", False, False, False), ("reject", "missing", False, False, False)
+    assert edits(NEBULA, "simplified", "model/required") == [there, missing]
+    assert EVOLINK.variants["edit"].request.defaulted == (("model",),)
+    assert edits(EVOLINK, "edit", "model/required") == [there]
+    assert edits(EVOLINK, "edit-plus", "model/required") == [there], "the other variant's model is the default"
+    assert edits(EVOLINK, "edit", "prompt/required") == [there, missing]
+
+
 def test_value_is_put_where_the_rule_is() -> None:
     accepted, *refused = changed(NEBULA, "simplified", "parameters/n/maximum")
     assert [body["parameters"]["n"] for body in (accepted, *refused)] == [1, 2, 3, 1_000_001, 2**53]
@@ -426,6 +435,12 @@ def test_part_is_put_where_it_keeps_counts_and_order() -> None:
                 found = edits_of(provider, provider.variants[variant], rule_)
                 sides = [each.side for each in found]
                 assert "accept" in sides
+                if rule_.path[-2] in {"parts", "content"}:
+                    lengths = [
+                        len(select(each.change(example(provider.variants[variant])), rule_.path)) for each in found
+                    ]
+                    assert sides[:2] == ["accept", "accept"]
+                    assert lengths[1] == lengths[0] + 1, "in the place of a part, and before the others"
                 body = example(provider.variants[variant])
                 before = str(body)
                 for each in found:

@@ -138,7 +138,7 @@ def test_file_has_what_its_header_says() -> None:
 
 def test_script_writes_the_file(tmp_path: Path) -> None:
     """With two glyphs, one of them of the private use area."""
-    script = Path(__file__).parents[3] / "docs" / "glyphs.py"
+    script = Path(__file__).parents[2] / "docs" / "glyphs.py"
     source = tmp_path / "some.hex"
     source.write_text(f"4E2D:{ZHONG}\nFF71:{KATAKANA_A}\nE000:{ZHONG}\n")
     code = (
