@@ -77,6 +77,12 @@ def test_answer_about_the_request_is_taken_at_once(status: int, monkeypatch: pyt
     assert talk.waited == []
 
 
+def test_body_that_is_written_already_is_sent_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = Conversation(monkeypatch, 503, 200)
+    assert talk.sender.send_with_retry(BODY, VARIANT, content=b"{ }").status == 200
+    assert [content for content, *_ in talk.sent] == [b"{ }"] * 2
+
+
 @pytest.mark.parametrize("status", DOUBTFUL)
 def test_answer_about_the_moment_is_asked_for_again(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     talk = Conversation(monkeypatch, status, status, 200)
