@@ -272,10 +272,11 @@ def test_job_has_what_the_body_says() -> None:
     assert extracted("evolink", "edit", hook).callback_url == "https://hook.example"
 
 
-def test_first_of_several_texts_is_the_prompt() -> None:
+@pytest.mark.parametrize(("slug", "variant"), [("dashscope", "generation"), ("dashscope", "image"), ("aigc", "edit")])
+def test_first_of_several_texts_is_the_prompt(slug: str, variant: str) -> None:
     content = [{"text": "first"}, {"text": "second"}]
     body = {"model": "qwen-image", "input": {"messages": [{"role": "user", "content": content}]}}
-    assert extracted("dashscope", "generation", body).prompt == "first"
+    assert extracted(slug, variant, body).prompt == "first"
 
 
 def test_defaults_of_the_schema_come_before_those_of_all() -> None:
