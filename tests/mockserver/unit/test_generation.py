@@ -21,7 +21,7 @@ from qwenmock.mockserver.calls.client_behaviour import UNREAL_WAITS
 from qwenmock.mockserver.calls.double import Double, create_double
 from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects
 from qwenmock.mockserver.calls.faults import Fault
-from qwenmock.mockserver.calls.generation import create_task, generate, hold
+from qwenmock.mockserver.calls.generation import create_task, generate, hold, new_task
 from qwenmock.mockserver.calls.pipeline import serve
 from qwenmock.mockserver.calls.responses import _param, headers, refusal, to_api_error, to_header
 from qwenmock.mockserver.calls.sizes import default_size
@@ -222,6 +222,15 @@ def test_task_holds_its_cost_without_a_term(monkeypatch: pytest.MonkeyPatch) -> 
         assert (made.starts, made.ends) == pytest.approx((1002.95, 1003.75))
         assert len(made.urls) == 2
         assert f"Expires={1003 + EVOLINK.link_lifetime}&" in made.urls[0]
+
+    on(steps)
+
+
+def test_new_task_has_not_failed_yet() -> None:
+    async def steps(double: Double) -> None:
+        times, size = (1.0, 2.0, 3.0), (64, 48)
+        made = new_task(double, call("evolink"), job("evolink", "edit"), "k", times, size, ["u"], PRICE)
+        assert (made.failed, made.failure, made.cancelled, made.settled) == (0, None, None, False)
 
     on(steps)
 
