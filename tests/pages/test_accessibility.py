@@ -17,7 +17,7 @@ SCREENS: list[list[tuple[Any, int]]] = [[("light", 1280), ("dark", 360)], [("dar
 ON_SCREENS = pytest.mark.parametrize("screens", usually(SCREENS, SCREENS[:1]))
 
 
-def examine(page: Page, screens: Sequence[tuple[Any, int]]) -> list[str]:
+def examine(page: Page, screens: Sequence[tuple[Any, int]] = (*SCREENS[0], *SCREENS[1])) -> list[str]:
     """Return what axe-core finds on a page as it is shown on each of the screens."""
     found: list[str] = []
     for scheme, width in screens:
