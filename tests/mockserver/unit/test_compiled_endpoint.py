@@ -1,6 +1,7 @@
 """The compiled path alone: what it answers and books, and everything that it leaves to the general way unchanged."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import astuple, replace
 from decimal import Decimal
@@ -31,6 +32,7 @@ from qwenmock.mockserver.calls.journal import sender_of
 from qwenmock.mockserver.calls.templates import _blank, _learn, created_template, success_template
 from qwenmock.mockserver.clock import Clock
 from qwenmock.mockserver.errors import StoreError
+from qwenmock.mockserver.http.app import _is_usual
 from qwenmock.mockserver.models import Job, Result, Task, TaskStatus
 from qwenmock.mockserver.settings import Latency, Settings
 from qwenmock.mockserver.store.brief import brief
@@ -239,6 +241,63 @@ def test_endpoint_is_called_in_its_own_mode(value: str, is_usual: bool) -> None:
     on(steps, slug="dashscope", endpoint="synthesize")
 
 
+@pytest.mark.parametrize(
+    ("brackets", "is_usual"), [("[" * 4, True), ("[" * 5, False), ("{" * 4, True), ("[[{{", True), ("[[{{{", False)]
+)
+def test_body_with_many_brackets_is_left_to_the_general_way(brackets: str, is_usual: bool) -> None:
+    """The journal reads it within more brackets, and the reader of JSON has a limit."""
+    own = orjson.dumps(BODY).count(b"{") + orjson.dumps(BODY).count(b"[")
+    prompt = brackets + "[" * (1000 - 4 - own)
+
+    async def steps(_: Double, endpoint: CompiledEndpoint) -> None:
+        assert (await sent(endpoint, BODY | {"prompt": prompt}) is not None) is is_usual
+
+    on(steps)
+
+
+@pytest.mark.parametrize(("size", "is_usual"), [(8192, True), (8193, False)])
+def test_head_of_8_kb_is_usual(size: int, is_usual: bool) -> None:
+    fixed = {b"content-type": b"application/json"}
+    headers = fixed | {b"x": b"x" * (size - 1 - sum(map(len, [*fixed, *fixed.values()])))}
+    assert _is_usual(NEBULA.endpoints["create"], headers) is is_usual
+
+
+def test_links_of_a_long_prompt_are_opened_too() -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        answer = await sent(endpoint, BODY | {"prompt": "a cat " * 400})
+        assert answer is not None
+        url = re.search(rb'http://[^"]+', answer.body)
+        assert url is not None
+        token = url[0].decode().removeprefix(f"{BASE}/__files__/").partition("/")[0]
+        assert token.startswith("~")
+        recipe = await double.links.recipe(token)
+        assert recipe is not None
+        assert recipe.prompt == "a cat " * 400
+
+    on(steps)
+
+
+@pytest.mark.parametrize("slug", ["nebula", "evolink"])
+def test_answer_waits_until_what_it_says_is_committed(slug: str) -> None:
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        store = double.store.quick
+        assert store is not None
+        commit = asyncio.get_running_loop().create_future()
+        logged: list[Any] = []
+        double.log = logged.append
+        store.sell = store.order = lambda *_: commit  # type: ignore[attr-defined, method-assign]
+        answering = asyncio.ensure_future(sent(endpoint, BODIES[slug, "create"]))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not answering.done()
+        assert not logged
+        commit.set_result(None)
+        assert await answering is not None
+        assert logged
+
+    on(steps, slug=slug)
+
+
 # Queries.
 
 
@@ -276,8 +335,9 @@ def test_query_is_answered_and_noted() -> None:
                 "content-length": str(len(answer.body)),
             },
         }  # fmt: skip
-        [(slug, status, stage, _, bill)] = counted
+        [(slug, status, stage, seconds, bill)] = counted
         assert (slug, status, stage, bill) == ("evolink", 200, "authenticate", None)
+        assert 0 <= seconds < 10
         assert [each.id for each in logged] == ["asked"]
         credit = await asked(double, "credits")
         assert credit is not None
@@ -550,6 +610,14 @@ def test_endpoints_that_make_images_or_tell_something_are_compiled(tmp_path: Pat
     for settings in ({"latency": Latency(0.0, 0.5)}, {"fetch_images": True}, {"replay": tmp_path}):
         assert names(**settings) == set()
     assert (MAX_BODY, TERMS) == (16384, 4096)
+
+
+def test_endpoint_with_a_body_makes_images() -> None:
+    double = create_double(Settings(), CATALOG)
+    kinds = {names: type(each) for names, each in compile_endpoints(double).items()}
+    asyncio.run(double.store.close())
+    assert kinds["nebula", "create"] is CompiledEndpoint
+    assert kinds["evolink", "task"] is CompiledQuery
 
 
 def test_journal_holds_as_many_entries_with_the_largest_bodies() -> None:
