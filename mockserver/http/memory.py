@@ -42,6 +42,7 @@ class IdleMemory:
     def __init__(self) -> None:
         self._last_use = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def used(self, size: int) -> None:
         """Note that a body of so many bytes was answered."""
@@ -49,7 +50,9 @@ class IdleMemory:
             return
         loop = asyncio.get_running_loop()
         self._last_use = loop.time()
-        if self._timer is None:
+        # The timer of an event loop that has ended, as one of a test, never fires.
+        if self._timer is None or self._loop is not loop:
+            self._loop = loop
             self._timer = loop.call_later(IDLE_SECONDS, self._look)
 
     def _look(self) -> None:

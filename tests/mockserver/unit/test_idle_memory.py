@@ -46,3 +46,18 @@ def test_memory_goes_back_again_after_more_large_bodies(monkeypatch: pytest.Monk
 
     asyncio.run(play())
     assert len(returned) == 2
+
+
+def test_memory_goes_back_after_an_event_loop_that_ended_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    returned: list[None] = []
+    monkeypatch.setattr(memory, "give_back", lambda: returned.append(None))
+    kept = IdleMemory()
+
+    async def play(*, waits: bool) -> None:
+        kept.used(LARGE)
+        while waits and not returned:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(play(waits=False))
+    monkeypatch.setattr(memory, "IDLE_SECONDS", 0.0)
+    asyncio.run(asyncio.wait_for(play(waits=True), 5))

@@ -223,7 +223,8 @@ SCENARIOS: dict[str, list[object]] = {
     "not HTTP": [b"hello\r\n\r\n"],
     "control API": [request("/__mock__/ledger", b"", method="GET")],
     "forwarded": [request(more=b"X-Forwarded-Proto: https\r\nX-Forwarded-Host: a.example\r\n")],
-    "stopped between requests": [request(), lambda connection: connection.protocol.shutdown()],
+    "URL without a host, its body later": split(request("http:///x"), request("http:///x").index(b"\r\n\r\n") + 4),
+    "path outside of ASCII, its body later": split(request("/nebula/é"), -10),
 }
 
 
@@ -378,6 +379,91 @@ def test_idle_connection_is_closed_after_its_time() -> None:
         return connection.transport.end
 
     assert asyncio.run(play()) == "closed"
+
+
+def test_connection_is_not_idle_while_a_request_that_came_with_an_answered_one_is_under_way() -> None:
+    async def play() -> str:
+        connection = Connection(DoubleHttpProtocol, APP)
+        connection.protocol.timeout_keep_alive = 0.01
+        stream = request("/__mock__/journal/events", b"", method="GET")
+        await connection.play([request() + request(more=b"Prefer: wait=1\r\n") + stream])
+        await asyncio.sleep(0.05)
+        return connection.transport.end
+
+    assert asyncio.run(play()) == ""
+
+
+def test_client_that_ends_what_it_sends_gets_the_answer_that_it_waits_for(tmp_path: Path) -> None:
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, state=str(tmp_path / "state.db"))
+        await connection.play([request()])
+        before = len(connection.transport.sent)
+        connection.protocol.data_received(request())
+        assert connection.protocol.eof_received()
+        await settled()
+        answer = connection.transport.sent[before:]
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert b"connection: close" in answer
+        assert connection.transport.end == "closed"
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("steps", [[request()], [request(), request()[:-10]]])
+def test_client_that_ends_what_it_sends_ends_its_connection(steps: list[object]) -> None:
+    """If nothing is under way, or by ASGI, which has no other way to learn that the client has left."""
+
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, APP)
+        await connection.play(steps[:-1])
+        connection.protocol.data_received(steps[-1])  # type: ignore[arg-type]
+        assert not connection.protocol.eof_received()
+
+    asyncio.run(play())
+
+
+def test_request_that_was_on_its_way_when_the_server_stops_is_answered() -> None:
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, APP)
+        await connection.play([request()])
+        before = len(connection.transport.sent)
+        connection.protocol.shutdown()
+        await connection.play([request() * 2])
+        answers = connection.transport.sent[before:]
+        assert answers.count(b"HTTP/1.1 200 OK") == 2
+        assert answers.count(b"connection: close") == 1
+        assert connection.transport.end == "closed"
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("steps", [[], [request()], [request()[:-10]]])
+def test_idle_connection_is_closed_when_the_server_stops(steps: list[object]) -> None:
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, APP)
+        await connection.play(steps[:1])
+        connection.protocol.shutdown()
+        connection.protocol.shutdown()
+        await asyncio.sleep(2 * protocol.STOP_SECONDS)
+        assert bool(connection.transport.end) == (steps != [request()[:-10]])
+
+    asyncio.run(play())
+
+
+def test_many_requests_that_wait_for_one_are_not_read() -> None:
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, APP)
+        waiting = protocol.MOST_QUEUED + 2
+        health = request("/health", b"", method="GET")
+        connection.protocol.pause_writing()
+        await connection.play([request() + health * waiting])
+        assert connection.protocol.flow.read_paused
+        connection.protocol.resume_writing()
+        await settled()
+        assert connection.transport.sent.count(b"HTTP/1.1 200 OK") == waiting + 1
+        assert not connection.protocol.flow.read_paused
+
+    asyncio.run(play())
 
 
 def test_requests_are_counted() -> None:
