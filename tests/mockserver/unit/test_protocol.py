@@ -253,14 +253,15 @@ def test_hot_path_agrees_with_asgi(name: str, apps: tuple[Application, Applicati
     assert direct == asyncio.run(play(HttpToolsProtocol, apps[1]))
 
 
+@pytest.mark.parametrize("state", ["", "state.db"])
 @pytest.mark.parametrize(
     "usual", [request(), request(TASKS, TASK, more=ASYNC), request(body={**BODY, "parameters": {"size": "1*1"}})]
 )
 def test_usual_request_needs_neither_a_task_nor_two_writes(
-    usual: bytes, apps: tuple[Application, Application], monkeypatch: pytest.MonkeyPatch
+    usual: bytes, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def play() -> None:
-        connection = Connection(DoubleHttpProtocol, apps[0])
+        connection = Connection(DoubleHttpProtocol, **({"state": str(tmp_path / state)} if state else {}))
         await connection.play([request(TASKS, TASK, more=ASYNC), request()])  # opens the accounts
         writes = connection.transport.writes
         with monkeypatch.context() as patch:
@@ -415,7 +416,7 @@ def test_client_that_ends_what_it_sends_ends_its_connection(steps: list[object])
 
     async def play() -> None:
         connection = Connection(DoubleHttpProtocol, APP)
-        await connection.play(steps[:-1])
+        await connection.play([request(), *steps[:-1]])
         connection.protocol.data_received(steps[-1])  # type: ignore[arg-type]
         assert not connection.protocol.eof_received()
 
