@@ -366,13 +366,19 @@ class Body:
                     self.ended = not message.get("more_body", False)
 
 
-async def respond(answer: Answer, body: Body, send: Send) -> None:
-    """Send an answer, then discard what was not read of the request."""
-    headers = [
-        *[(name.encode(), value.encode("latin-1")) for name, value in answer.headers.items()],
+def headers_of(answer: Answer | SentAnswer) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer as they are sent, without those of the connection."""
+    own = answer.headers if isinstance(answer, Answer) else {"x-request-id": answer.request_id}
+    return [
+        *[(name.encode(), value.encode("latin-1")) for name, value in own.items()],
         *CONSTANT_HEADERS,
         (b"content-length", b"%d" % len(answer.body)),
     ]
+
+
+async def respond(answer: Answer, body: Body, send: Send) -> None:
+    """Send an answer, then discard what was not read of the request."""
+    headers = headers_of(answer)
     if not body.ended:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -386,12 +392,7 @@ async def respond(answer: Answer, body: Body, send: Send) -> None:
 
 async def respond_compiled(answer: SentAnswer, send: Send) -> None:
     """Send an answer of the compiled path, to a request that was read to its end."""
-    headers = [
-        (b"x-request-id", answer.request_id.encode()),
-        *CONSTANT_HEADERS,
-        (b"content-length", b"%d" % len(answer.body)),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": 200, "headers": headers_of(answer)})
     await send({"type": "http.response.body", "body": answer.body})
 
 

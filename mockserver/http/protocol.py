@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from qwenmock.mockserver.calls.call import Answer
 from qwenmock.mockserver.calls.compiled import SentAnswer
-from qwenmock.mockserver.http.app import Application, DirectHead
+from qwenmock.mockserver.http.app import Application, DirectHead, headers_of
 from qwenmock.mockserver.store.headers import CONSTANT_HEADERS
 
 MAX_HEAD_BYTES = 2**17
@@ -230,17 +230,10 @@ class DoubleHttpProtocol(HttpToolsProtocol):
 
     def _as_bytes(self, answer: Answer | SentAnswer, *, is_last: bool) -> bytes:
         """Return an answer as it is sent."""
-        if isinstance(answer, Answer):
-            status, own = answer.status, answer.headers
-        else:
-            status, own = 200, {"x-request-id": answer.request_id}
-        headers = [
-            *self.server_state.default_headers,
-            *((name.encode(), value.encode("latin-1")) for name, value in own.items()),
-            *CONSTANT_HEADERS,
-            (b"content-length", b"%d" % len(answer.body)),
-            *((b"connection", b"close") for _ in range(is_last)),
-        ]
+        status = answer.status if isinstance(answer, Answer) else 200
+        headers = [*self.server_state.default_headers, *headers_of(answer)]
+        if is_last:
+            headers.append((b"connection", b"close"))
         return STATUS_LINE[status] + lines(headers) + b"\r\n" + answer.body
 
     def _complete(self) -> None:
