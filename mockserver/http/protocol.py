@@ -50,6 +50,8 @@ class DoubleHttpProtocol(HttpToolsProtocol):
     _idle_since = math.inf
     """The loop's time when the last request was answered directly; endless while there is another one."""
     _idle_timer: asyncio.TimerHandle | None = None
+    _running: RequestResponseCycle | None = None
+    """The request that is being answered; uvicorn only keeps the last one that came."""
     _is_stopping = False
     """Whether the server stops, and the next answer of this connection is its last."""
     _default_headers: Headers = ()
@@ -58,8 +60,9 @@ class DoubleHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begin a connection."""
-        super().connection_made(transport)
-        self.flow = QueueFlow(transport, self.pipeline)
+        open_transport = OpenTransport(transport)
+        super().connection_made(open_transport)
+        self.flow = QueueFlow(open_transport, self.pipeline)
         if isinstance(self.config.app, Application):
             self._application = self.config.app
 
@@ -138,7 +141,10 @@ class DoubleHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects_100
         self.headers.extend(headers)  # the list is a part of the scope
+        is_next = not self._is_under_way()
         super().on_headers_complete()
+        if is_next:
+            self._running = self.cycle
         if self._body:
             super().on_body(self._body)
 
@@ -167,7 +173,7 @@ class DoubleHttpProtocol(HttpToolsProtocol):
             self._fail(error)
         else:
             # Until it is answered, uvicorn lets other requests of the connection wait.
-            self.cycle = cycle = WaitingCycle()
+            self.cycle = self._running = cycle = WaitingCycle()
             self._idle_since = math.inf
             if isinstance(waits_for, asyncio.Future):
                 # Mostly a commit, and the only wait. A task for that would take 3 µs.
@@ -236,6 +242,12 @@ class DoubleHttpProtocol(HttpToolsProtocol):
             headers.append((b"connection", b"close"))
         return STATUS_LINE[status] + lines(headers) + b"\r\n" + answer.body
 
+    def on_response_complete(self) -> None:
+        """Go on with the next request that waits."""
+        if self.pipeline:
+            self._running = self.pipeline[-1][0]
+        super().on_response_complete()
+
     def _complete(self) -> None:
         """End a request that was answered at once."""
         self.server_state.total_requests += 1
@@ -271,8 +283,11 @@ class DoubleHttpProtocol(HttpToolsProtocol):
             self.loop.call_later(STOP_SECONDS, super().shutdown)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End a connection."""
+        """End a connection, and tell the request that is being answered, which may not be the last one that came."""
         super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
 
@@ -280,6 +295,36 @@ class DoubleHttpProtocol(HttpToolsProtocol):
         self.logger.error("Exception while answering", exc_info=error)
         self.transport.write(FAILED)
         self.transport.close()
+
+
+class OpenTransport(asyncio.Transport):
+    """A transport that ignores what is done with it once it is closing.
+
+    One of uvloop raises RuntimeError then: between the end of a connection and `connection_lost` an answer may be sent.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self.is_closing = transport.is_closing
+        self.get_extra_info = transport.get_extra_info
+        self.close = transport.close
+        self.abort = transport.abort
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send bytes."""
+        if not self.is_closing():
+            self._transport.write(data)
+
+    def pause_reading(self) -> None:
+        """Read nothing for now."""
+        if not self.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self.is_closing():
+            self._transport.resume_reading()
 
 
 class QueueFlow(FlowControl):

@@ -60,6 +60,7 @@ def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Se
         uvicorn.Config(
             app,
             http=DoubleHttpProtocol,
+            ws="none",
             log_config=None,
             log_level="critical",
             access_log=False,

@@ -65,12 +65,19 @@ async def settle_finished(services: Services) -> None:
     finished = await services.store.finished_tasks(services.clock.now())
     if finished:
         services.settling = asyncio.gather(*(settle(services, task) for task in finished))
+        services.settling.add_done_callback(_forget_failure)
         await asyncio.shield(services.settling)
 
 
 def is_running(future: asyncio.Future[list[bool]] | None) -> TypeGuard[asyncio.Future[list[bool]]]:
     """Return whether a future of this event loop is not done."""
     return future is not None and not future.done() and future.get_loop() is asyncio.get_running_loop()
+
+
+def _forget_failure(settling: asyncio.Future[list[bool]]) -> None:
+    """Let asyncio not report a failure that nobody waits for any more: the next request settles the rest."""
+    if not settling.cancelled():
+        settling.exception()
 
 
 async def settle(services: Services, task: Task) -> bool:

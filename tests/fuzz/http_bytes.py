@@ -153,9 +153,9 @@ def received(connection: socket.socket) -> bytes:
 
 
 def is_of_server(record: logging.LogRecord) -> bool:
-    """Return whether an error is not only that a client has left, for which uvicorn and Starlette raise these."""
+    """Return whether an error is not only that a client has left, for which Starlette raises one."""
     error = None if record.exc_info is None else record.exc_info[1]
-    return not isinstance(error, ClientDisconnect) and "the handler is closed" not in str(error)
+    return not isinstance(error, ClientDisconnect)
 
 
 @contextlib.contextmanager

@@ -47,6 +47,7 @@ class Transport(asyncio.Transport):
         self.end = ""
 
     def write(self, data: Any) -> None:
+        self._check()
         if not self.end:
             self.sent += bytes(data)
             self.writes += 1
@@ -60,11 +61,19 @@ class Transport(asyncio.Transport):
     def abort(self) -> None:
         self.end = self.end or "aborted"
 
+    def reset(self) -> None:
+        """End the connection as the other side does; the protocol does not know yet."""
+        self.end = "reset"
+
     def pause_reading(self) -> None:
-        pass
+        self._check()
 
     def resume_reading(self) -> None:
-        pass
+        self._check()
+
+    def _check(self) -> None:
+        if self.end == "reset":
+            raise RuntimeError("the handler is closed")  # as uvloop does
 
 
 class Connection:
@@ -311,6 +320,40 @@ def test_client_that_left_before_the_commit_is_charged_and_sent_nothing(tmp_path
         assert len(charges) == 2  # type: ignore[arg-type]
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        request(),
+        request(more=b"Prefer: wait=0\r\n"),
+        request() + request() * (protocol.MOST_QUEUED + 2),
+        request("/__mock__/journal/events", b"", method="GET") + request(),
+    ],
+    ids=["commit", "asgi", "queue", "stream"],
+)
+@pytest.mark.parametrize("is_known", [False, True])
+def test_connection_that_ends_before_the_answer_is_no_error(
+    waiting: bytes, is_known: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also if other requests of the connection wait, and if the transport knows of the end before the protocol."""
+
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, state=str(tmp_path / "state.db"))
+        await connection.play([request()])
+        sent = connection.transport.sent
+        connection.protocol.data_received(waiting)
+        connection.transport.reset()
+        if not is_known:
+            await settled()
+        connection.protocol.connection_lost(ConnectionResetError())
+        async with asyncio.timeout(5):
+            while connection.state.tasks:
+                await settled()
+        assert connection.transport.sent == sent
+
+    asyncio.run(play())
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 @pytest.mark.parametrize("state", [False, True])

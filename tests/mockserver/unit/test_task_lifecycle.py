@@ -1,6 +1,7 @@
 """A task from its creation to its settlement: its times, what it costs, and the callbacks that are planned for it."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -300,6 +301,28 @@ def test_settlement_that_fails_is_tried_again_by_the_next_request() -> None:
         assert [each.settled for each in await double.store.tasks(EVERYTHING)] == [True]
 
     on(steps)
+
+
+def test_settlement_that_ends_with_its_event_loop_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
+    double = create_double(Settings(seed=1), CATALOG)
+    double.clock = Still(20.0)
+
+    async def begin() -> None:
+        await started(double, of_evolink("a"))
+        waiting = asyncio.create_task(settle_finished(double))
+        await asyncio.sleep(0)
+        assert is_running(double.settling)
+        assert not waiting.done()
+
+    async def finish() -> None:
+        await settle_finished(double)
+        assert [each.settled for each in await double.store.tasks(EVERYTHING)] == [True]
+        await double.store.close()
+
+    asyncio.run(begin())
+    asyncio.run(finish())
+    gc.collect()
+    assert not caplog.records
 
 
 # Cancellation.
