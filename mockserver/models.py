@@ -220,7 +220,7 @@ class UploadPolicy(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """One charge in the ledger.
+    """One charge in the ledger; a request has at most one.
 
     Attributes:
         unit_price: Price of one image; None if no document gives a price (the amount is then 0).
@@ -229,7 +229,6 @@ class Charge(NamedTuple):
 
     """
 
-    id: str
     request_id: str
     provider: str
     model: str
@@ -239,6 +238,19 @@ class Charge(NamedTuple):
     currency: str
     amount: Decimal
     created: float
+
+    @property
+    def id(self) -> str:
+        """The id of the charge."""
+        return charge_id(self.request_id)
+
+
+def charge_id(request_id: str) -> str:
+    """Return the id of the charge for a request: the UUID with its first and its last eight digits exchanged.
+
+    It need not be stored, and 0.2 µs are less than the 0.6 µs of another random one.
+    """
+    return f"{request_id[28:]}{request_id[8:28]}{request_id[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

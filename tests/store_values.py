@@ -36,15 +36,11 @@ def on(path: str | None, steps: Steps, journal_max: int = 1000) -> None:
 
 def charge(request_id: str, amount: str = "2", owner: AccountDefaults = DEFAULTS) -> Charge:
     price = Decimal(amount)
-    return Charge(
-        f"c-{request_id}", request_id, owner.provider, "qwen-image", owner.key, 1, price, "CNY", price, created=1.5
-    )
+    return Charge(request_id, owner.provider, "qwen-image", owner.key, 1, price, "CNY", price, created=1.5)
 
 
 def row(request_id: str, amount: int = 2 * 10**9, owner: AccountDefaults = DEFAULTS) -> ChargeRow:
-    return ChargeRow(
-        f"c-{request_id}", request_id, owner.provider, "qwen-image", owner.key, 1, amount, "CNY", amount, created=1.5
-    )
+    return ChargeRow(request_id, owner.provider, "qwen-image", owner.key, 1, amount, "CNY", amount, created=1.5)
 
 
 def entry(id_: str, status: int = 200, provider: str = "nebula", **more: Any) -> Any:
@@ -52,9 +48,7 @@ def entry(id_: str, status: int = 200, provider: str = "nebula", **more: Any) ->
 
 
 def compact(id_: str, key: str = "sk-mock", request: bytes = b"{}", answer: bytes = b"{}") -> CompactEntry:
-    return CompactEntry(
-        PLACE, key, "sk-m…", id_, 1.5, 0.25, "/path", "m", "", "p", "np", request, answer, f"c-{id_}", 1, "2"
-    )
+    return CompactEntry(PLACE, key, "sk-m…", id_, 1.5, 0.25, "/path", "m", "", "p", "np", request, answer, True, 1, "2")
 
 
 def task(task_id: str, ends: float = 10.0, owner: AccountDefaults = DEFAULTS, **more: Any) -> Task:

@@ -175,22 +175,20 @@ class CompiledEndpoint:
             token = short_token(recipe) or await double.links.keep(recipe)
             urls = double.links.urls(token, job.n, base_url, f"{int(ends) + provider.link_lifetime}")
             # The answer, and its task or its charge, booked together with the journal entry.
-            task, charge_id = None, ""
+            task = None
             if self._makes_tasks:
                 task = new_task(double, call, job, key, (now, starts, ends), size, urls, terms.exact_cost)
                 answer = terms.fill((request_id, int(now), *size, task.id)).encode()
             else:
-                charge_id = double.new_id()
                 answer = terms.fill((request_id, int(now), *size, *urls)).encode()
             entry = CompactEntry(
                 terms.place, key, mask(key), request_id, now, time.perf_counter() - began, call.path, terms.model,
-                "" if task is None else task.id, job.prompt, job.negative_prompt, data, answer, charge_id, job.n,
-                terms.amount, headers,
+                "" if task is None else task.id, job.prompt, job.negative_prompt, data, answer, task is None,
+                job.n, terms.amount, headers,
             )  # fmt: skip
             if task is None:
                 row = ChargeRow(
-                    charge_id, request_id, slug, terms.model, key, job.n, terms.unit_price, provider.currency,
-                    terms.cost, now,
+                    request_id, slug, terms.model, key, job.n, terms.unit_price, provider.currency, terms.cost, now,
                 )  # fmt: skip
                 committed = self._store.sell(row, entry)
             else:
@@ -270,7 +268,7 @@ class CompiledQuery:
             answer = orjson.dumps(await query_body(double, call, caller))
             entry = CompactEntry(
                 self._place, caller.key, mask(caller.key), call.request_id, now, time.perf_counter() - began,
-                call.path, "", call.task_id, "", "", NOTHING, answer, "", 0, "", call.headers,
+                call.path, "", call.task_id, "", "", NOTHING, answer, False, 0, "", call.headers,
             )  # fmt: skip
             committed = self._store.note(entry)
             if committed is not None:

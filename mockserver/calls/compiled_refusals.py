@@ -73,7 +73,7 @@ class CompiledRefusals:
         headers = {"x-request-id": call.request_id, **error_headers(error)}
         entry = CompactEntry(
             self._places[variant.name], key, mask(key), call.request_id, now, time.perf_counter() - began, call.path,
-            "", "", "", "", data, answer, "", 0, "", call.headers, _told(status, error, rule, call, headers),
+            "", "", "", "", data, answer, False, 0, "", call.headers, _told(status, error, rule, call, headers),
         )  # fmt: skip
         committed = self._store.note(entry)
         if committed is not None:

@@ -160,7 +160,6 @@ async def _pictures(double: Double, call: Call, request: AcceptedRequest, trace:
 def _charge_for(double: Double, request: AcceptedRequest, result: Result, now: float) -> Charge:
     provider, images = request.job.provider, len(result.urls)
     return Charge(
-        id=double.new_id(),
         request_id=result.request_id,
         provider=provider.slug,
         model=request.job.model,

@@ -23,6 +23,7 @@ MAX_HEAD_BYTES = 2**17
 """Request line and headers, or what follows the body, such as trailers."""
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 FAILED = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+END_OF_HEAD = b"\r\n\r\n"
 INVALID = "Invalid HTTP request received."
 STOP_SECONDS = 0.05
 """How long an idle connection is still read from when the server stops: its next request may be on its way."""
@@ -47,6 +48,14 @@ class DoubleHttpProtocol(HttpToolsProtocol):
     """What was read of the body of such a request."""
     _head: DirectHead | None = None
     """Of the last request that was answered directly."""
+    _head_as_sent = b""
+    """The same as it came: the next one is mostly equal, and need not be parsed again, which saves 2 µs."""
+    _usual_length = 0
+    """Bytes of a request with this head; 0 if it is not known."""
+    _is_between = True
+    """Whether everything that came was a part of complete requests."""
+    _came_whole = b""
+    """The bytes that are being parsed, if a request begins with them."""
     _idle_since = math.inf
     """The loop's time when the last request was answered directly; endless while there is another one."""
     _idle_timer: asyncio.TimerHandle | None = None
@@ -67,10 +76,14 @@ class DoubleHttpProtocol(HttpToolsProtocol):
             self._application = self.config.app
 
     def data_received(self, data: bytes) -> None:
-        """Parse some bytes."""
+        """Parse some bytes, or recognise them."""
+        if len(data) == self._usual_length and data.startswith(self._head_as_sent) and self._is_answered_unparsed(data):
+            return
+        self._came_whole = data if self._is_between else b""
         self._head_bytes += len(data)
         self._idle_since = math.inf
         super().data_received(data)
+        self._came_whole = b""
         if self._is_held:
             try:
                 self._release()  # the rest of its body has still to come
@@ -84,8 +97,23 @@ class DoubleHttpProtocol(HttpToolsProtocol):
                 self.transport.write(TOO_LARGE)
             self.transport.close()
 
+    def _is_answered_unparsed(self, data: bytes) -> bool:
+        """Answer a request whose head is known; return False if it must be parsed."""
+        application, head = self._application, self._head
+        assert application is not None, "a head is known from a request that it answered"
+        assert head is not None, "its length is known"
+        if not self._is_between or self._is_under_way() or self._is_stopping or self.flow.write_paused:
+            return False
+        answering = application.direct(head, data[len(self._head_as_sent) :])
+        if answering is None:
+            return False
+        self._unset_keepalive_if_required()
+        self._begin(answering)
+        return True
+
     def on_message_begin(self) -> None:
         """Begin to read a request. Its scope is made when it is known that it needs one."""
+        self._is_between = False
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -125,7 +153,7 @@ class DoubleHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the request; answer it if it is held."""
         self._head_bytes = 0
-        self._is_in_head = True
+        self._is_in_head = self._is_between = True
         if self._is_held and self._is_answered():
             self._is_held = False
             return
@@ -157,11 +185,21 @@ class DoubleHttpProtocol(HttpToolsProtocol):
         if head is None or head.url != self.url or head.sent != self.headers or head.method != method:
             scheme = self.scheme or "http"
             self._head = head = application.direct_head(method, self.url, self.headers, scheme, self.server)
+            self._usual_length = 0
+        if self._usual_length != len(self._came_whole):
+            self._note_length()
         answering = None if head is None else application.direct(head, self._body)
         if answering is None:
             return False
         self._begin(answering)
         return True
+
+    def _note_length(self) -> None:
+        """Keep the head as it came, if the request is all that came, and its body is not in chunks."""
+        end = self._came_whole.find(END_OF_HEAD) + len(END_OF_HEAD)
+        is_plain = self._head is not None and end + len(self._body) == len(self._came_whole)
+        self._head_as_sent = self._came_whole[:end]
+        self._usual_length = len(self._came_whole) if is_plain else 0
 
     def _begin(self, answering: Answering) -> None:
         try:

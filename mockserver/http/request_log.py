@@ -126,7 +126,7 @@ def _expanded(entry: NewEntry | CompactEntry) -> NewEntry:
 def as_compact(entry: CompactEntry) -> str:
     """Return what `as_text` returns for the expanded entry, in a tenth of the time."""
     place = entry.place
-    outcome = f"{entry.images} x {entry.model}, {entry.amount} {place.currency}" if entry.charge_id else ""
+    outcome = f"{entry.images} x {entry.model}, {entry.amount} {place.currency}" if entry.is_charged else ""
     if entry.refusal is not None:
         outcome = as_printable(entry.refusal.detail)[:200]
     milliseconds = f"{entry.seconds * 1000:.1f} ms"

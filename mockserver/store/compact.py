@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 import orjson
 
+from qwenmock.mockserver.models import charge_id
 from qwenmock.mockserver.store.brief import brief
 from qwenmock.mockserver.store.headers import NO_HEADERS, answer_headers, request_headers
 from qwenmock.mockserver.store.records import JournalCharge, JournalEntry
@@ -55,7 +56,7 @@ class CompactEntry(NamedTuple):
         task: Id of the task; "" for none.
         request: The body as it was received; `null` for a query.
         answer: The body as it was sent.
-        charge_id: Of the charge; "" for none. `images` and `amount`, a decimal as text, are those of the charge.
+        is_charged: Whether `images` and `amount`, a decimal as text, were charged.
         headers: Of the request, as they were received.
         refusal: Why it is none with status 200; None if it is one.
 
@@ -74,7 +75,7 @@ class CompactEntry(NamedTuple):
     negative_prompt: str
     request: bytes
     answer: bytes
-    charge_id: str
+    is_charged: bool
     images: int
     amount: str
     headers: Mapping[bytes, bytes] = NO_HEADERS
@@ -93,9 +94,14 @@ class CompactEntry(NamedTuple):
     @property
     def charge(self) -> JournalCharge | None:
         """The charge as the documented entry shows it."""
-        if not self.charge_id:
+        if not self.is_charged:
             return None
-        return {"id": self.charge_id, "images": self.images, "amount": self.amount, "currency": self.place.currency}
+        return {
+            "id": charge_id(self.id),
+            "images": self.images,
+            "amount": self.amount,
+            "currency": self.place.currency,
+        }
 
     def expand(self) -> JournalEntry:
         """Return the documented entry."""
@@ -109,13 +115,13 @@ Line: TypeAlias = CompactEntry | tuple[str, JournalEntry]
 
 def dump_compact(entry: CompactEntry) -> bytes:
     """Return an entry, with the key it was recorded for, as JSON that `load_entries` reads."""
-    place, *values, request, answer, charge_id, images, amount, headers, refusal = entry
+    place, *values, request, answer, is_charged, images, amount, headers, refusal = entry
     bodies = orjson.Fragment(request), orjson.Fragment(answer)
     told = None if refusal is None else tuple(refusal)
     # Written as they are shown: a key must not be kept.
     shown = _headers(tuple(headers.items()), entry.masked)
     return orjson.dumps(
-        (entry.key, None, tuple(place), values, (charge_id, images, amount), shown, len(answer), *bodies, told)
+        (entry.key, None, tuple(place), values, (is_charged, images, amount), shown, len(answer), *bodies, told)
     )
 
 

@@ -120,7 +120,6 @@ class FaultValues(TypedDict, total=False):
 class ChargeRow(NamedTuple):
     """A charge as it is stored; its fields are the columns. Amounts are billionths."""
 
-    id: str
     request_id: str
     provider: str
     model: str
@@ -162,7 +161,6 @@ def load_delivery(data: bytes) -> Delivery:
 def charge_row(charge: Charge) -> ChargeRow:
     """Return a charge as it is stored."""
     return ChargeRow(
-        id=charge.id,
         request_id=charge.request_id,
         provider=charge.provider,
         model=charge.model,
@@ -178,7 +176,6 @@ def charge_row(charge: Charge) -> ChargeRow:
 def load_charge(row: ChargeRow) -> Charge:
     """Return the charge of a row."""
     return Charge(
-        id=row.id,
         request_id=row.request_id,
         provider=row.provider,
         model=row.model,

@@ -106,7 +106,6 @@ def _charge_for(services: Services, task: Task) -> Charge:
     price = pricing.unit_price(provider, task.model, own, task.width * task.height)
     inputs = pricing.input_cost(provider, task.model, own, task.input_images)
     return Charge(
-        id=services.new_id(),
         request_id=task.request_id,
         provider=task.provider,
         model=task.model,

@@ -339,7 +339,7 @@ def test_charges_of_a_state_in_memory_can_be_read_at_once_and_never_overdraw() -
             entry = CompactEntry(
                 place, "k", "k", f"r{number}", 1.0, 0.1, "/", "m", "", "", "", b"{}", b"{}", "c", 1, "1"
             )
-            row = ChargeRow(f"c{number}", f"r{number}", "nebula", "m", "k", 1, 10**9, "CNY", 10**9, 1.0)
+            row = ChargeRow(f"r{number}", "nebula", "m", "k", 1, 10**9, "CNY", 10**9, 1.0)
             assert store.sell(row, entry) is None
             assert len(await store.charges(Selection())) == number + 1
         with pytest.raises(InsufficientBalance):

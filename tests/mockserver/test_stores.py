@@ -40,9 +40,7 @@ def shared_state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def charge(request_id: str, amount: str = "0.2", defaults: AccountDefaults = DEFAULTS) -> Charge:
     price = Decimal(amount)
-    return Charge(
-        f"c-{request_id}", request_id, defaults.provider, "qwen-image", defaults.key, 1, price, "CNY", price, 1.5
-    )
+    return Charge(request_id, defaults.provider, "qwen-image", defaults.key, 1, price, "CNY", price, 1.5)
 
 
 def entry(number: int, status: int = 200, provider: str = "nebula") -> dict[str, Any]:

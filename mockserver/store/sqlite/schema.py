@@ -1,6 +1,6 @@
 """The tables of the SQLite store."""
 
-VERSION = 3
+VERSION = 4
 """Version of the tables; a file with another version is refused."""
 SCHEMA = f"""
 PRAGMA user_version = {VERSION};
@@ -17,9 +17,9 @@ CREATE TABLE IF NOT EXISTS holds (
     request_id TEXT PRIMARY KEY, provider TEXT NOT NULL, key TEXT NOT NULL, amount INTEGER NOT NULL, until REAL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS charges (
-    seq INTEGER PRIMARY KEY, id TEXT NOT NULL, request_id TEXT NOT NULL, provider TEXT NOT NULL,
-    model TEXT NOT NULL, key TEXT NOT NULL, images INTEGER NOT NULL, unit_price INTEGER, currency TEXT NOT NULL,
-    amount INTEGER NOT NULL, created REAL NOT NULL
+    seq INTEGER PRIMARY KEY, request_id TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+    key TEXT NOT NULL, images INTEGER NOT NULL, unit_price INTEGER, currency TEXT NOT NULL, amount INTEGER NOT NULL,
+    created REAL NOT NULL
 );
 CREATE TABLE IF NOT EXISTS hits (provider TEXT NOT NULL, key TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS hits_of ON hits (provider, key, at);

@@ -102,10 +102,9 @@ def test_images_are_charged_by_their_number(slept: list[float]) -> None:
         result, charge = await generate(double, call(), accepted(double), seen)
         assert (len(result.urls), result.failed, result.created) == (2, 0, 1000)
         assert (result.width, result.height, result.request_id) == (640, 480, "a-request")
-        assert charge[1:] == (
+        assert charge == (
             "a-request", "nebula", "qwen-image-plus", "sk-mock", 2, PRICE, "CNY", 2 * PRICE, 1000.75,
         )  # fmt: skip
-        assert len(charge.id) == 36
         assert [stage for stage, _ in seen.marks] == ["authenticate", "generate", "charge"]
         assert (slept, seen.is_held) == ([], False)
         assert await double.store.accounts(EVERYTHING) == []

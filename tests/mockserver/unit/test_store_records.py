@@ -8,6 +8,7 @@ import pytest
 from store_values import charge, compact, delivery, entry, row, task
 
 from qwenmock.mockserver._version import __version__
+from qwenmock.mockserver.models import charge_id
 from qwenmock.mockserver.store.brief import brief, is_brief
 from qwenmock.mockserver.store.compact import CompactRefusal, dump_compact
 from qwenmock.mockserver.store.compact import load_entries as compact_entries
@@ -80,7 +81,7 @@ def test_headers_are_shown_without_secrets() -> None:
 
 def test_compact_refusal_is_the_documented_one() -> None:
     told = CompactRefusal(400, "invalid", "why", "rule", "source", "documented", "0123", {"x-qwenmock-rule": "rule"})
-    refused = compact("r", request=b'{"n":1}', answer=b'{"code":400}')._replace(charge_id="", refusal=told)
+    refused = compact("r", request=b'{"n":1}', answer=b'{"code":400}')._replace(is_charged=False, refusal=told)
     found = refused.expand()
     assert {name: found[name] for name in ("status", "refusal", "rule", "charge", "fingerprint")} == {
         "status": 400,
@@ -92,6 +93,10 @@ def test_compact_refusal_is_the_documented_one() -> None:
     assert found["answer_headers"]["x-qwenmock-rule"] == "rule"
     for each in (refused, compact("s")):
         assert compact_entries(b"[" + dump_compact(each) + b"]") == [("sk-mock", each.expand())]
+
+
+def test_id_of_a_charge_is_another_uuid_that_follows_from_the_request() -> None:
+    assert charge_id("01234567-89ab-4def-8123-456789abcdef") == "89abcdef-89ab-4def-8123-456701234567"
 
 
 def test_compact_entry_is_the_documented_one() -> None:
@@ -119,13 +124,13 @@ def test_compact_entry_is_the_documented_one() -> None:
         "refusal": None,
         "rule": None,
         "advisories": [],
-        "charge": {"id": "c-r", "images": 1, "amount": "2", "currency": "CNY"},
+        "charge": {"id": "r", "images": 1, "amount": "2", "currency": "CNY"},
         "request_headers": {},
         "answer_headers": {
             "x-request-id": "r", "content-type": "application/json", "x-qwenmock": __version__, "content-length": "13",
         },
     }  # fmt: skip
-    assert short._replace(charge_id="").expand()["charge"] is None
+    assert short._replace(is_charged=False).expand()["charge"] is None
     assert short._replace(seconds=1.5).expand()["microseconds"] == {"compiled": 1_500_000}
     assert short._replace(seconds=0.0123456).expand()["milliseconds"] == 12.346
     assert short.size == 2000 + len(b'{"n":1}') + len(b'{"images":[]}')

@@ -172,8 +172,7 @@ def test_task_that_succeeded_is_charged_for_its_images() -> None:
         price = EVOLINK.price_of("qwen-image-edit").amount
         assert await settle(double, of_evolink())
         [charge] = await double.store.charges(EVERYTHING)
-        assert charge[1:] == ("r-t", "evolink", "qwen-image-edit", "sk-mock", 2, price, "credits", price * 2, 10.0)
-        assert len(charge.id) == 36
+        assert charge == ("r-t", "evolink", "qwen-image-edit", "sk-mock", 2, price, "credits", price * 2, 10.0)
         assert await money(double) == (10 - 2 * price, 0, 2 * price)
         assert not await settle(double, of_evolink())
         assert await money(double) == (10 - 2 * price, 0, 2 * price)
