@@ -27,7 +27,7 @@ from qwenmock.mockserver.calls.queries import query_body
 from qwenmock.mockserver.calls.sizes import default_size
 from qwenmock.mockserver.calls.templates import Fill, created_template, success_template
 from qwenmock.mockserver.errors import StoreError
-from qwenmock.mockserver.images.links import recipe_of, short_token
+from qwenmock.mockserver.images.links import short_token, unread_recipe
 from qwenmock.mockserver.metrics import Bill
 from qwenmock.mockserver.models import Job
 from qwenmock.mockserver.money import to_units
@@ -121,6 +121,12 @@ class CompiledEndpoint:
         self._endpoint = endpoint
         self._makes_tasks = endpoint.created_response is not None
         self._handlers = {variant.name: double.handlers[provider.slug, variant.name] for variant in endpoint.variants}
+        unread_inputs = {False: [], True: [unread(provider, "")]}
+        self._default_sizes = {
+            (variant.name, has_images): default_size(variant.picture, inputs)
+            for variant in endpoint.variants
+            for has_images, inputs in unread_inputs.items()
+        }
         self._unusual_headers = _unusual_headers(provider, endpoint)
         self._terms = lru_cache(maxsize=TERMS)(self._make_terms)
         self._refusals = CompiledRefusals(double, store, provider, endpoint)
@@ -141,7 +147,7 @@ class CompiledEndpoint:
             if data is None:
                 data = bytes(await call.read())
             # A fault may be set while the body is on its way.
-            if double.plan.faults or data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+            if double.plan.faults or has_many_brackets(data):
                 return None
             body = parsed(data)
             if not isinstance(body, dict):
@@ -158,8 +164,7 @@ class CompiledEndpoint:
             if variant.unnamed_images(job.prompt, len(job.images)) is not None:
                 return None
             # What it costs. The account is asked again when the amount is taken from it.
-            inputs = [unread(provider, url) for url in job.images]
-            size = job.size or default_size(variant.picture, inputs)
+            size = job.size or self._default_sizes[variant.name, bool(job.images)]
             pixels = pricing.equal_pixels(provider, job.model, size)
             terms = self._terms(variant.name, job.model, job.n, len(job.images), pixels)
             base_url = double.settings.public_url or call.base_url
@@ -171,7 +176,7 @@ class CompiledEndpoint:
             now, request_id = double.clock.now(), call.request_id
             starts, ends = task_times(double, now, 0.0) if self._makes_tasks else (now, now)
             seed = double.rng.getrandbits(SEED_BITS) if job.seed is None else job.seed
-            recipe = recipe_of(job, inputs, seed, size, request_id).dump()
+            recipe = unread_recipe(job, seed, size, request_id)
             token = short_token(recipe) or await double.links.keep(recipe)
             urls = double.links.urls(token, job.n, base_url, f"{int(ends) + provider.link_lifetime}")
             # The answer, and its task or its charge, booked together with the journal entry.
@@ -293,6 +298,11 @@ def compile_endpoints(double: Double) -> Mapping[tuple[str, str], Compiled]:
         for endpoint in provider.endpoints.values()
         if endpoint.kind in KINDS
     }
+
+
+def has_many_brackets(data: bytes) -> bool:
+    """Return whether a body may be nested too deeply for the compiled path."""
+    return len(data) > MAX_BRACKETS and data.count(b"[") + data.count(b"{") > MAX_BRACKETS
 
 
 def _unusual_headers(provider: Provider, endpoint: Endpoint) -> frozenset[bytes]:

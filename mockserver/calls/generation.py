@@ -47,7 +47,7 @@ async def generate(double: Double, call: Call, request: AcceptedRequest, trace: 
         height=height,
         failed=failed,
     )
-    charge = _charge_for(double, request, result, now)
+    charge = _charge_for(request, result, now)
     trace.enter("charge")
     return result, charge
 
@@ -157,7 +157,7 @@ async def _pictures(double: Double, call: Call, request: AcceptedRequest, trace:
     return await double.links.make(recipe, base_url, expires)
 
 
-def _charge_for(double: Double, request: AcceptedRequest, result: Result, now: float) -> Charge:
+def _charge_for(request: AcceptedRequest, result: Result, now: float) -> Charge:
     provider, images = request.job.provider, len(result.urls)
     return Charge(
         request_id=result.request_id,

@@ -75,8 +75,15 @@ def test_stream_without_a_descriptor_gets_every_line() -> None:
 def test_parts_are_as_large_as_a_pipe_takes_at_once() -> None:
     lines = ["界" * LONGEST_LINE, "x" * 50, *["y" * 100] * 100]
     found = list(parts(lines))
-    assert [line for part in found for line in part] == lines
-    assert all(len("\n".join(part).encode()) < 4096 for part in found)
+    assert "".join(text for text, _ in found).split("\n") == [*lines, ""]
+    assert all(text.count("\n") == number and len(text.encode()) < 4096 for text, number in found)
+    assert len(found) == 4
+
+
+def test_line_that_is_too_long_for_a_pipe_is_a_part_of_its_own() -> None:
+    lines = ["x" * 10, "y" * 5000, "z" * 10]
+    assert [text for text, _ in parts(lines)] == [f"{line}\n" for line in lines]
+    assert list(parts([])) == []
 
 
 def test_path_with_control_characters_is_one_line() -> None:
