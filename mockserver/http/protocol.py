@@ -259,7 +259,10 @@ class DoubleHttpProtocol(HttpToolsProtocol):
         cycle.response_complete = True
         if not cycle.keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        if self.pipeline or self.flow.read_paused or self.transport.is_closing():
+            self.on_response_complete()
+        else:
+            self._complete()  # the same, without a new timer
 
     def _write(self, answer: Answer | SentAnswer, *, is_last: bool = False) -> None:
         if isinstance(answer, Answer) or is_last:
@@ -287,7 +290,7 @@ class DoubleHttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def _complete(self) -> None:
-        """End a request that was answered at once."""
+        """End a request that was answered directly, and after which no other one waits."""
         self.server_state.total_requests += 1
         self._idle_since = self.loop.time()
         if self._idle_timer is None:

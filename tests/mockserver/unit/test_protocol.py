@@ -293,6 +293,46 @@ def test_usual_request_needs_neither_a_task_nor_two_writes(
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("state", ["", "state.db"])
+@pytest.mark.parametrize(
+    ("before", "is_known"),
+    [
+        (request(), True),
+        (b"\r\n", True),
+        (request("/health", b"", method="GET"), False),
+        (request() + b"\r\n\r\n", False),
+        (request() + request()[:9], False),
+        (request()[:9], False),
+        (request()[:-2], False),
+        (request("/nebula/v1/images/other"), False),
+        (request(head=KEY + TYPE + b"X-Other: 1\r\n"), False),
+    ],
+)
+def test_request_with_a_head_that_is_known_is_not_parsed(
+    state: str, before: bytes, is_known: bool, tmp_path: Path
+) -> None:
+    """The head of the last request that was answered directly, if it came by itself and nothing follows it."""
+
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, **({"state": str(tmp_path / state)} if state else {}))
+        await connection.play([request(), before])
+        sent = connection.transport.sent
+        with pytest.MonkeyPatch.context() as patch:
+            parser = connection.protocol.parser
+            patch.setattr(connection.protocol, "parser", None)
+            if is_known:
+                await connection.play([request().replace(b"a cat", b"a dog")])
+                assert connection.transport.sent[len(sent) :].startswith(b"HTTP/1.1 200 OK")
+                *_, entries, _tasks = await connection.kept()
+                assert json.loads(json.dumps(entries[0]))["request"]["prompt"] == "a dog, 猫"  # type: ignore[index]
+            else:
+                with pytest.raises(AttributeError):
+                    connection.protocol.data_received(request())
+            patch.setattr(connection.protocol, "parser", parser)
+
+    asyncio.run(play())
+
+
 def refuse_task(*_args: object, **_options: object) -> None:
     raise AssertionError("a task")
 
