@@ -151,20 +151,21 @@ async def parse(call: Call, trace: Trace) -> dict[str, JSON]:
         raise _malformed(provider, "body/maxBytes", f"the body must have at most {limit} bytes") from error
     except BodyUnfinished as error:
         raise _malformed(provider, "body/syntax", "the connection was closed before the end of the body") from error
-    is_large = len(data) > LARGE
     try:
-        body = await in_turn(parsed, data) if is_large else parsed(data)
+        body, trace.body = await in_turn(_read, data, trace) if len(data) > LARGE else _read(data, trace)
     except Unreadable as error:
         trace.body = data[:500].decode("utf-8", "replace")
         reason = str(error)[:200] if data else "it is empty"
         raise _malformed(provider, "body/syntax", f"invalid JSON: {reason}") from error
-    if is_brief(data):
-        trace.body = orjson.Fragment(bytes(data))
-    else:
-        trace.body = await in_turn(brief, body) if is_large else brief(body)
     if not isinstance(body, dict):
         raise ApiError("invalid", f"the body must be an object, got {format_value(body)}")
     return body
+
+
+def _read(data: bytes | bytearray, trace: Trace) -> tuple[JSON, JSON]:
+    """Return a body, parsed, and what the journal shows of it."""
+    body = parsed(data)
+    return body, orjson.Fragment(bytes(data)) if is_brief(data) else brief(body, digest=trace.digest)
 
 
 def _malformed(provider: Provider, rule: str, detail: str) -> ApiError:

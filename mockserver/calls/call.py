@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from qwenmock.mockserver.models import Job
+from qwenmock.mockserver.store.brief import digest_of
 from qwenmock.schemas.models import Endpoint, Provider
 from qwenmock.schemas.vocabulary import JSON
 
@@ -72,6 +73,7 @@ class Trace:
         advisories: What was accepted although no document describes it.
         applied: The preferences that are honoured.
         is_held: Whether an amount is reserved for it.
+        digests: The data URLs of the body with the SHA-256 of their images, as far as they were hashed.
         marks: The stages it has entered, each with the performance counter at that moment.
 
     """
@@ -86,11 +88,22 @@ class Trace:
     advisories: list[str] = field(default_factory=list[str])
     applied: tuple[str, ...] = ()
     is_held: bool = False
+    digests: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     marks: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
 
     def enter(self, stage: str) -> None:
         """Note that a stage begins."""
         self.marks.append((stage, time.perf_counter()))
+
+    def digest(self, url: str) -> str:
+        """Return the SHA-256 of a data URL's image, and note it: hashing 1 MB takes 0.4 ms."""
+        digest = digest_of(url)
+        self.digests.append((url, digest))
+        return digest
+
+    def known_digest(self, url: str) -> str | None:
+        """Return the digest that was noted for this very text; comparing long ones would take as long as hashing."""
+        return next((digest for noted, digest in self.digests if noted is url), None)
 
     @property
     def stage(self) -> str:

@@ -60,8 +60,8 @@ async def _inspected(
         data = await _bytes_of(double, call, url, spec, rules)
         if data is None:
             return unread(call.provider, url)
-        read = header_and_digest
-        header, digest = read(data) if len(data) <= LARGE else await in_turn(read, data)
+        read, known = header_and_digest, trace.known_digest(url)
+        header, digest = read(data, known) if len(data) <= LARGE else await in_turn(read, data, known)
     except NotAnImage as error:
         raise _bad(rules[error.keyword], f"image: {error.reason}") from error
     _check(header, spec, rules, trace)

@@ -40,14 +40,18 @@ class BadLink(Exception):  # noqa: N818, a finding, not a failure
         self.is_expired = is_expired
 
 
-def header_and_digest(data: Buffer) -> tuple[Header, str]:
+def header_and_digest(data: Buffer, digest: str | None = None) -> tuple[Header, str]:
     """Return the header of an image file and what it is kept under.
+
+    Args:
+        data: The file.
+        digest: What it is kept under, if that is known.
 
     Raises:
         NotAnImage: It has no readable header.
 
     """
-    return read_header(data), hashlib.sha256(data).hexdigest()
+    return read_header(data), digest or hashlib.sha256(data).hexdigest()
 
 
 class RenderedImages:

@@ -1,7 +1,11 @@
 """Shortens JSON values for the journal: data URLs and long texts are cut."""
 
+import contextlib
 import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import overload
+
+import pybase64
 
 from qwenmock.schemas.vocabulary import JSON
 
@@ -10,6 +14,7 @@ LONGEST_LIST = 100
 DEEPEST = 20
 LONG_RUN = 200
 PIECE = 2**15
+"""Characters that are decoded and hashed at once; a multiple of 4."""
 
 
 def is_brief(data: bytes | bytearray) -> bool:
@@ -32,32 +37,52 @@ def _has_long_run(data: bytes | bytearray) -> bool:
     return False
 
 
+def digest_of(url: str) -> str:
+    """Return the SHA-256 of what a data URL in base64 holds; of its text if it is another one, or does not decode."""
+    head, comma, _ = url[:LONG_RUN].partition(",")
+    if comma and head.lower().endswith(";base64"):
+        with contextlib.suppress(ValueError):
+            return _digest(pybase64.b64decode(piece, validate=True) for piece in _pieces(url, len(head) + 1))
+    return _digest(piece.encode("utf-8", "replace") for piece in _pieces(url, 0))
+
+
+def _pieces(text: str, start: int) -> Iterator[str]:
+    """Yield a text by pieces: 12 MB more at once would take longer than hashing."""
+    return (text[at : at + PIECE] for at in range(start, len(text), PIECE))
+
+
+def _digest(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
 @overload
 def brief(value: str) -> str: ...
 @overload
-def brief(value: JSON, depth: int = 0) -> JSON: ...
-def brief(value: JSON, depth: int = 0) -> JSON:
-    """Return a value with data URLs replaced by their digest and other long texts cut off."""
+def brief(value: JSON, depth: int = 0, digest: Callable[[str], str] = digest_of) -> JSON: ...
+def brief(value: JSON, depth: int = 0, digest: Callable[[str], str] = digest_of) -> JSON:
+    """Return a value with data URLs replaced by the digest of their image and other long texts cut off.
+
+    Args:
+        value: Any value.
+        depth: Of the value in the body.
+        digest: Returns the digest of a data URL.
+
+    """
     if isinstance(value, str):
         if len(value) <= LONG_RUN:
             return value
         if value.startswith("data:"):
             head = value[:100].partition(",")[0]
-            return f"{head},… ({len(value)} characters, sha256 {_digest(value)[:16]})"
+            return f"{head},… ({len(value)} characters, sha256 {digest(value)[:16]})"
         return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
     if isinstance(value, dict):
         if depth > DEEPEST:
             return "…"
         items = list(value.items())[:LONGEST_LIST]
-        return {name[:200]: brief(member, depth + 1) for name, member in items}
+        return {name[:200]: brief(member, depth + 1, digest) for name, member in items}
     if isinstance(value, list):
-        return ["…"] if depth > DEEPEST else [brief(item, depth + 1) for item in value[:LONGEST_LIST]]
+        return ["…"] if depth > DEEPEST else [brief(item, depth + 1, digest) for item in value[:LONGEST_LIST]]
     return value
-
-
-def _digest(text: str) -> str:
-    """Return the SHA-256 of a text, which is encoded by pieces: 12 MB more at once would take longer than hashing."""
-    digest = hashlib.sha256()
-    for at in range(0, len(text), PIECE):
-        digest.update(text[at : at + PIECE].encode())
-    return digest.hexdigest()

@@ -1,6 +1,8 @@
 """Each reason to refuse a call, with its boundary; and what an accepted one costs and ends in."""
 
 import asyncio
+import base64
+import hashlib
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -165,12 +167,21 @@ def test_body_is_noted_as_it_is_or_shortened(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(acceptance, "in_turn", in_turn)
     assert orjson.dumps(parsed(b'{ "a" : 1 }')[1].body) == b'{ "a" : 1 }'
-    for length, in_thread in ((5000, 0), (2**18, 0), (2**18 + 1, 2)):
+    for length, in_thread in ((5000, 0), (2**18, 0), (2**18 + 1, 1)):
         text = b"x" * (length - len(b'{"a":""}'))
         found, seen = parsed(b'{"a":"' + text + b'"}')
         assert found == {"a": text.decode()}
         assert seen.body == {"a": "x" * 4000 + f"… ({len(text)} characters)"}
         assert len(threads) == in_thread
+
+
+def test_digest_of_an_image_that_was_noted_is_known() -> None:
+    image = b"an image" * 100
+    url = "data:image/png;base64," + base64.b64encode(image).decode()
+    found, seen = parsed(orjson.dumps({"a": url}))
+    url = found["a"]
+    assert seen.known_digest(url) == hashlib.sha256(image).hexdigest()
+    assert seen.known_digest("".join([url[:100], url[100:]])) is None, "only of the text itself"
 
 
 # Which variant.

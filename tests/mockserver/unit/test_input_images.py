@@ -306,6 +306,17 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+def test_image_that_was_hashed_for_the_journal_is_not_hashed_again() -> None:
+    async def run() -> list[Any]:
+        double, seen, url = create_double(Settings(seed=1), CATALOG), trace(), data_url(PNG)
+        seen.digests.append((url, "known"))
+        found = await inspect(double, call(), job("nebula", "contents", images=(url, data_url(PNG))), seen)
+        await double.store.close()
+        return [each.digest for each in found]
+
+    assert asyncio.run(run()) == ["known", hashlib.sha256(PNG).hexdigest()]
+
+
 @pytest.mark.parametrize(("length", "in_thread"), [(2**18, 0), (2**18 + 1, 1)])
 def test_long_data_url_is_decoded_in_a_thread(threads: list[str], length: int, in_thread: int) -> None:
     url = data_url(picture_of_length(180_000), "image/png;")

@@ -1,5 +1,6 @@
 """How records are written and read again, and how the journal shortens what it shows."""
 
+import base64
 import hashlib
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ from store_values import charge, compact, delivery, entry, row, task
 
 from qwenmock.mockserver._version import __version__
 from qwenmock.mockserver.models import charge_id
-from qwenmock.mockserver.store.brief import brief, is_brief
+from qwenmock.mockserver.store.brief import brief, digest_of, is_brief
 from qwenmock.mockserver.store.compact import CompactRefusal, dump_compact
 from qwenmock.mockserver.store.compact import load_entries as compact_entries
 from qwenmock.mockserver.store.headers import answer_headers, request_headers
@@ -162,11 +163,33 @@ def test_long_values_are_cut(value: object, shown: object) -> None:
 
 @pytest.mark.parametrize("length", [300, 2**15 - 22, 2**15 - 21, 10**5])
 def test_image_is_shown_as_its_digest(length: int) -> None:
-    url = "data:image/png;base64," + ("AbC" * length)[:length]
-    digest = hashlib.sha256(url.encode()).hexdigest()[:16]
-    assert brief(url) == f"data:image/png;base64,… ({len(url)} characters, sha256 {digest})"
-    assert brief("data:" + "x" * 300).startswith("data:" + "x" * 95 + ",… (305 characters, sha256 ")
+    image = (b"AbC" * length)[:length]
+    url = "data:image/png;Base64," + base64.b64encode(image).decode()
+    digest = hashlib.sha256(image).hexdigest()
+    assert digest_of(url) == digest
+    assert brief(url) == f"data:image/png;Base64,… ({len(url)} characters, sha256 {digest[:16]})"
     assert brief({"a": [url]}) == {"a": [brief(url)]}
+    assert brief({"a": [url]}, digest=str.upper) == {
+        "a": [f"data:image/png;Base64,… ({len(url)} characters, sha256 {url[:16].upper()})"]
+    }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "data:" + "x" * 300,
+        "data:image/png," + "AbCd" * 100,
+        "data:image/png;base64," + "AbCd" * 100 + "!",
+        "data:image/png;base64," + "AbCd" * 10**5 + "A",
+        "data:image/png;base64" + "AbCd" * 100,
+        "data:image/png;" + "x" * 200 + ";base64," + "AbCd",
+        "data:image/png;base64,é" + "AbCd" * 100,
+        "data:\ud800" + "x" * 300,
+    ],
+)
+def test_data_url_without_an_image_is_shown_as_the_digest_of_its_text(url: str) -> None:
+    assert digest_of(url) == hashlib.sha256(url.encode("utf-8", "replace")).hexdigest()
+    assert f"… ({len(url)} characters, sha256 {digest_of(url)[:16]})" in brief(url)
 
 
 @pytest.mark.parametrize(("depth", "is_cut"), [(21, False), (22, True)])
