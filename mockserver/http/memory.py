@@ -7,7 +7,7 @@ import gc
 import sys
 
 GC_THRESHOLD = 20_000
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Options of glibc's `mallopt`."""
 KEPT_FREE = 2**25
 """Bytes that the heap keeps for the next request, and from which a block is made by the system and returned to it when
@@ -34,6 +34,8 @@ def settle_memory() -> None:
             set_option = ctypes.CDLL(None).mallopt
             set_option(M_MMAP_THRESHOLD, KEPT_FREE)
             set_option(M_TRIM_THRESHOLD, KEPT_FREE)
+            # `malloc_trim` does not return the top of a heap that a thread has for itself.
+            set_option(M_ARENA_MAX, 1)
 
 
 class IdleMemory:
