@@ -385,23 +385,26 @@ class QueueFlow(FlowControl):
             super().resume_reading()
 
 
-class WaitingCycle(RequestResponseCycle):
-    """What uvicorn sees of a request that is answered directly, until it is."""
-
-    def __init__(self) -> None:
-        # Only what the protocol asks a cycle for: there is no ASGI application behind it.
-        self.response_complete = False
-        self.disconnected = False
-        self.keep_alive = True
-        self.message_event = NOBODY_WAITS
-
-
 class _NobodyWaits:
     def set(self) -> None:
         pass
 
 
-NOBODY_WAITS: Any = _NobodyWaits()
+class WaitingCycle(RequestResponseCycle):
+    """What uvicorn sees of a request that is answered directly, until it is.
+
+    It has only what the protocol asks a cycle for: there is no ASGI application behind it.
+    """
+
+    response_complete = False
+    disconnected = False
+    keep_alive = True
+    message_event: Any = _NobodyWaits()
+
+    def __init__(self) -> None:
+        pass  # none of what uvicorn makes for an application
+
+
 AFTER_ID = b"\r\n" + b"".join(b"%s: %s\r\n" % header for header in CONSTANT_HEADERS) + b"content-length: "
 
 
