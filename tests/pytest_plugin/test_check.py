@@ -395,7 +395,7 @@ def test_target_that_answers_everything_alike_is_one_line_and_exit_2(status: int
 
 
 def test_running_double_needs_no_key(server: RunningServer) -> None:
-    common = ("--provider", "nebula", "--contract-seconds", "2")
+    common = ("--provider", "nebula", "--contract-seconds", "1")
     assert check(server.url("nebula"), *common, keys={}).returncode == 0
     hint = check(server.origin, *common, keys={})
     assert (hint.returncode, f"did you mean {server.url('nebula')}?" in hint.stderr) == (2, True), hint.stderr
