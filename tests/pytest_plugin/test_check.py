@@ -21,6 +21,7 @@ from commands import CONTRACT_TESTS
 from extent import EXTENTS, usually
 from wrong_servers.faults import NEBULA, Fault, status
 
+from qwenmock.mockserver.cli import main
 from qwenmock.mockserver.http.server import RunningServer, listen, serving
 from qwenmock.mockserver.net.guarded_client import Outbound
 from qwenmock.pytest_plugin.commands import examination
@@ -53,6 +54,23 @@ def check(*options: str, keys: dict[str, str] | None = None) -> subprocess.Compl
     return subprocess.run(
         [*COMMAND, *options], capture_output=True, text=True, env=environment, timeout=240, check=False
     )
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return what runs the command in this process, and gives the one line with which it refuses to examine."""
+
+    def run(*options: str, keys: Mapping[str, str] = KEYS) -> str:
+        for name in [name for name in os.environ if name.startswith("QWENMOCK_")]:
+            monkeypatch.delenv(name)
+        for name, key in keys.items():
+            monkeypatch.setenv(name, key)
+        code = main(["check", *options])
+        out, line = capsys.readouterr()
+        assert (code, line.count("\n")) == (2, 1), out + line
+        return line
+
+    return run
 
 
 @contextlib.contextmanager
@@ -367,12 +385,10 @@ def redirect(connection: socket.socket) -> None:
     ("answer", "named"), [(html, "does not have this API"), (noise, "cannot be examined"), (redirect, "redirects")]
 )
 def test_target_that_speaks_something_else_is_one_line_and_exit_2(
-    answer: Callable[[socket.socket], None], named: str
+    answer: Callable[[socket.socket], None], named: str, refused: Callable[..., str]
 ) -> None:
     with raw_server(answer) as origin:
-        done = check(origin, "--provider", "nebula")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert named in done.stderr
+        assert named in refused(origin, "--provider", "nebula")
 
 
 def always(status: int, body: bytes) -> Callable[[socket.socket], None]:
@@ -387,11 +403,9 @@ def always(status: int, body: bytes) -> Callable[[socket.socket], None]:
 
 
 @pytest.mark.parametrize("status", usually([400, 404, 422, 429, 503], [404, 503]))
-def test_target_that_answers_everything_alike_is_one_line_and_exit_2(status: int) -> None:
+def test_target_that_answers_everything_alike_is_one_line_and_exit_2(status: int, refused: Callable[..., str]) -> None:
     with raw_server(always(status, b'{"error": "slow"}')) as origin:
-        done = check(origin, "--provider", "nebula")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stdout + done.stderr
-    assert f"answers every request with a {status}" in done.stderr
+        assert f"answers every request with a {status}" in refused(origin, "--provider", "nebula")
 
 
 def test_running_double_needs_no_key(server: RunningServer) -> None:
@@ -402,12 +416,12 @@ def test_running_double_needs_no_key(server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize("key", ["sk-mock.a\nb", "sk-mock.schlüssel", "sk mine"])
-def test_key_that_no_header_can_have_is_named_and_not_printed(server: RunningServer, key: str) -> None:
-    keys = {"QWENMOCK_NEBULA_KEY": key}
-    done = check(server.url("nebula"), "--provider", "nebula", keys=keys)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stdout + done.stderr
-    assert "QWENMOCK_NEBULA_KEY: expected printable ASCII" in done.stderr
-    assert key[-3:] not in done.stderr
+def test_key_that_no_header_can_have_is_named_and_not_printed(
+    server: RunningServer, key: str, refused: Callable[..., str]
+) -> None:
+    line = refused(server.url("nebula"), "--provider", "nebula", keys={"QWENMOCK_NEBULA_KEY": key})
+    assert "QWENMOCK_NEBULA_KEY: expected printable ASCII" in line
+    assert key[-3:] not in line
 
 
 @pytest.mark.parametrize("extent", EXTENTS)
@@ -474,12 +488,11 @@ def test_target_that_is_not_there_or_has_no_certificate_is_exit_2(server: Runnin
 
 
 @pytest.mark.parametrize("budget", ["0", "5"])
-def test_wrong_key_is_never_a_green_run(server: RunningServer, budget: str) -> None:
+def test_wrong_key_is_never_a_green_run(server: RunningServer, budget: str, refused: Callable[..., str]) -> None:
     keys = {"QWENMOCK_NEBULA_KEY": "sk-nobody-at-all"}
-    done = check(server.url("nebula"), "--provider", "nebula", "--live-budget", budget, keys=keys)
-    assert done.returncode == 2
-    assert "QWENMOCK_NEBULA_KEY" in done.stderr
-    assert "nobody" not in done.stderr
+    line = refused(server.url("nebula"), "--provider", "nebula", "--live-budget", budget, keys=keys)
+    assert "QWENMOCK_NEBULA_KEY" in line
+    assert "nobody" not in line
 
 
 @pytest.mark.parametrize(
@@ -495,10 +508,8 @@ def test_wrong_key_is_never_a_green_run(server: RunningServer, budget: str) -> N
         (["http://user:secret@127.0.0.1:9", "--provider", "nebula"], "without a user and a password"),
     ],
 )
-def test_what_cannot_be_run_is_one_line_and_exit_2(options: list[str], named: str) -> None:
-    done = check(*options, keys={})
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert named in done.stderr
+def test_what_cannot_be_run_is_one_line_and_exit_2(options: list[str], named: str, refused: Callable[..., str]) -> None:
+    assert named in refused(*options, keys={})
 
 
 @pytest.mark.thorough
