@@ -1,7 +1,8 @@
 """A real server on a loopback port, and clients for it."""
 
+import gc
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,17 @@ from qwenmock.mockserver.testing.mock import Mock
 pytest_plugins = ["pytester"]
 TOGETHER = ("tests/pages/", "tests/pytest_plugin/test_proof.py::test_error_in_a_check_is_never_a_green_run")
 """Beginnings of names of tests that share something slow to make: they run in one process."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from going through thousands of tests, which stay, again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
