@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from commands import CONTRACT_TESTS
+from commands import CONTRACT_TESTS, run_here
 from extent import EXTENTS, usually
 
 from qwenmock.mockserver.http.server import RunningServer, running
@@ -199,7 +199,7 @@ def test_address_without_a_control_api_is_not_taken_for_one(
     ],
 )
 def test_wrong_options_are_one_line_and_exit_2(options: list[str], named: str) -> None:
-    done = run(*CHECK, *options)
+    done = run_here("check", *options)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert named in done.stderr
 
