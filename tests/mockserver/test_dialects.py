@@ -15,7 +15,6 @@ from qwenmock.schemas import catalog
 from qwenmock.schemas.errors import CatalogError
 
 
-
 @pytest.fixture
 def schemas(tmp_path: Path) -> Path:
     """A catalogue of one provider, which names a dialect that does not exist."""
