@@ -61,7 +61,7 @@ def for_all(examiner: Examiner, strategy: SearchStrategy[Drawn], attempt: Callab
             if isinstance(reason, ContractViolation) and not examiner.live:
                 raise
             stopped.append(reason)
-            raise SkipTest from reason
+            raise SkipTest("no further value is tried") from reason
 
     with contextlib.suppress(SkipTest):
         check()
