@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias, cast
-
-import jsonschema
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from qwenmock.schemas.vocabulary import JSON, Schema
+
+if TYPE_CHECKING:  # importing it takes a tenth of the start of a server
+    from jsonschema.exceptions import ValidationError
 
 Limit: TypeAlias = Any
 """The value of a keyword, or what it applies to: the keyword decides their types."""
@@ -36,6 +36,8 @@ def first_error(schema: Mapping[str, JSON], value: JSON) -> str | None:
         value: The value, as JSON was parsed.
 
     """
+    import jsonschema
+
     error = next(iter(jsonschema.Draft202012Validator(schema).iter_errors(value)), None)
     if error is None:
         return None
@@ -49,7 +51,7 @@ def json_path(steps: Iterable[str | int]) -> str:
     return path.removeprefix(".")
 
 
-def describe(error: ValidationError) -> str:
+def describe(error: "ValidationError") -> str:
     """Return what was expected and what was found instead, without the path."""
     write = _MESSAGES.get(str(error.validator))
     if write is None:

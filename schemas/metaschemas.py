@@ -3,15 +3,16 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import jsonschema
 import jsonschema_rs
-from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVariableType]
-from referencing import Registry, Resource
 
 from qwenmock.schemas.vocabulary import JSON
+
+if TYPE_CHECKING:  # importing it takes a tenth of the start of a server, and only what is wrong needs it
+    import jsonschema
 
 FOLDER = Path(__file__).parent
 FILES = ("vocabulary.schema.json", "provider.schema.json", "rules.schema.json")
@@ -20,16 +21,17 @@ QUICK = "json-schema:///"
 """Where the quick validators look up a relative reference."""
 
 
-def _validator(name: str) -> jsonschema.Draft202012Validator:
+@cache
+def _validator(name: str) -> "jsonschema.Draft202012Validator":
+    import jsonschema
+    from referencing import Registry, Resource
+
     registry: Registry[Any] = Registry()
     for file in FILES:
         registry = registry.with_resource(file, Resource.from_contents(json.loads((FOLDER / file).read_text("utf-8"))))
     return jsonschema.Draft202012Validator(
         {"$ref": name}, registry=registry, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )
-
-
-_VALIDATORS = {name: _validator(name) for name in FILES}
 
 
 def _is_regex(text: str) -> bool:
@@ -66,7 +68,7 @@ def mistake(value: JSON, metaschema: str) -> tuple[str, str] | None:
     """Return what makes a file's content invalid, as JSON pointer and sentence; None for valid content."""
     if _is_surely_valid(value, metaschema):
         return None
-    errors = list(_VALIDATORS[metaschema].iter_errors(value))
+    errors = list(_validator(metaschema).iter_errors(value))
     if not errors:
         return None
     return _told(errors)
@@ -74,11 +76,13 @@ def mistake(value: JSON, metaschema: str) -> tuple[str, str] | None:
 
 def mistakes(value: JSON, metaschema: str) -> list[tuple[str, str]]:
     """Return everything that makes a file's content invalid, each as JSON pointer and sentence."""
-    return list(dict.fromkeys(_told([error]) for error in _VALIDATORS[metaschema].iter_errors(value)))
+    return list(dict.fromkeys(_told([error]) for error in _validator(metaschema).iter_errors(value)))
 
 
-def _told(errors: Iterable[jsonschema.ValidationError]) -> tuple[str, str]:
+def _told(errors: "Iterable[jsonschema.ValidationError]") -> tuple[str, str]:
     """Return what a person should read first of some errors."""
+    from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVariableType]
+
     error = cast(Any, best_match(errors))
     return pointer(error.absolute_path), _describe(error.validator, error.validator_value, error.instance, error)
 

@@ -359,7 +359,7 @@ class ImageNames:
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object each, found by it in caches
 class Variant:
     """One form of a request, and the answer it gets.
 
@@ -484,7 +484,7 @@ class Tasks:
         return next((state for state in STATES if self.states[state].name == name), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object each, found by it in caches
 class Provider:
     """Everything one gateway promises.
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-import jsonschema
 import orjson
 
 from qwenmock.schemas.errors import RecordingError
@@ -175,6 +174,8 @@ def load_recordings(folder: Path, provider: str | None = None) -> list[Recording
 
 
 def _load(path: Path, schema: Mapping[str, JSON]) -> Recording:
+    import jsonschema  # takes a tenth of the start of a server, which needs no recordings
+
     try:
         content: RecordingFile = orjson.loads(path.read_bytes())  # strict: all of it can be written again
         jsonschema.validate(content, schema)

@@ -1,7 +1,8 @@
 """A real server on a loopback port, and clients for it."""
 
+import gc
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,17 @@ from qwenmock.mockserver.testing.mock import Mock
 pytest_plugins = ["pytester"]
 TOGETHER = ("tests/pages/", "tests/pytest_plugin/test_proof.py::test_error_in_a_check_is_never_a_green_run")
 """Beginnings of names of tests that share something slow to make: they run in one process."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from going through thousands of tests, which stay, again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,6 +63,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid)
+
+        def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+            """Forget what has ended: xdist would count it again for each of the thousands of tests after it."""
+            work = self.assigned_work[node]
+            scope = self._split_scope(self.registered_collections[node][item_index])
+            super().mark_test_complete(node, item_index, duration)
+            if all(work[scope].values()):
+                del work[scope]
 
     return Scheduling(config, log)
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 EXTENTS = [
-    pytest.param(("--contract-seconds", "2"), id="2 seconds"),
+    pytest.param(("--contract-seconds", "1"), id="1 second"),
     pytest.param((), id="whole", marks=pytest.mark.thorough),
 ]
-"""Options for an examination: where a test is not about what is found, `make test` examines for two seconds only."""
+"""Options for an examination: where a test is not about what is found, `make test` examines for a second only."""
 
 
 def usually(values: Iterable[Any], usual: Collection[Any]) -> list[Any]:

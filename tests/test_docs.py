@@ -169,11 +169,16 @@ def origin(shared_origin: str) -> str:
     return shared_origin
 
 
+def is_tried_elsewhere(block: Block) -> bool:
+    """Return whether other tests run its commands: examinations, and the examples in `test_examples.py`."""
+    return "qwenmock check" in block.text or "pytest examples" in block.text
+
+
 # `test_adding_a_provider.py` follows that page as a whole, and `test_tutorial_from_start_to_end` the tutorial.
 @pytest.mark.parametrize(
     "block",
     [
-        pytest.param(block, id=block.name, marks=pytest.mark.thorough if "qwenmock check" in block.text else ())
+        pytest.param(block, id=block.name, marks=pytest.mark.thorough if is_tried_elsewhere(block) else ())
         for block in blocks("sh")
         if block.page != TUTORIAL and block.page.stem != "adding-a-provider"
     ],

@@ -26,17 +26,19 @@ from qwenmock.mockserver.settings import REDIS_SCHEMES, Settings
 from qwenmock.mockserver.store.protocols import Store
 from qwenmock.mockserver.store.sqlite.store import SqliteStore
 from qwenmock.schemas.catalog import Catalog, load
-from qwenmock.schemas.models import Endpoint, Provider
+from qwenmock.schemas.models import Endpoint, Provider, Variant
 from qwenmock.schemas.vocabulary import JSON
 
 SECRET_BITS = 256
 CALLERS = 1024
+HANDLERS = 128
+"""How many are remembered for the next server in this process, for instance that of another test: 2 ms each."""
 LONGEST_REMEMBERED = 500
 """Characters of an Authorization header; a longer one, with spaces before its key, is read each time."""
 
 
 class Handler(NamedTuple):
-    """Validates and reads the bodies of one variant; compiled once, when the server starts."""
+    """Validates and reads the bodies of one variant; compiled once, when the first server starts."""
 
     validator: BodyValidator
     extract: Callable[[dict[str, JSON]], Job]
@@ -119,13 +121,16 @@ class Double(Services):
 
 def _handlers(catalog: Catalog, *, allow_local_callbacks: bool) -> dict[tuple[str, str], Handler]:
     return {
-        (provider.slug, variant.name): Handler(
-            validator=BodyValidator(variant.request, allow_local_callbacks=allow_local_callbacks),
-            extract=extractor(provider, variant),
-        )
+        (provider.slug, variant.name): _handler(provider, variant, allow_local_callbacks)
         for provider in catalog
         for variant in provider.variants.values()
     }
+
+
+@lru_cache(maxsize=HANDLERS)
+def _handler(provider: Provider, variant: Variant, allow_local_callbacks: bool) -> Handler:
+    validator = BodyValidator(variant.request, allow_local_callbacks=allow_local_callbacks)
+    return Handler(validator, extractor(provider, variant))
 
 
 def open_store(settings: Settings) -> Store:

@@ -6,6 +6,7 @@ keywords are functions that both use; a property test checks that the engines ag
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import jsonschema_rs
 
@@ -43,7 +44,6 @@ class BodyValidator:
             jsonschema_rs.Draft202012Validator(schema, validate_formats=True, formats={"uri": is_uri})
             for schema in (to_json_schema(document.schema), strict_subset(document.schema))
         )
-        self._broken = compile_explainer(document.schema)
         custom = [
             (path, keyword, subschema[keyword])
             for path, subschema in walk(document.schema)
@@ -54,6 +54,11 @@ class BodyValidator:
         # The strict subset expresses the other two in plain JSON Schema.
         self._keeps_rest = self._custom_check([each for each in custom if each[1] not in {"x-image", "x-parts"}])
         self._dependencies = [(path, spec) for path, keyword, spec in custom if keyword == "x-depends"]
+
+    @cached_property
+    def _broken(self) -> Callable[[JSON], list[Broken]]:
+        # With the first refusal: it is half of the work for a variant, which a server does for all when it starts.
+        return compile_explainer(self.document.schema)
 
     def accepts(self, body: JSON) -> bool:
         """Return whether the body keeps every rule of the schema."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from commands import COMMAND, serving
+from commands import COMMAND, run_here, serving
 
 from qwenmock.mockserver.net import webhook_signatures as signatures
 
@@ -25,14 +25,7 @@ BODY = {"model": "qwen-image-plus", "prompt": "a cat", "parameters": {"size": "1
 
 
 def refused(*options: str, environment: dict[str, str] | None = None) -> str:
-    done = subprocess.run(
-        [*COMMAND, *options],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        env={**os.environ, **(environment or {})},
-        check=False,
-    )
+    done = run_here("serve", *options, environment={**os.environ, **(environment or {})})
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("qwenmock: ")

@@ -2,20 +2,17 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from commands import run_here
 
 from qwenmock.mockserver import dialects
 from qwenmock.mockserver.cli import main
 from qwenmock.mockserver.control.openapi import openapi
 from qwenmock.schemas import catalog
 from qwenmock.schemas.errors import CatalogError
-
-COMMAND = [sys.executable, "-m", "qwenmock.mockserver"]
 
 
 @pytest.fixture
@@ -34,10 +31,7 @@ def schemas(tmp_path: Path) -> Path:
     ids=["serve", "workers", "check"],
 )
 def test_an_unknown_dialect_is_one_line_and_exit_code_2(arguments: tuple[str, ...], schemas: Path) -> None:
-    environment = {**os.environ, "QWENMOCK_SCHEMAS": str(schemas)}
-    done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, env=environment, timeout=60, check=False
-    )
+    done = run_here(*arguments, environment={**os.environ, "QWENMOCK_SCHEMAS": str(schemas)})
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert "provider nebula: " in done.stderr
     assert "nebula/provider.toml#/dialect: unknown dialect 'nope'" in done.stderr

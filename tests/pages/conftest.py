@@ -16,7 +16,8 @@ WAIT_MILLISECONDS = 30_000
 expect.set_options(timeout=WAIT_MILLISECONDS)
 
 
-@pytest.fixture(scope="module")
+# Not for the whole session: what drives the browser keeps an event loop, and the tests of other folders need their own.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])

@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
-from commands import CONTRACT_TESTS
+from commands import CONTRACT_TESTS, run_here
 from extent import EXTENTS, usually
 from wrong_servers.faults import NEBULA, Fault, status
 
@@ -47,12 +47,28 @@ KEYS = {
 }
 
 
-def check(*options: str, keys: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def environment_with(keys: Mapping[str, str]) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("QWENMOCK_")}
-    environment = {**clean, "COLUMNS": "200", **(KEYS if keys is None else keys)}
+    return {**clean, "COLUMNS": "200", **keys}
+
+
+def check(*options: str, keys: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    environment = environment_with(KEYS if keys is None else keys)
     return subprocess.run(
         [*COMMAND, *options], capture_output=True, text=True, env=environment, timeout=240, check=False
     )
+
+
+def check_here(*options: str, keys: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process; some tests start it as users do."""
+    return run_here("check", *options, environment=environment_with(KEYS if keys is None else keys))
+
+
+def refused(*options: str, keys: dict[str, str] | None = None) -> str:
+    """Return the one line with which the command refuses to examine."""
+    done = check_here(*options, keys=keys)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stdout + done.stderr
+    return done.stderr
 
 
 @contextlib.contextmanager
@@ -113,7 +129,7 @@ def test_live_double_conforms_within_its_budget(server: RunningServer, control: 
 
 def test_at_budget_zero_not_one_billable_request_is_sent(server: RunningServer, control: httpx.Client) -> None:
     """Every request that leaves is one that a right server refuses, and none could be billed by its worst case."""
-    done = check(server.url("nebula"), "--provider", "nebula", "--live-budget", "0", "--live-allow", "rate-limit")
+    done = check_here(server.url("nebula"), "--provider", "nebula", "--live-budget", "0", "--live-allow", "rate-limit")
     assert done.returncode == 0, done.stdout
     journal = control.get("/journal?limit=1000").json()
     assert journal
@@ -128,7 +144,7 @@ def test_at_budget_zero_not_one_billable_request_is_sent(server: RunningServer, 
 def test_ledger_of_a_live_target_is_read(server: RunningServer, extent: tuple[str, ...]) -> None:
     ledger = f"{server.origin}/__mock__/ledger?request_id={{request_id}}"
     common = ("--provider", "nebula", "--live-budget", "10", *extent)
-    done = check(server.url("nebula"), *common, "--live-ledger", ledger)
+    done = check_here(server.url("nebula"), *common, "--live-ledger", ledger)
     assert done.returncode == 0, done.stdout
 
 
@@ -172,7 +188,7 @@ def test_curl_printed_on_the_terminal_reproduces() -> None:
     app, _ = fault.server(load()["nebula"])
     with serving(app) as port:
         live = ("--provider", "nebula", "--contract-profile", "smoke", "--live-budget", "0")
-        done = check(f"http://127.0.0.1:{port}/nebula", *live)
+        done = check_here(f"http://127.0.0.1:{port}/nebula", *live)
         assert run_curl(next(line for line in done.stdout.splitlines() if line.startswith("curl ")), KEYS) == "422"
     # No part of a name is read as markup, and what is alike is told once.
     assert re.search(r"^contract: nebula/simplified/type ─", done.stdout, re.MULTILINE)
@@ -188,7 +204,7 @@ def test_curl_with_a_picture_names_a_file_and_reproduces(tmp_path: Path) -> None
     path = tmp_path / "r.json"
     common = ("--provider", "nebula", "--contract-profile", "smoke", "--live-budget", "1000")
     with serving(app) as port:
-        check(f"http://127.0.0.1:{port}/nebula", *common, "--contract-report", str(path))
+        check_here(f"http://127.0.0.1:{port}/nebula", *common, "--contract-report", str(path))
         failures = json.loads(path.read_text("utf-8"))["failures"]
         assert max(len(failure["curl"]) for failure in failures) < 800
         failure = next(each for each in failures if each["files"])
@@ -340,7 +356,7 @@ def dripping(connection: socket.socket) -> None:
 def test_answer_that_does_not_arrive_whole_is_found(answer: Callable[[socket.socket], None]) -> None:
     with raw_server(answer) as origin:
         options = ("--live-budget", "5", "--contract-profile", "smoke", "--live-timeout", "2")
-        done = check(origin, "--provider", "nebula", *options)
+        done = check_here(origin, "--provider", "nebula", *options)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "arrives whole" in done.stdout
 
@@ -370,9 +386,7 @@ def test_target_that_speaks_something_else_is_one_line_and_exit_2(
     answer: Callable[[socket.socket], None], named: str
 ) -> None:
     with raw_server(answer) as origin:
-        done = check(origin, "--provider", "nebula")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert named in done.stderr
+        assert named in refused(origin, "--provider", "nebula")
 
 
 def always(status: int, body: bytes) -> Callable[[socket.socket], None]:
@@ -389,32 +403,28 @@ def always(status: int, body: bytes) -> Callable[[socket.socket], None]:
 @pytest.mark.parametrize("status", usually([400, 404, 422, 429, 503], [404, 503]))
 def test_target_that_answers_everything_alike_is_one_line_and_exit_2(status: int) -> None:
     with raw_server(always(status, b'{"error": "slow"}')) as origin:
-        done = check(origin, "--provider", "nebula")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stdout + done.stderr
-    assert f"answers every request with a {status}" in done.stderr
+        assert f"answers every request with a {status}" in refused(origin, "--provider", "nebula")
 
 
 def test_running_double_needs_no_key(server: RunningServer) -> None:
-    common = ("--provider", "nebula", "--contract-seconds", "2")
-    assert check(server.url("nebula"), *common, keys={}).returncode == 0
-    hint = check(server.origin, *common, keys={})
+    common = ("--provider", "nebula", "--contract-seconds", "1")
+    assert check_here(server.url("nebula"), *common, keys={}).returncode == 0
+    hint = check_here(server.origin, *common, keys={})
     assert (hint.returncode, f"did you mean {server.url('nebula')}?" in hint.stderr) == (2, True), hint.stderr
 
 
 @pytest.mark.parametrize("key", ["sk-mock.a\nb", "sk-mock.schlüssel", "sk mine"])
 def test_key_that_no_header_can_have_is_named_and_not_printed(server: RunningServer, key: str) -> None:
-    keys = {"QWENMOCK_NEBULA_KEY": key}
-    done = check(server.url("nebula"), "--provider", "nebula", keys=keys)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stdout + done.stderr
-    assert "QWENMOCK_NEBULA_KEY: expected printable ASCII" in done.stderr
-    assert key[-3:] not in done.stderr
+    line = refused(server.url("nebula"), "--provider", "nebula", keys={"QWENMOCK_NEBULA_KEY": key})
+    assert "QWENMOCK_NEBULA_KEY: expected printable ASCII" in line
+    assert key[-3:] not in line
 
 
 @pytest.mark.parametrize("extent", EXTENTS)
 def test_blanks_around_a_key_are_left_out(server: RunningServer, extent: tuple[str, ...]) -> None:
     keys = {"QWENMOCK_NEBULA_KEY": "  sk-mock\n"}
     options = ("--provider", "nebula", "--live-budget", "0", "--contract-profile", "smoke")
-    done = check(server.url("nebula"), *options, *extent, keys=keys)
+    done = check_here(server.url("nebula"), *options, *extent, keys=keys)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -476,10 +486,9 @@ def test_target_that_is_not_there_or_has_no_certificate_is_exit_2(server: Runnin
 @pytest.mark.parametrize("budget", ["0", "5"])
 def test_wrong_key_is_never_a_green_run(server: RunningServer, budget: str) -> None:
     keys = {"QWENMOCK_NEBULA_KEY": "sk-nobody-at-all"}
-    done = check(server.url("nebula"), "--provider", "nebula", "--live-budget", budget, keys=keys)
-    assert done.returncode == 2
-    assert "QWENMOCK_NEBULA_KEY" in done.stderr
-    assert "nobody" not in done.stderr
+    line = refused(server.url("nebula"), "--provider", "nebula", "--live-budget", budget, keys=keys)
+    assert "QWENMOCK_NEBULA_KEY" in line
+    assert "nobody" not in line
 
 
 @pytest.mark.parametrize(
@@ -496,9 +505,7 @@ def test_wrong_key_is_never_a_green_run(server: RunningServer, budget: str) -> N
     ],
 )
 def test_what_cannot_be_run_is_one_line_and_exit_2(options: list[str], named: str) -> None:
-    done = check(*options, keys={})
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert named in done.stderr
+    assert named in refused(*options, keys={})
 
 
 @pytest.mark.thorough

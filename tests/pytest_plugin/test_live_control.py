@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from commands import CONTRACT_TESTS
+from commands import CONTRACT_TESTS, run_here
 from extent import EXTENTS, usually
 
 from qwenmock.mockserver.http.server import RunningServer, running
@@ -64,12 +64,17 @@ def test_running_double_is_examined_like_the_embedded_one(
     assert "sk-mock" not in keys
 
 
-def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def clean_environment() -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("QWENMOCK_", "PYTEST_"))}
-    keys = {"QWENMOCK_AI302_KEY": "sk-mock", "COLUMNS": "200"}
-    return subprocess.run(
-        command, capture_output=True, text=True, env={**clean, **keys, **environment}, timeout=240, check=False
-    )
+    return {**clean, "QWENMOCK_AI302_KEY": "sk-mock", "COLUMNS": "200"}
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, env=clean_environment(), timeout=240, check=False)
+
+
+def check(*options: str) -> subprocess.CompletedProcess[str]:
+    return run_here("check", *options, environment=clean_environment())
 
 
 @pytest.mark.parametrize("extent", EXTENTS)
@@ -98,7 +103,7 @@ def test_options_for_targets_that_cost_money_treat_a_double_as_one(
     server: RunningServer, control: httpx.Client, option: tuple[str, str], extent: tuple[str, ...]
 ) -> None:
     common = ("--provider", "ai302", "--contract-profile", "smoke", *extent)
-    done = run(*CHECK, server.url("ai302"), *common, *option)
+    done = check(server.url("ai302"), *common, *option)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "control API" not in done.stdout
     assert "(budget 0)" in done.stdout
@@ -139,13 +144,13 @@ def test_token_is_needed_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(NotExaminable, match="refuses calls: status 401"):
             find_control(url, None)
         assert find_control(url, "let-me-in") == control
-        asked = (*CHECK, url, "--provider", "ai302", "--contract-profile", "smoke")
-        without = run(*asked)
+        asked = (url, "--provider", "ai302", "--contract-profile", "smoke")
+        without = check(*asked)
         # pytest 8.3 ends with an empty line.
         assert (without.returncode, without.stderr.strip().count("\n")) == (0, 0), without.stdout + without.stderr
         assert "set QWENMOCK_ADMIN_TOKEN to have it used" in without.stderr
         assert "(budget 0)" in without.stdout
-        refused = run(*asked, "--live-control", control)
+        refused = check(*asked, "--live-control", control)
         assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stdout + refused.stderr
         assert "admin token" in refused.stderr
         monkeypatch.setenv("QWENMOCK_ADMIN_TOKEN", "let-me-in")
@@ -199,7 +204,7 @@ def test_address_without_a_control_api_is_not_taken_for_one(
     ],
 )
 def test_wrong_options_are_one_line_and_exit_2(options: list[str], named: str) -> None:
-    done = run(*CHECK, *options)
+    done = check(*options)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert named in done.stderr
 

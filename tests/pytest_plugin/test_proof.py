@@ -14,7 +14,7 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 
 import pytest
-from commands import CONTRACT_TESTS
+from commands import CONTRACT_TESTS, run_here
 from extent import usually
 
 from qwenmock.mockserver.http.server import RunningServer
@@ -134,14 +134,21 @@ def test_error_in_a_check_is_never_a_green_run(
     assert "broken on purpose" in told
 
 
-def run(*command: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("QWENMOCK_", "PYTEST_"))}
-    return subprocess.run(
-        command, capture_output=True, text=True, env={**clean, **environment}, cwd=folder, timeout=240, check=False
-    )
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("QWENMOCK_", "PYTEST_"))}
 
 
 CHECK = (sys.executable, "-m", "qwenmock.mockserver", "check")
+
+
+def run(*command: str, folder: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command; `qwenmock check`, which does not look at its folder then, in this process."""
+    whole = {**clean_environment(), **environment}
+    if command[: len(CHECK)] == CHECK and folder is None:
+        return run_here("check", *command[len(CHECK) :], environment=whole)
+    return subprocess.run(command, capture_output=True, text=True, env=whole, cwd=folder, timeout=240, check=False)
+
+
 PYTEST = (sys.executable, "-m", "pytest")
 
 

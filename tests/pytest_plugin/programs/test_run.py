@@ -1,10 +1,10 @@
 """`qwenmock run`: the command's exit code, output, signals and terminal, its end, and what is said of it."""
 
-import contextlib
 import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -199,14 +199,16 @@ def test_runs_at_once_end_with_this_one(number: int, code: int, tmp_path: Path) 
     alive = tmp_path / "alive"
     os.mkfifo(alive)
     reader = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(alive, os.O_WRONLY)  # without one, a pipe that nobody writes to yet seems to be at its end
     script = f"exec 3> {alive}; echo ready >&3; exec sleep 1000"
     options = ["--scenarios", "outage,flaky", "--parallel", "2", "--", "sh", "-c", script]
     process = subprocess.Popen([*RUN, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     said = b""
     while said != b"ready\n" * 2:
-        with contextlib.suppress(BlockingIOError):
+        if select.select([reader], [], [], 0.2)[0]:
             said += os.read(reader, 100)
         assert process.poll() is None
+    os.close(writer)
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == code

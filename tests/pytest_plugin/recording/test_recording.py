@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
-from commands import serving
+from commands import run_here, serving
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qwenmock import fixtures
@@ -85,7 +85,7 @@ def proxy(target: str, *options: str) -> Iterator[tuple[str, subprocess.Popen[st
 
 
 def run(*arguments: str, code: int = 0) -> str:
-    done = subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, timeout=120, check=False)
+    done = run_here(*arguments)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr

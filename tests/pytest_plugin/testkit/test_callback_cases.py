@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from commands import run_here
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -66,7 +67,7 @@ def test_what_cannot_be_examined_is_one_line() -> None:
         (("http://127.0.0.1:9/", "--provider", "nebula"), "nebula makes no callbacks"),
         (("http://127.0.0.1:9/", "--secret", "x"), "--secret"),
     ):
-        done = run(*arguments)
+        done = run_here("check-callback", *arguments)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
         assert text in done.stderr
