@@ -221,10 +221,28 @@ def work():
     while True:
         pass
 
-limits = {"work": trial.Limits(1, 600), "sleep": trial.Limits(600, 0.1)}
-run = {"work": work, "sleep": partial(time.sleep, 600)}
+limits = {"sleep": trial.Limits(600, 0.1), "work": trial.Limits(1, 600)}
+run = {"sleep": partial(time.sleep, 600), "work": work}
 waiting = deque((name, partial(trial.fork, run[name], limits[name]), limits[name]) for name in run)
-print(sorted(trial.run_all(waiting, 2, time.monotonic() + 600)))
+print([*trial.run_all(waiting, 1, time.monotonic() + 600)])
 """
     shown = run(project, "-c", script)
     assert shown.stdout == "[('sleep', -9), ('work', -9)]\n"
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="only Linux tells what waits")
+def test_trial_that_only_waits_does_not_keep_others_from_beginning(project: Path) -> None:
+    script = """
+import os
+import time
+from collections import deque
+from functools import partial
+from tests.mutants import trial
+
+reading, writing = os.pipe()
+run = {"waits": partial(os.read, reading, 1), "ends": lambda: os.write(writing, b"x") - 1}
+limits = trial.Limits(600, 600)
+waiting = deque((name, partial(trial.fork, run[name], limits), limits) for name in run)
+print(len([*trial.run_all(waiting, 1, time.monotonic() + 60)]))
+"""
+    assert run(project, "-c", script).stdout == "2\n"

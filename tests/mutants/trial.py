@@ -24,8 +24,11 @@ PRELOADED = (
     "pybase64", "starlette.applications", "starlette.responses", "starlette.testclient", "_pytest.pytester",
 )  # fmt: skip
 """What most tests import. A process that is forked afterwards need not load it again."""
-ARGUMENTS = ("-x", "-q", "-p", "no:cacheprovider", "--noconftest", "-W", "ignore")
+ARGUMENTS = ("-x", "-q", "--tb=native", "-p", "no:cacheprovider", "--noconftest", "-W", "ignore")
 POLL_SECONDS = 0.002
+LOOK_SECONDS = 0.5
+MOST_WAITING = 16
+"""Processes that wait for something and do not count."""
 T = TypeVar("T")
 
 
@@ -155,6 +158,40 @@ def stop_at_signal() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
+@dataclass
+class _Running:
+    """A process that runs.
+
+    Attributes:
+        latest: When it is stopped.
+        next_look: When it is next found out whether it works or waits.
+        used: What it had used of the processor at the last look.
+
+    """
+
+    pid: int
+    latest: float
+    next_look: float
+    used: str = ""
+    is_waiting: bool = False
+
+    def look(self) -> None:
+        """Find out whether it works or waits, if it is time to."""
+        if time.monotonic() >= self.next_look:
+            self.next_look = time.monotonic() + LOOK_SECONDS
+            before, self.used = self.used, _state_and_use(self.pid)
+            self.is_waiting = self.used == before and self.used.startswith("S")
+
+
+def _state_and_use(pid: int) -> str:
+    """Return the state of a process, S if it sleeps, and the processor time used; "" where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return f"{fields[0]} {fields[11]} {fields[12]}"
+
+
 def run_all(
     waiting: deque[tuple[T, Callable[[], int], Limits]], processes: int, deadline: float
 ) -> Iterator[tuple[T, int]]:
@@ -162,25 +199,33 @@ def run_all(
 
     Args:
         waiting: Each with what starts it and returns its process id. The caller may add some to the left.
-        processes: How many run at once.
+        processes: How many work at once. Some more may wait, for a lock that nobody releases, say.
         deadline: What has not ended then is stopped.
 
     """
-    running: dict[int, tuple[T, float]] = {}
+    running: dict[int, tuple[T, _Running]] = {}
     try:
         while (waiting or running) and time.monotonic() < deadline:
-            while waiting and len(running) < processes:
+            while waiting and _has_room([each for _, each in running.values()], processes):
                 trial, begin, limits = waiting.popleft()
-                running[begin()] = (trial, time.monotonic() + limits.seconds)
+                pid, now = begin(), time.monotonic()
+                running[pid] = (trial, _Running(pid, now + limits.seconds, now + LOOK_SECONDS))
             time.sleep(POLL_SECONDS)
-            for pid, (trial, latest) in list(running.items()):
+            for pid, (trial, each) in list(running.items()):
                 status = ended(pid)
-                if status is None and time.monotonic() > latest:
+                if status is None and time.monotonic() > each.latest:
                     stop(pid)
                     status = -signal.SIGKILL
-                if status is not None:
+                if status is None:
+                    each.look()
+                else:
                     del running[pid]
                     yield trial, status
     finally:
         for pid in running:
             stop(pid)
+
+
+def _has_room(running: list[_Running], processes: int) -> bool:
+    working = sum(not each.is_waiting for each in running)
+    return working < processes and len(running) < MOST_WAITING + processes
