@@ -33,8 +33,8 @@ def count(n: Any) -> Decimal:
 @pytest.mark.parametrize(
     ("n", "images"),
     [(2, 2), (6, 6), (100, 100), (101, 100), (10**30, 100), (0, 1), (-4, 4), (2.5, 2.5), ("3", 3), ("x", 1), ("-3", 3),
-     ("３", 3), (" 6", 6), ("6.0", 6), ([6], 6), ([6, 2], 6), ("inf", 100), ("", 1), (None, 1), ([], 1), ({}, 1), (True, 1),
-     ("9" * 400, 100)],
+     ("３", 3), (" 6", 6), ("6.0", 6), ([6], 6), ([6, 2], 6), ("inf", 100), ("", 1), (None, 1), ([], 1), ({}, 1),
+     (True, 1), ("9" * 400, 100)],
 )  # fmt: skip
 def test_worst_case_counts_whatever_a_provider_may_read_as_a_number(n: Any, images: float) -> None:
     assert count(n) == Decimal(images)
