@@ -221,13 +221,38 @@ def work():
     while True:
         pass
 
-limits = {"sleep": trial.Limits(600, 0.1), "work": trial.Limits(1, 600)}
+limits = {"sleep": trial.Limits(600, 600, 0.1), "work": trial.Limits(600, 1, 600)}
 run = {"sleep": partial(time.sleep, 600), "work": work}
 waiting = deque((name, partial(trial.fork, run[name], limits[name]), limits[name]) for name in run)
 print([*trial.run_all(waiting, 1, time.monotonic() + 600)])
 """
     shown = run(project, "-c", script)
     assert shown.stdout == "[('sleep', -9), ('work', -9)]\n"
+
+
+def test_test_that_takes_too_long_ends_its_trial(project: Path) -> None:
+    script = """
+import signal
+import time
+from functools import partial
+from tests.mutants import trial
+
+def work():
+    wrapped = trial.OneTestLimit(0.1).pytest_runtest_protocol()
+    next(wrapped)
+    try:
+        wrapped.send(None)
+    except StopIteration:
+        assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
+    wrapped = trial.OneTestLimit(0.1).pytest_runtest_protocol()
+    next(wrapped)
+    while True:
+        pass
+
+print(trial.wait(trial.fork(work, trial.Limits(600, 5, 600))) == -signal.SIGPROF)
+"""
+    shown = run(project, "-c", script)
+    assert shown.stdout == "True\n"
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="only Linux tells what waits")
@@ -241,7 +266,7 @@ from tests.mutants import trial
 
 reading, writing = os.pipe()
 run = {"waits": partial(os.read, reading, 1), "ends": lambda: os.write(writing, b"x") - 1}
-limits = trial.Limits(600, 600)
+limits = trial.Limits(600, 600, 600)
 waiting = deque((name, partial(trial.fork, run[name], limits), limits) for name in run)
 print(len([*trial.run_all(waiting, 1, time.monotonic() + 60)]))
 """

@@ -44,6 +44,6 @@ def start(path: str, tests: Sequence[str], mutant: Mutant, limits: trial.Limits)
 
     def run() -> int:
         sys.meta_path.insert(0, Changed(module_name(path), Path(trial.file_of(path)), mutant))
-        return int(pytest.main([*trial.ARGUMENTS, *tests]))
+        return int(pytest.main([*trial.ARGUMENTS, *tests], plugins=[trial.OneTestLimit(limits.test)]))
 
     return trial.fork(run, limits)

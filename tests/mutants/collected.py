@@ -257,12 +257,11 @@ class Collected:
         began = time.monotonic()
         running = self._run_tests(range(len(self._items)))
         for _ in self._items:
-            start = time.monotonic()
+            start = time.process_time()
             with Calls(self._files) as calls:
                 next(running)
-            tests.append((time.monotonic() - start, list(calls.found)))
-        used = time.process_time()
-        json.dump({"processor": used, "seconds": time.monotonic() - began, "tests": tests}, output)
+            tests.append((time.process_time() - start, list(calls.found)))
+        json.dump({"seconds": time.monotonic() - began, "tests": tests}, output)
         return PASSED
 
     def _read_notes(self, text: str) -> Noted:
@@ -272,7 +271,8 @@ class Collected:
             for file, name, line in keys:
                 found[file, name, line].append((seconds, position))
         tests = {key: [position for _, position in sorted(each)] for key, each in found.items()}
-        return Noted(trial.Limits.after(notes["processor"], notes["seconds"]), tests)
+        limits = trial.Limits.after([seconds for seconds, _ in notes["tests"]], notes["seconds"])
+        return Noted(limits, tests)
 
     def _run_mutants(self, file: str, mutants: Sequence[Mutant]) -> Iterator[tuple[str, bool]]:
         """Yield the name of each mutant, and whether it is noticed."""
@@ -294,6 +294,7 @@ class Collected:
         def run() -> int:
             for each in self._functions[function]:
                 each.__code__ = code
+            self._items[0].config.pluginmanager.register(trial.OneTestLimit(self.limits.test))
             deque(self._run_tests(self.tests_of(function)), maxlen=0)
             return PASSED
 

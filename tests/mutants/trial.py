@@ -10,12 +10,13 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import hypothesis
+import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 MEMORY_BYTES = 4 * 2**30
@@ -37,18 +38,35 @@ class Limits:
     """How long a trial may take.
 
     Attributes:
-        processor: Seconds of processor time, which do not depend on what else the machine does.
+        test: Seconds of processor time for one test. They do not depend on what else the machine does.
+        processor: Seconds of processor time for everything.
         seconds: For a trial that waits for ever.
 
     """
 
+    test: float
     processor: int
     seconds: float
 
     @classmethod
-    def after(cls, processor: float, seconds: float) -> "Limits":
-        """Return the limits of trials of tests that need some time without a change."""
-        return cls(processor=int(4 + 3 * processor), seconds=10 + 5 * seconds)
+    def after(cls, tests: Sequence[float], seconds: float) -> "Limits":
+        """Return the limits of trials of tests that need some processor time each, and some time, without a change."""
+        return cls(test=2 + 3 * max(tests, default=0), processor=int(10 + 5 * sum(tests)), seconds=10 + 5 * seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class OneTestLimit:
+    """A plugin of pytest that ends the process if a test takes too much processor time."""
+
+    seconds: float
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        signal.setitimer(signal.ITIMER_PROF, self.seconds)
+        try:
+            return (yield)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 @dataclass(frozen=True, slots=True)
