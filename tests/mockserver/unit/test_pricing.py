@@ -61,7 +61,7 @@ def test_sizes_behind_the_last_step_have_equal_pixels() -> None:
 
 def charged(model: str, price: str | None, images: int) -> Charge:
     amount = None if price is None else Decimal(price)
-    return Charge("1", "2", "evolink", model, "sk-mock", images, amount, "credits", Decimal(0), 0.0)
+    return Charge("2", "evolink", model, "sk-mock", images, amount, "credits", Decimal(0), 0.0)
 
 
 @pytest.mark.parametrize(
