@@ -234,6 +234,7 @@ SCENARIOS: dict[str, list[object]] = {
     "chunked": [CHUNKED],
     "body of a query": [request("/ai302/302/credits", b"{}", method="GET")],
     "fault: 429": [fault(status=429), request(), request()],
+    "fault: 429, after a usual one": [request(), fault(status=429), request(), request()],
     "fault: no answer": [fault(drop="before"), request()],
     "fault: half an answer": [fault(drop="mid-body"), request()],
     "task": [request(TASKS, TASK, more=ASYNC)],
@@ -791,13 +792,25 @@ def test_head_that_is_too_large_after_another_request_is_answered_with_431() -> 
     assert b"HTTP/1.1 431 " in asyncio.run(play())
 
 
-def test_requests_are_counted() -> None:
+@pytest.mark.parametrize("state", ["", "state.db"])
+def test_requests_are_counted(state: str, tmp_path: Path) -> None:
     async def play() -> int:
-        connection = Connection(DoubleHttpProtocol, APP)
-        await connection.play([request() * 3])
+        connection = Connection(DoubleHttpProtocol, **({"state": str(tmp_path / state)} if state else {}))
+        await connection.play([request() * 3, request(), request()])
         return connection.state.total_requests
 
-    assert asyncio.run(play()) == 3
+    assert asyncio.run(play()) == 5
+
+
+def test_timer_of_another_answer_does_not_end_a_connection_that_is_used() -> None:
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, APP)
+        await connection.play([request(), request("/health", b"", method="GET")])
+        assert connection.protocol.timeout_keep_alive_task is not None
+        await connection.play([request()])
+        assert connection.protocol.timeout_keep_alive_task is None
+
+    asyncio.run(play())
 
 
 def test_resumed_coroutine_is_thrown_what_its_task_is() -> None:
