@@ -241,13 +241,18 @@ class Collected:
         reading, writing = os.pipe()
 
         def run() -> int:
+            os.close(reading)
             with os.fdopen(writing, "w") as output:
                 return self._write_notes(output)
 
         pid = trial.fork(run, None, is_silent=False)
         os.close(writing)
-        with os.fdopen(reading) as notes:
-            text = notes.read()
+        try:
+            with os.fdopen(reading) as notes:
+                text = notes.read()
+        except BaseException:
+            trial.stop(pid)
+            raise
         if trial.wait(pid):
             raise pytest.Session.Interrupted("the tests fail without a change")
         return self._read_notes(text)
