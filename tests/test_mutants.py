@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from mutants.__main__ import Module, report, touched
+from mutants.collected import changed_function
 from mutants.mutations import mutants_of
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +87,26 @@ def test_each_mutant_has_its_one_change() -> None:
     assert len(values) == 7
     assert [False, True, True, False] not in values
     assert values[0] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def f():\n    return not a", "f"),
+        ("def f():\n    def g():\n        return not a\n    g", "f"),
+        ("class C:\n    class D:\n        def f(self):\n            return not a", "C.D.f"),
+        ("class C(B):\n    def f(self):\n        super().f()", None),
+        ("x = not a", None),
+        ("class C:\n    x = not a", None),
+        ("def f(a=not b):\n    pass", None),
+        ("def f():\n    if __debug__ or not a:\n        pass", None),
+    ],
+)
+def test_function_that_is_changed(source: str, expected: str | None) -> None:
+    unchanged = compile(source, "f.py", "exec", dont_inherit=True)
+    mutant = mutants_of(source)[-1]
+    pair = changed_function(unchanged, mutant.code("f.py"))
+    assert (pair and [each.co_qualname for each in pair]) == (expected and [expected, expected])
 
 
 @pytest.mark.parametrize("path", MODULES)

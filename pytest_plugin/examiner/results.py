@@ -75,7 +75,7 @@ class Tally:
 
     Attributes:
         asserted: Whether the first failure is a violation; an assumed rule is only observed on a live target.
-        detail: What came instead at the first failure.
+        detail: What came instead at the first failure; before one, what was seen.
         reason: Why it could not be tried, if that is known.
 
     """
@@ -88,25 +88,30 @@ class Tally:
 
     def count(self, side: Side, *, held: bool, asserted: bool = True, detail: str = "") -> None:
         """Count one try."""
+        if not held and not (self._has_failed and self.detail):
+            self.asserted, self.detail = asserted, detail[:500]
         self.tried[side] += 1
         self.passed[side] += held
-        if not held and not self.detail:
-            self.asserted, self.detail = asserted, detail[:500]
+
+    @property
+    def _has_failed(self) -> bool:
+        return self.tried != self.passed
 
     @property
     def status(self) -> RuleStatus:
         """What the tries prove."""
         if not any(self.tried.values()):
             return "skipped"
-        if self.tried == self.passed:
+        if not self._has_failed:
             return "pass"
         return "fail" if self.asserted else "observed"
 
     def add(self, other: "Tally") -> None:
         """Add another tally of the same rule."""
+        if other._has_failed and not (self._has_failed and self.asserted):
+            self.asserted, self.detail = other.asserted, other.detail
+        self.detail = self.detail or other.detail
         for side in SIDES:
             self.tried[side] += other.tried[side]
             self.passed[side] += other.passed[side]
-        if other.detail and not (self.detail and self.asserted):
-            self.asserted, self.detail = other.asserted, other.detail
         self.reason = self.reason or other.reason

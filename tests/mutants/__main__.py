@@ -10,23 +10,24 @@ Results are kept in build/mutants until a module or one of its tests changes, so
 import argparse
 import hashlib
 import json
-import signal
 import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from . import trial
+from . import anew, collected, trial
 from .mutations import Mutant, mutants_of
 
 HERE = Path(__file__).parent
 KEPT = trial.ROOT / "build" / "mutants"
 LEAST_SCORE = 90.0
-POLL_SECONDS = 0.005
 NOTICED, SURVIVED = "noticed", "survived"
 
 
@@ -107,31 +108,49 @@ def touched(modules: Iterable[Module], files: AbstractSet[str]) -> list[Module]:
     return [module for module in modules if not files.isdisjoint({module.path, *module.tests})]
 
 
-def run(module: Module, processes: int, deadline: float) -> None:
-    """Run the mutants of a module that have no result, until a time."""
-    waiting = module.waiting
+def run(modules: Sequence[Module], processes: int, deadline: float, *, is_anew: bool = False) -> None:
+    """Run the mutants without a result of modules that have the same tests, until a time.
+
+    Args:
+        modules: What comes out is kept in them.
+        processes: How many trials run at once.
+        deadline: When to stop.
+        is_anew: Whether each mutant has a trial that imports the project anew, which takes much longer.
+
+    Raises:
+        RuntimeError: The tests fail without a change.
+
+    """
+    waiting = {module.path: module for module in modules if module.waiting}
     if not waiting or time.monotonic() >= deadline:
         return
-    limit = 10 + 5 * trial.seconds_of(module.path, module.tests)
-    running: dict[int, tuple[Mutant, float]] = {}
+    mutants = {} if is_anew else {path: module.waiting for path, module in waiting.items()}
+    taken = dict.fromkeys(waiting, trial.Taken())
     try:
-        while (waiting or running) and time.monotonic() < deadline:
-            while waiting and len(running) < processes:
-                mutant = waiting.pop(0)
-                running[trial.start(module.path, module.tests, mutant)] = (mutant, time.monotonic() + limit)
-            time.sleep(POLL_SECONDS)
-            for pid, (mutant, latest) in list(running.items()):
-                status = trial.ended(pid)
-                if status is None and time.monotonic() > latest:
-                    trial.stop(pid)
-                    status = -1
-                if status is not None:
-                    del running[pid]
-                    module.results[mutant.name] = SURVIVED if status == 0 else NOTICED
+        with collected.running(mutants, modules[0].tests, processes, deadline) as (limits, trials):
+            for tried in trials:
+                taken[tried.path] = tried.taken
+                if tried.is_noticed:
+                    waiting[tried.path].results[tried.name] = NOTICED
+        for path, module in waiting.items():
+            began, tried = trial.Taken.now(), len(module.results)
+            run_anew(module, processes, deadline, limits)
+            last, count = trial.Taken.now() - began, len(module.results) - tried
+            print(f"{path}: {taken[path]}, and {last} for {count} mutants anew", flush=True)
     finally:
-        for pid in running:
-            trial.stop(pid)
-        module.save()
+        for module in waiting.values():
+            module.save()
+
+
+def run_anew(module: Module, processes: int, deadline: float, limits: trial.Limits) -> None:
+    """Run the mutants of a module without a result in trials that import the project anew."""
+    waiting = deque(
+        (mutant.name, partial(anew.start, module.path, module.tests, mutant, limits), limits)
+        for mutant in module.waiting
+    )
+    with closing(trial.run_all(waiting, processes, deadline)) as trials:
+        for name, status in trials:
+            module.results[name] = SURVIVED if status == 0 else NOTICED
 
 
 def report(modules: list[Module], *, must_finish: bool) -> bool:
@@ -171,6 +190,9 @@ def main() -> int:
         "--changed-since", metavar="COMMIT", help="only modules that differ from a commit, or one of whose tests does"
     )
     parser.add_argument("--survivors", action="store_true", help="run only what has survived: for writing tests")
+    parser.add_argument(
+        "--anew", action="store_true", help="import the project anew for each mutant: the result is the same, but later"
+    )
     options = parser.parse_args()
     deadline = time.monotonic() + 60 * options.minutes
     modules = list(modules_of(options.modules))
@@ -183,10 +205,13 @@ def main() -> int:
         print("none of the modules in modules.toml is chosen")
         return 0 if options.changed_since else 2
     trial.prepare()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the results so far are kept
+    trial.stop_at_signal()
+    groups: dict[tuple[str, ...], list[Module]] = defaultdict(list)
     for module in modules:
         module.load(only_survivors=options.survivors)
-        run(module, options.processes, deadline)
+        groups[tuple(module.tests)].append(module)
+    for group in groups.values():
+        run(group, options.processes, deadline, is_anew=options.anew)
     return 0 if report(modules, must_finish=not options.changed_since) else 1
 
 

@@ -80,9 +80,12 @@ class Mutant:
     _new: Any
 
     def code(self, path: str) -> CodeType:
-        """Make the change, which cannot be undone, and return the compiled module."""
-        _put(self._owner, self._field, self._index, self._new)
-        return compile(ast.fix_missing_locations(self._tree), path, "exec", dont_inherit=True)
+        """Return the compiled module with the change."""
+        old = _put(self._owner, self._field, self._index, self._new)
+        try:
+            return compile(ast.fix_missing_locations(self._tree), path, "exec", dont_inherit=True)
+        finally:
+            _put(self._owner, self._field, self._index, old)
 
 
 def mutants_of(source: str) -> list[Mutant]:
@@ -98,11 +101,15 @@ def mutants_of(source: str) -> list[Mutant]:
     return found
 
 
-def _put(owner: ast.AST, field: str, index: int | None, new: Any) -> None:
+def _put(owner: ast.AST, field: str, index: int | None, new: Any) -> Any:
+    """Replace a field of a node, or an element of it, and return what it was."""
+    value = getattr(owner, field)
     if index is None:
         setattr(owner, field, new)
-    else:
-        getattr(owner, field)[index] = new
+        return value
+    old = value[index]
+    value[index] = new
+    return old
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +134,11 @@ class _Change:
     def name(self) -> str:
         if self.label is not None:
             return f"{self.function}: {self.label}"
-        old = getattr(self.owner, self.field)
-        old = old if self.index is None else old[self.index]
         if self.shown is None:
-            return f"{self.function}: without `{_text(old)}`"
+            removed = getattr(self.owner, self.field)[self.index]
+            return f"{self.function}: without `{_text(removed)}`"
         before = _text(self.shown)
-        _put(self.owner, self.field, self.index, self.new)
+        old = _put(self.owner, self.field, self.index, self.new)
         after = _text(self.shown)
         _put(self.owner, self.field, self.index, old)
         return f"{self.function}: `{before}` -> `{after}`"

@@ -187,6 +187,14 @@ def test_seed_that_is_not_given_is_drawn() -> None:
     on(steps)
 
 
+def test_size_that_is_not_given_is_usual_with_and_without_images() -> None:
+    async def steps(_double: Double, endpoint: CompiledEndpoint) -> None:
+        for body in (EDIT, {"model": BODY["model"], "prompt": BODY["prompt"]}):
+            assert await sent(endpoint, body) is not None
+
+    on(steps)
+
+
 # Tasks.
 
 

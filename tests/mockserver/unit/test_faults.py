@@ -153,7 +153,13 @@ def test_description_has_what_is_set() -> None:
 
 @pytest.mark.parametrize(
     ("after", "lasts", "times"),
-    [(0, None, [1000, 1e9]), (5, None, [1005, 1e9]), (0, 30, [1000, 1029.9]), (5, 2.5, [1005, 1007.4])],
+    [
+        (0, None, [1000, 1e9]),
+        (5, None, [1005, 1e9]),
+        (0.5, None, [1000.5, 1e9]),
+        (0, 30, [1000, 1029.9]),
+        (5, 2.5, [1005, 1007.4]),
+    ],
 )
 def test_fault_begins_and_ends_with_the_clock(after: float, lasts: float | None, times: list[float]) -> None:
     """The times are those of its first and its last effect."""

@@ -4,9 +4,11 @@ import asyncio
 import base64
 from urllib.parse import parse_qs, urlsplit
 
+import orjson
 import pytest
+from call_values import job
 
-from qwenmock.mockserver.images.links import LONGEST_TOKEN, Links, Recipe, access_denied, recipe_of
+from qwenmock.mockserver.images.links import LONGEST_TOKEN, Links, Recipe, access_denied, recipe_of, unread_recipe
 from qwenmock.mockserver.models import Input, Job
 from qwenmock.schemas.catalog import load
 
@@ -120,3 +122,11 @@ def test_refusal_is_xml_without_markup_of_the_client() -> None:
     xml = access_denied("Request has expired.", "id", "/__files__/<script>&").decode()
     assert "<Message>Request has expired.</Message>" in xml
     assert "<Resource>/__files__/&lt;script&gt;&amp;</Resource>" in xml
+
+
+@pytest.mark.parametrize(("watermark", "text"), [(True, "Qwen-Image"), (False, "")])
+def test_recipe_of_inputs_that_were_not_read(watermark: bool, text: str) -> None:
+    found = unread_recipe(job(watermark=watermark, images=("https://a.example/x",)), 7, (640, 480), "id")
+    model, *values = orjson.loads(found)
+    assert model == job().model
+    assert values == ["a cat", "", 7, 640, 480, 1, text, "id", [["", "https://a.example/x", 1024, 1024]]]

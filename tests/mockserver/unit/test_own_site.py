@@ -210,6 +210,22 @@ def test_what_a_page_of_another_site_can_send_is_refused(header: tuple[str, str]
     assert guarded("POST", "/__mock__/reset", OWN, ("authorization", TOKEN), header, admin_token=TOKEN) == status
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://public.example:8443", 200),
+        ("https://PUBLIC.example:8443", 200),
+        ("https://public.example", 403),
+        ("http://public.example:8443", 403),
+        ("https://evil.example", 403),
+    ],
+)
+def test_pages_behind_a_proxy_are_own_pages(origin: str, status: int) -> None:
+    """The proxy passes its own name of the server on, and a browser the name that it knows."""
+    public = "https://Public.example:8443/mock"
+    assert guarded("POST", "/__mock__/reset", OWN, ("origin", origin), public_url=public) == status
+
+
 @pytest.mark.parametrize("host", ["localhost/__mock__/health?", "x/__mock__/static/", "x/__mock__/health#"])
 def test_host_header_does_not_choose_the_path(host: str) -> None:
     """Older versions of Starlette make the URL of a request of both."""

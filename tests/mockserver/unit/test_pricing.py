@@ -1,14 +1,16 @@
 """What images cost, and the providers' own billing record, whose printed example stands in their documents."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from qwenmock.mockserver.accounts.pricing import billing_log, cost, equal_pixels, input_cost, unit_price
+from qwenmock.mockserver.accounts.pricing import billing_log, cost, equal_pixels, input_cost, unit_price, usd_equivalent
+from qwenmock.mockserver.models import Charge
 from qwenmock.schemas.catalog import load
 
 CATALOG = load()
-NEBULA, DASHSCOPE = CATALOG["nebula"], CATALOG["dashscope"]
+NEBULA, DASHSCOPE, EVOLINK = CATALOG["nebula"], CATALOG["dashscope"], CATALOG["evolink"]
 MODEL = "qwen-image-plus"
 
 
@@ -44,10 +46,38 @@ def test_price_of_a_resolution(width: int, height: int, price: str) -> None:
 
 
 def test_sizes_of_one_price_have_equal_pixels() -> None:
-    small = {equal_pixels(DASHSCOPE, "qwen-image-3.0-pro", size) for size in ((512, 512), (1500, 1500))}
+    small = {equal_pixels(DASHSCOPE, "qwen-image-3.0-pro", size) for size in ((512, 512), (1500, 1500), (500, 3000))}
     large = {equal_pixels(DASHSCOPE, "qwen-image-3.0-pro", size) for size in ((1500, 1501), (2048, 2048))}
     assert (small, large) == ({2_250_000}, {2_250_001})
     assert equal_pixels(DASHSCOPE, "qwen-image-3.0", (2048, 2048)) == 0
+
+
+def test_sizes_behind_the_last_step_have_equal_pixels() -> None:
+    steps = ((100, Decimal(1)), (400, Decimal(2)))
+    provider = replace(NEBULA, models={MODEL: replace(NEBULA.models[MODEL], steps=steps)})
+    found = [equal_pixels(provider, MODEL, size) for size in ((10, 10), (101, 1), (20, 20), (401, 1), (1024, 1024))]
+    assert found == [100, 400, 400, 401, 401]
+
+
+def charged(model: str, price: str | None, images: int) -> Charge:
+    amount = None if price is None else Decimal(price)
+    return Charge("2", "evolink", model, "sk-mock", images, amount, "credits", Decimal(0), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "price", "images", "dollars"),
+    [
+        ("qwen-image-edit", "2.3", 3, "0.0957"),
+        ("qwen-image-edit", "2.3", 1, "0.0319"),
+        ("qwen-image-edit", "2.4", 3, None),
+        ("qwen-image-edit", None, 3, None),
+        ("qwen-image-edit-plus", None, 3, None),
+        ("unknown", "2.3", 3, None),
+    ],
+)
+def test_equivalent_in_dollars(model: str, price: str | None, images: int, dollars: str | None) -> None:
+    found = usd_equivalent(EVOLINK, charged(model, price, images))
+    assert (None if found is None else f"{found:f}") == dollars
 
 
 def test_input_images_are_paid_once_and_only_for_what_is_made() -> None:

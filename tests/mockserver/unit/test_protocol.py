@@ -45,6 +45,7 @@ class Transport(asyncio.Transport):
         self.sent = b""
         self.writes = 0
         self.end = ""
+        self.is_paused = False
 
     def write(self, data: Any) -> None:
         self._check()
@@ -67,9 +68,11 @@ class Transport(asyncio.Transport):
 
     def pause_reading(self) -> None:
         self._check()
+        self.is_paused = True
 
     def resume_reading(self) -> None:
         self._check()
+        self.is_paused = False
 
     def _check(self) -> None:
         if self.end == "reset":
@@ -231,6 +234,7 @@ SCENARIOS: dict[str, list[object]] = {
     "chunked": [CHUNKED],
     "body of a query": [request("/ai302/302/credits", b"{}", method="GET")],
     "fault: 429": [fault(status=429), request(), request()],
+    "fault: 429, after a usual one": [request(), fault(status=429), request(), request()],
     "fault: no answer": [fault(drop="before"), request()],
     "fault: half an answer": [fault(drop="mid-body"), request()],
     "task": [request(TASKS, TASK, more=ASYNC)],
@@ -554,21 +558,259 @@ def test_many_requests_that_wait_for_one_are_not_read() -> None:
         connection.protocol.pause_writing()
         await connection.play([request() + health * waiting])
         assert connection.protocol.flow.read_paused
+        assert connection.transport.is_paused
         connection.protocol.resume_writing()
         await settled()
         assert connection.transport.sent.count(b"HTTP/1.1 200 OK") == waiting + 1
         assert not connection.protocol.flow.read_paused
+        assert not connection.transport.is_paused
 
     asyncio.run(play())
 
 
-def test_requests_are_counted() -> None:
-    async def play() -> int:
+def test_one_stop_closes_an_idle_connection_a_moment_later() -> None:
+    async def play() -> str:
         connection = Connection(DoubleHttpProtocol, APP)
-        await connection.play([request() * 3])
+        connection.protocol.shutdown()
+        assert not connection.transport.end
+        async with asyncio.timeout(5):
+            while not connection.transport.end:
+                await asyncio.sleep(0.001)
+        return connection.transport.end
+
+    assert asyncio.run(play()) == "closed"
+
+
+class Times:
+    """A loop whose time stands still, and which only notes what it is to do later."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.planned: list[tuple[float, Callable[[], object]]] = []
+        self.cancelled = 0
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, function: Callable[[], object]) -> "Times":
+        self.planned.append((delay, function))
+        return self
+
+    def create_task(self, task: Any) -> "asyncio.Task[Any]":
+        return asyncio.get_running_loop().create_task(task)
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+    def pass_until(self, now: float) -> None:
+        """Do what was planned last."""
+        self.now = now
+        self.planned[-1][1]()
+
+
+@pytest.fixture
+def times() -> Times:
+    return Times()
+
+
+def timed(times: Times) -> Connection:
+    connection = Connection(DoubleHttpProtocol, APP)
+    connection.protocol.loop = times  # type: ignore[assignment]
+    connection.protocol.timeout_keep_alive = 5
+    return connection
+
+
+def test_connection_is_idle_from_its_last_answer(times: Times) -> None:
+    async def play() -> None:
+        connection = timed(times)
+        await connection.play([request()])
+        times.now = 103.0
+        await connection.play([request()])
+        times.pass_until(105.0)
+        times.pass_until(107.5)
+        assert not connection.transport.end
+        assert [delay for delay, _ in times.planned] == [5, 3, 0.5]
+        times.pass_until(108.0)
+        assert connection.transport.end == "closed"
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("beginning", [request()[:30], request() + request()[:-10]])
+def test_connection_is_not_idle_while_a_request_comes(beginning: bytes, times: Times) -> None:
+    async def play() -> None:
+        connection = timed(times)
+        await connection.play([request(), beginning])
+        times.pass_until(1000.0)
+        assert not connection.transport.end
+        assert len(times.planned) == 1
+        if beginning == request()[:30]:
+            await connection.play([request()[30:]])
+            assert len(times.planned) == 2  # it is idle again
+
+    asyncio.run(play())
+
+
+def test_connection_is_not_idle_while_an_answer_waits(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> None:
+        connection = timed(times)
+        usual, future = APP.direct, asyncio.get_running_loop().create_future()
+        await connection.play([request()])
+
+        def once(*_: object) -> Any:
+            monkeypatch.setattr(APP, "direct", lambda *_: wait_for(future))
+            return usual(*_)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(APP, "direct", once)
+        await connection.play([request() * 2])
+        times.pass_until(1000.0)
+        assert not connection.transport.end
+        assert len(times.planned) == 1
+
+    asyncio.run(play())
+
+
+async def wait_for(future: "asyncio.Future[Any]") -> Any:
+    return await future
+
+
+def test_timer_of_a_connection_ends_with_it(times: Times) -> None:
+    async def play() -> None:
+        connection = timed(times)
+        await connection.play([request()])
+        connection.protocol.connection_lost(None)
+        assert times.cancelled == 1
+        assert connection.state.connections == set()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("is_cancelled", "start", "end"), [(False, b"HTTP/1.1 500 ", "closed"), (True, b"", "aborted")]
+)
+def test_error_after_the_first_wait(
+    is_cancelled: bool, start: bytes, end: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def play() -> tuple[bytes, str]:
+        connection = Connection(DoubleHttpProtocol, APP)
+        future = asyncio.get_running_loop().create_future()
+        monkeypatch.setattr(APP, "direct", lambda *_: wait_for(future))
+        connection.protocol.data_received(request())
+        if is_cancelled:
+            future.cancel()
+        else:
+            future.set_exception(KeyError("x"))
+        await settled()
+        return connection.transport.sent, connection.transport.end
+
+    sent, found = asyncio.run(play())
+    assert (sent[: len(start)], found) == (start, end)
+    assert bool(sent) == bool(start)
+
+
+def test_error_after_another_wait_than_a_commit(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> Any:
+        await asyncio.sleep(0)
+        raise KeyError("x")
+
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, APP)
+        monkeypatch.setattr(APP, "direct", lambda *_: fail())
+        connection.protocol.data_received(request())
+        assert len(connection.state.tasks) == 1
+        await settled()
+        assert connection.state.tasks == set()
+        assert connection.transport.sent.startswith(b"HTTP/1.1 500 ")
+        assert connection.transport.end == "closed"
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("queue", [[b"/2"], [b"/2", b"/3"], [b"/1", b"/2"], [b"/1", b"/2", b"/3"]])
+def test_end_of_the_connection_is_told_to_the_request_that_is_being_answered(queue: list[bytes]) -> None:
+    """Which may not be the last one that came."""
+    seen: list[tuple[str, str]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        if scope["path"] == "/1":
+            await asyncio.sleep(0)
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body"})
+        else:
+            seen.append((scope["path"], (await receive())["type"]))
+
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, app)  # type: ignore[arg-type]
+        await connection.play([b"".join(request(path.decode(), b"", method="GET", head=b"") for path in queue)])
+        assert seen == []
+        connection.protocol.connection_lost(None)
+        await settled()
+
+    asyncio.run(play())
+    assert seen == [("/2", "http.disconnect")]
+
+
+def test_connection_without_a_request_may_end() -> None:
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, APP)
+        assert connection.protocol.server == ("127.0.0.1", 4010)
+        connection.protocol.connection_lost(None)
+
+    asyncio.run(play())
+
+
+def test_links_have_the_scheme_of_the_connection() -> None:
+    async def play(scheme: str) -> bytes:
+        connection = Connection(DoubleHttpProtocol, APP)
+        connection.protocol.scheme = scheme
+        return (await connection.play([request()]))[0]
+
+    assert b'"http://127.0.0.1:4010/' in asyncio.run(play("http"))
+    assert b'"https://127.0.0.1:4010/' in asyncio.run(play("https"))
+
+
+def test_url_without_a_host_is_refused_before_its_body_has_come(caplog: pytest.LogCaptureFixture) -> None:
+    async def play() -> tuple[bytes, str]:
+        head, _, _ = request("http:///x").partition(b"\r\n\r\n")
+        return await Connection(DoubleHttpProtocol, APP).play([head + b"\r\n\r\n"])
+
+    with caplog.at_level(logging.WARNING, "uvicorn.error"):
+        sent, end = asyncio.run(play())
+    assert sent.startswith(b"HTTP/1.1 400 ")
+    assert end == "closed"
+    assert [record.getMessage() for record in caplog.records] == [protocol.INVALID]
+
+
+def test_head_that_is_too_large_after_another_request_is_answered_with_431() -> None:
+    async def play() -> bytes:
+        large = START + b"X-A: " + b"x" * LIMIT
+        return (await Connection(DoubleHttpProtocol, APP).play([request(), large]))[0]
+
+    assert b"HTTP/1.1 431 " in asyncio.run(play())
+
+
+@pytest.mark.parametrize("state", ["", "state.db"])
+def test_requests_are_counted(state: str, tmp_path: Path) -> None:
+    async def play() -> int:
+        connection = Connection(DoubleHttpProtocol, **({"state": str(tmp_path / state)} if state else {}))
+        await connection.play([request() * 3, request(), request()])
         return connection.state.total_requests
 
-    assert asyncio.run(play()) == 3
+    assert asyncio.run(play()) == 5
+
+
+def test_timer_of_another_answer_does_not_end_a_connection_that_is_used() -> None:
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, APP)
+        await connection.play([request(), request("/health", b"", method="GET")])
+        assert connection.protocol.timeout_keep_alive_task is not None
+        await connection.play([request()])
+        assert connection.protocol.timeout_keep_alive_task is None
+
+    asyncio.run(play())
 
 
 def test_resumed_coroutine_is_thrown_what_its_task_is() -> None:

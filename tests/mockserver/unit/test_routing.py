@@ -91,6 +91,15 @@ def test_other_hosts_are_not(host: bytes) -> None:
     assert found("/api/v1/tasks/x", host) is None
 
 
+def test_path_and_host_are_long_together() -> None:
+    routes = Routes(CATALOG, None)
+    remembered: list[str] = []
+    routes._remembered = lambda path, _: remembered.append(path)  # type: ignore[assignment, method-assign]
+    for length in (400, 99, 100, 101):
+        routes.find("/" + "a" * 399, b"h" * length)
+    assert len(remembered) == 2
+
+
 def test_what_strangers_send_is_not_remembered_when_it_is_long() -> None:
     """A thousand paths of 100 KB would stay in memory."""
     routes = Routes(CATALOG, None)

@@ -341,6 +341,30 @@ def test_kept_bytes_are_found_and_the_longest_unused_are_dropped(
     on(path, steps)
 
 
+def test_parts_that_were_interrupted_are_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not here as a whole was not used recently; what is was."""
+    monkeypatch.setattr(blobs, "PART", 100)
+    path = str(tmp_path / "state.db")
+    data = b"a" * 150
+
+    def used() -> list[float]:
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            return [each for (each,) in db.execute("SELECT used FROM kept")]
+
+    async def steps(store: SqliteStore) -> None:
+        monkeypatch.setattr("time.time", lambda: 1000.0)
+        writing = asyncio.ensure_future(store.keep("a", data))
+        while not used():
+            await asyncio.sleep(0)
+        writing.cancel()
+        assert await store.kept("a") is None
+        await store.keep("a", data)
+        assert await store.kept("a") == data
+        assert used() == [1000.0]
+
+    on(path, steps)
+
+
 def test_what_is_large_is_kept_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One part is one transaction: other requests go on between them."""
     monkeypatch.setattr(blobs, "PART", 100)

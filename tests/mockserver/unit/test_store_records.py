@@ -97,7 +97,9 @@ def test_compact_refusal_is_the_documented_one() -> None:
 
 
 def test_id_of_a_charge_is_another_uuid_that_follows_from_the_request() -> None:
-    assert charge_id("01234567-89ab-4def-8123-456789abcdef") == "89abcdef-89ab-4def-8123-456701234567"
+    request_id, id_ = "01234567-89ab-4def-8123-456789abcdef", "89abcdef-89ab-4def-8123-456701234567"
+    assert charge_id(request_id) == id_
+    assert charge(request_id).id == id_
 
 
 def test_compact_entry_is_the_documented_one() -> None:
@@ -168,6 +170,7 @@ def test_image_is_shown_as_its_digest(length: int) -> None:
     digest = hashlib.sha256(image).hexdigest()
     assert digest_of(url) == digest
     assert brief(url) == f"data:image/png;Base64,… ({len(url)} characters, sha256 {digest[:16]})"
+    assert brief("data:" + "x" * 300).startswith("data:" + "x" * 95 + ",…")
     assert brief({"a": [url]}) == {"a": [brief(url)]}
     assert brief({"a": [url]}, digest=str.upper) == {
         "a": [f"data:image/png;Base64,… ({len(url)} characters, sha256 {url[:16].upper()})"]

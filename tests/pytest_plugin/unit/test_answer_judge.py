@@ -137,6 +137,7 @@ def test_request_id_that_comes_again(double: Examiner, live: Examiner, success: 
         assert mistake == f"{success.request_id} again"
         assert isinstance(mistake, Mistake)
         assert mistake.rule is VARIANT.invariants["request-id"].rule
+        assert mistake.subject == "answer"
         assert examiner.results.tallies["nebula/contents.200/request-id"].status == "fail"
 
 
@@ -153,10 +154,21 @@ def test_answer_that_breaks_its_schema(double: Examiner, live: Examiner, success
     assert "msg: 1, which breaks type" in success_mistakes(live, replace(success, body=body, reply=reply), None)
 
 
+def test_mistake_says_what_is_missing_and_shows_the_beginning_of_what_is_wrong(
+    double: Examiner, success: Success
+) -> None:
+    body: Any = {**success.body, "msg": ["é" * 200]}  # type: ignore[dict-item]
+    del body["code"]
+    mistakes = success_mistakes(double, replace(success, body=body), None)
+    assert mistakes == ["no code", f'msg: ["{"é" * 117}…, which breaks type']
+    assert [each.subject for each in mistakes if isinstance(each, Mistake)] == ["answer", "answer"]
+
+
 def test_pictures_that_do_not_come(live: Examiner, success: Success, target: Target) -> None:
     target.picture = None
-    rules = [each.rule for each in success_mistakes(live, success, None) if isinstance(each, Mistake)]
-    assert [rule.id for rule in rules if rule is not None] == ["nebula/contents.200/picture-format"]
+    [mistake] = [each for each in success_mistakes(live, success, None) if isinstance(each, Mistake)]
+    assert mistake.rule is VARIANT.invariants["picture-format"].rule
+    assert mistake.subject == "picture"
     target.is_up = False
     with pytest.raises(NotExaminable, match="no verdict on the images: no picture"):
         success_mistakes(live, success, None)
@@ -372,4 +384,9 @@ def test_values_of_an_answer_that_is_not_json(double: Examiner) -> None:
     assert json_of(refusal())["code"] == 400  # type: ignore[index, call-overload]
     assert values_in(INVALID.document, "message", page) == []
     assert values_in(INVALID.document, "message", refusal()) == ["Parameter Error: why"]
-    assert error_mistakes(double, INVALID.document, page) == ["the body is not JSON: <html>"]
+    [mistake] = error_mistakes(double, INVALID.document, page)
+    assert mistake == "the body is not JSON: <html>"
+    assert isinstance(mistake, Mistake)
+    assert mistake.rule is INVALID.document.rule_at[(), "type"]
+    [mistake] = error_mistakes(double, INVALID.document, replace(page, body=b"x" * 121))
+    assert mistake == f"the body is not JSON: {'x' * 119}…"

@@ -176,6 +176,36 @@ def test_sizes_at_their_limits() -> None:
     )
 
 
+def test_size_in_the_spelling_of_another_place_is_refused() -> None:
+    accepted, refused = strings.size_syntax(
+        {"type": "string", "x-size": {**SIZE["x-size"], "separator": "x"}}, rule("syntax")
+    )
+    assert accepted == ["1024x1024", "2048x2048"]
+    assert {"1024*1024", "1024xx1024", "1024x1024x1", "auto"} <= set(refused)
+    assert "1024x1024" not in refused
+
+
+@pytest.mark.parametrize(
+    ("keyword", "limit", "accepted", "refused"),
+    [
+        ("minArea", 101 * 101, ["101*101", "101*101"], ["100*102", "102*100", "50*50"]),
+        ("minArea", 100 * 100, ["100*100", "100*100"], ["99*101", "101*99", "50*50"]),
+        ("minArea", 100 * 100 + 1, ["82*122"], ["100*100", "100*100", "50*50"]),
+        ("maxArea", 32 * 32 - 1, ["31*33"], ["32*32", "32*32", "62*62"]),
+        ("maxArea", 32 * 32, ["32*32", "32*32"], ["25*41", "41*25", "64*64"]),
+    ],
+)
+def test_sizes_at_an_area(keyword: str, limit: int, accepted: list[str], refused: list[str]) -> None:
+    assert strings.size_area(SIZE, rule(keyword, limit)) == (accepted, refused)
+
+
+def test_sizes_at_a_ratio() -> None:
+    assert strings.size_ratio({"x-size": {"minArea": 80_000}}, rule("maxRatio", 8)) == (
+        ["928*116", "116*928"],
+        ["929*116", "116*929"],
+    )
+
+
 def test_addresses() -> None:
     assert strings.url_pattern({}, rule("urlPattern")) == (list(strings.URLS), list(strings.URLS))
     accepted, refused = strings.callback_schemes({}, rule("schemes"))

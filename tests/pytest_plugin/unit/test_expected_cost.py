@@ -8,11 +8,14 @@ import pytest
 
 from qwenmock.pytest_plugin.examiner.expected_cost import (
     amount_of,
+    bill_of,
     charge_of,
     log_mistakes,
     worst_case,
     worst_case_of_any,
 )
+from qwenmock.pytest_plugin.examiner.invariants import Success
+from qwenmock.pytest_plugin.examiner.target import Reply
 from qwenmock.schemas.catalog import load
 
 CATALOG = load()
@@ -30,8 +33,8 @@ def count(n: Any) -> Decimal:
 @pytest.mark.parametrize(
     ("n", "images"),
     [(2, 2), (6, 6), (100, 100), (101, 100), (10**30, 100), (0, 1), (-4, 4), (2.5, 2.5), ("3", 3), ("x", 1), ("-3", 3),
-     ("３", 3), (" 6", 6), ("6.0", 6), ([6], 6), ("inf", 100), ("", 1), (None, 1), ([], 1), ({}, 1), (True, 1),
-     ("9" * 400, 100)],
+     ("３", 3), (" 6", 6), ("6.0", 6), ([6], 6), ([6, 2], 6), ("inf", 100), ("", 1), (None, 1), ([], 1), ({}, 1),
+     (True, 1), ("9" * 400, 100)],
 )  # fmt: skip
 def test_worst_case_counts_whatever_a_provider_may_read_as_a_number(n: Any, images: float) -> None:
     assert count(n) == Decimal(images)
@@ -47,6 +50,18 @@ def test_worst_case_without_a_variant_or_a_model() -> None:
     assert worst_case(AIGC, None, {}) == 0
     assert worst_case(AIGC, None, {"model": next(iter(AIGC.models)), "n": 4}) == 0
     assert [worst_case(NEBULA, None, body) for body in (None, [], "x", 1)] == [0, 0, 0, 0]
+
+
+def test_worst_case_of_input_images_without_a_variant_or_a_model() -> None:
+    body = {"image": ["a", "b"]}
+    assert worst_case(DASHSCOPE, None, {**body, "model": "qwen-image-3.0-pro"}) == Decimal("0.54")
+    assert worst_case(DASHSCOPE, None, body) == Decimal("0.54")
+
+
+def test_worst_case_of_a_model_without_a_price_is_that_of_the_dearest() -> None:
+    evolink = CATALOG["evolink"]
+    assert evolink.models["qwen-image-edit-plus"].amount is None
+    assert worst_case(evolink, None, {"model": "qwen-image-edit-plus"}) == Decimal("2.3")
 
 
 def test_worst_case_of_a_price_by_resolution_is_the_highest() -> None:
@@ -71,6 +86,7 @@ def test_worst_case_of_any_request() -> None:
     assert worst_case_of_any(DASHSCOPE) == 6 * Decimal("0.50") + 10 * Decimal("0.02")
     assert worst_case_of_any(CATALOG["evolink"]) == 6 * Decimal("2.3")
     assert worst_case_of_any(AIGC) == 0
+    assert worst_case_of_any(replace(NEBULA, variants={})) == PRICE
 
 
 @pytest.mark.parametrize(("value", "amount"), [("0.18", "0.18"), (0.18, "0.18"), (2, "2"), ("1E-7", "0.0000001")])
@@ -88,6 +104,17 @@ def test_what_is_no_amount_equals_nothing(value: object) -> None:
 def test_charge() -> None:
     assert charge_of(NEBULA, MODEL, 3) == Decimal("0.54")
     assert charge_of(AIGC, next(iter(AIGC.models)), 3) == 0
+    assert charge_of(DASHSCOPE, "qwen-image-3.0-pro", 2) == Decimal("0.50")
+
+
+def test_bill_of_an_answer() -> None:
+    asked = {"model": "qwen-image-3.0-pro", "prompt": "x", "image": ["a", "b"], "size": "2048x2048"}
+    reply = Reply(200, {}, b"{}", 0.0)
+    variant = DASHSCOPE.variants["compatible"]
+    success = Success(DASHSCOPE, variant, asked, reply, body={}, now=0.0, request_id=None)
+    assert bill_of(DASHSCOPE, success, 3) == Decimal("1.54")
+    assert bill_of(DASHSCOPE, replace(success, asked={**asked, "size": "512x512"}), 3) == Decimal("0.79")
+    assert bill_of(DASHSCOPE, success, 0) == 0
 
 
 LOG = {

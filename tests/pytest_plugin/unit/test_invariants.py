@@ -19,6 +19,7 @@ from qwenmock.pytest_plugin.examiner.invariants import (
     effective_text,
     image_counts,
     images_made,
+    pixels_of,
     requested_count,
 )
 from qwenmock.pytest_plugin.examiner.results import UnreadableAnswer
@@ -245,6 +246,29 @@ def test_default_size_is_that_of_the_last_input() -> None:
     parts[1] = {"image": "https://a.example/x.png"}
     assert default_size(replace(success, asked=asked)) is None
     assert default_size(original("nebula", "simplified", None)[0]) is None
+
+
+@pytest.mark.parametrize(("area", "side"), [(2048 * 2048, 2048), (1024 * 1024, 1024), (24 * 24, 32), (1, 16)])
+def test_default_size_without_an_input_is_the_documented_area(area: int, side: int) -> None:
+    success = original("nebula", "simplified", None)[0]
+    variant = success.variant
+    variant = replace(variant, picture=replace(variant.picture, text_area=area, multiple=16))
+    assert default_size(replace(success, variant=variant)) == (side, side)
+    with_input = original("nebula", "contents", None)[0]
+    variant = replace(with_input.variant, picture=replace(with_input.variant.picture, text_area=area))
+    assert default_size(replace(with_input, variant=variant)) == (1248, 832)
+
+
+def test_pixels_are_those_requested_or_else_stated_or_else_documented() -> None:
+    success = changed(lambda b: metadata(b)["usage"].update(width=300, height=200))
+    asked: Any = copy.deepcopy(success.asked)
+    asked["parameters"]["size"] = "1024*768"
+    assert pixels_of(replace(success, asked=asked)) == 1024 * 768
+    for size in ("large", None):
+        asked["parameters"]["size"] = size
+        assert pixels_of(replace(success, asked=asked)) == 300 * 200
+    without = changed(lambda b: metadata(b)["usage"].pop("height"))
+    assert pixels_of(replace(without, asked=asked)) == success.variant.picture.area
 
 
 def test_sizes_that_are_not_stated() -> None:

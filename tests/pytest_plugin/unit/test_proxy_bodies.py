@@ -157,6 +157,13 @@ def test_violations_of_an_exchange() -> None:
     assert violations(NEBULA, CREATE, {"model": 1}, 400, ERROR) == []
 
 
+def test_member_with_a_default_may_be_left_out_though_it_is_called_required() -> None:
+    body = {name: value for name, value in example(EVOLINK.variants["edit"]).items() if name != "model"}
+    found = violations(EVOLINK, EVOLINK.create_endpoint, body, 200, {})
+    assert found
+    assert not any("the request breaks it" in each for each in found)
+
+
 def test_documents_of_a_status() -> None:
     variant = NEBULA.variants["simplified"]
     assert documents_for(NEBULA, CREATE, variant, 200) == [variant.answer]

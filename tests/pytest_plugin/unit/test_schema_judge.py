@@ -69,7 +69,11 @@ def test_wrong_type_breaks_nothing_else() -> None:
         ({"maxLength": 2}, ["ab", "猫猫", 1, [1, 2, 3]], ["abc"]),
         ({"pattern": "^a+$"}, ["a", "aa", 1], ["b", "a\n", "ab", ""]),
         ({"pattern": "b"}, ["abc", "b"], ["ac"]),
-        ({"format": "uri"}, ["https://a.example/x", "ftp://a"], ["a", "https://", "//a", "https://a b", "http://[::1"]),
+        (
+            {"format": "uri"},
+            ["https://a.example/x", "ftp://a", f"https://a/{'x' * 65526}"],
+            [f"https://a/{'x' * 65527}", "a", "https://", "//a", "https://a b", "http://[::1"],
+        ),
         ({"minItems": 2}, [[1, 2], "x"], [[1], []]),
         ({"maxItems": 2}, [[1, 2], "xxx"], [[1, 2, 3]]),
         ({"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}, [{"a": 1}, {"b": 1}], [{}, {"a": 1, "b": 1}]),

@@ -1,5 +1,6 @@
 """What an exception means, how results add up, and what a failure says."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis.errors import Flaky, FlakyFailure
 
 from qwenmock.pytest_plugin.examiner.boundaries.edit import Edit
 from qwenmock.pytest_plugin.examiner.budget import OverBudget
+from qwenmock.pytest_plugin.examiner.findings import Finding, Mistake, Request
 from qwenmock.pytest_plugin.examiner.result_log import ResultLog
 from qwenmock.pytest_plugin.examiner.results import (
     SIDES,
@@ -18,7 +20,7 @@ from qwenmock.pytest_plugin.examiner.results import (
     UnreadableAnswer,
 )
 from qwenmock.pytest_plugin.examiner.session import Examiner
-from qwenmock.pytest_plugin.examiner.target import TargetError
+from qwenmock.pytest_plugin.examiner.target import Reply, TargetError
 from qwenmock.pytest_plugin.examiner.verdicts import Verdict, verdict_of
 from qwenmock.pytest_plugin.examiner_factory import create_examiner
 from qwenmock.pytest_plugin.options import Options
@@ -26,7 +28,8 @@ from qwenmock.schemas.catalog import load
 from qwenmock.schemas.models import Rule
 from qwenmock.schemas.sources import cited
 
-NEBULA = load()["nebula"]
+CATALOG = load()
+NEBULA = CATALOG["nebula"]
 DOCUMENTED = NEBULA.rule("nebula/contents/parameters/n/maximum")
 ASSUMED = next(rule for rule in NEBULA.rules if rule.certainty == "assumed")
 HALF = next(
@@ -179,6 +182,18 @@ def test_tallies_of_processes_are_added() -> None:
     assert (total.status, total.detail) == ("fail", "asserted")
 
 
+def test_what_was_seen_before_a_failure_does_not_decide_what_it_is() -> None:
+    for asserted, status in ((True, "fail"), (False, "observed")):
+        total = Tally(tried={"accept": 1, "reject": 0}, passed={"accept": 1, "reject": 0}, detail="seen")
+        total.add(tally(("accept", False, asserted, "failed")))
+        assert (total.status, total.detail) == (status, "failed")
+        total.add(Tally(detail="seen later"))
+        assert total.detail == "failed"
+    total = tally(("accept", True, True, ""))
+    total.add(Tally(detail="seen"))
+    assert (total.status, total.detail) == ("pass", "seen")
+
+
 def test_reason_of_a_tally_is_the_first() -> None:
     total = Tally()
     total.add(Tally(reason="no key"))
@@ -256,6 +271,110 @@ def test_conclusion_is_counted_and_raised_only_if_asserted(examiner: Examiner) -
         "got:      two",
     ]
     assert "sk-mock" not in str(violated.value)
+
+
+def test_violation_has_the_command_that_sends_its_request_again(examiner: Examiner) -> None:
+    error = raised(log_of(examiner, live=False).violation(["one"], b"{}", "a 200"))
+    with_command, without = judged(error, examiner), judged(error, None)
+    assert with_command.findings[0].curl
+    assert with_command.findings[0].curl in with_command.text
+    assert without.findings[0].curl == ""
+    assert without.text == "judged:   what this check is about\npromised: a 200\ngot:      one"
+
+
+def test_observation_is_no_failure_and_keeps_what_was_seen(examiner: Examiner) -> None:
+    log = log_of(examiner, live=False)
+    log.observe(DOCUMENTED, "reject", held=True, detail="seen")
+    log.observe(DOCUMENTED, "reject", held=True, detail="seen again")
+    assert (log.tallies[DOCUMENTED.id].status, log.tallies[DOCUMENTED.id].detail) == ("pass", "seen")
+    log.observe(DOCUMENTED, "reject", held=False, detail="seen later")
+    found = log.tallies[DOCUMENTED.id]
+    assert (found.status, found.detail) == ("observed", "seen later")
+    assert (found.tried["reject"], found.passed["reject"]) == (3, 2)
+
+
+def test_limits_are_not_assumed_unless_that_is_said(examiner: Examiner) -> None:
+    limit = next(rule for provider in CATALOG for rule in provider.rules if rule.is_only_a_limit)
+    assert not ResultLog(examiner.sender, examiner.credentials, live=True).asserted(limit, "reject")
+
+
+def answered(body: bytes, *, url: str = "http://a.example/x", **headers: str) -> Reply:
+    return Reply(418, headers, body, 0.0, Request("GET", url, {}, b""))
+
+
+def finding_of(examiner: Examiner, reply: Reply | None, content: bytes = b"", mistake: str = "one") -> Finding:
+    (found,) = log_of(examiner, live=False).violation([mistake], content, "a 200", reply=reply).findings
+    return found
+
+
+def test_violation_is_of_the_request_that_is_answered(examiner: Examiner) -> None:
+    log, reply = log_of(examiner, live=False), answered(b"{}")
+    assert log.violation(["one"], b"", "a 200", reply=reply).request == reply.request
+    sent = log.violation(["one"], b'{"a": 1}', "a 200", reply=reply).request
+    assert sent is not None
+    assert (sent.method, sent.content) == ("POST", b'{"a": 1}')
+    kept = Reply(200, {}, b"{}", 0.0)
+    without = log.violation(["one"], b"", "a 200", reply=kept).request
+    assert without is not None
+    assert without.method == "POST"
+
+
+def test_violation_shows_the_last_answer_if_it_is_to_the_same_body(examiner: Examiner) -> None:
+    examiner.sender.last = (b'{"a": 1}', Reply(418, {}, b"", 0.0))
+    assert finding_of(examiner, None, b'{"a": 1}').answer == ("418",)
+    assert finding_of(examiner, None, b'{"a": 2}').answer == ()
+    assert finding_of(examiner, Reply(200, {}, b"", 0.0), b'{"a": 1}').answer == ("200",)
+
+
+def test_answer_is_shown_with_the_headers_that_matter(examiner: Examiner) -> None:
+    headers = {"content-type": "text/plain", "server": "x", "retry-after": "3"}
+    reply = Reply(503, headers, "  not\n JSON é ".encode(), 0.0)
+    assert finding_of(examiner, reply).answer == ("503, content-type: text/plain, retry-after: 3", "not JSON é")
+    assert finding_of(examiner, Reply(200, {}, '{"a": "é"}'.encode(), 0.0)).answer == ("200", '{"a": "é"}')
+
+
+def test_answer_to_another_request_says_to_which(examiner: Examiner) -> None:
+    reply = answered(b"")
+    assert finding_of(examiner, reply).answer == ("418",)
+    assert finding_of(examiner, reply, b"{}").answer == ("to GET http://a.example/x", "418")
+    same = examiner.sender.request_of(b"{}").url
+    assert finding_of(examiner, answered(b"", url=same), b"{}").answer == ("418",)
+
+
+def test_long_answers_and_mistakes_are_cut(examiner: Examiner) -> None:
+    body = {"link": "x" * 61, "short": "y" * 60, "list": ["z" * 61, 1, None]}
+    _, shown = finding_of(examiner, Reply(200, {}, json.dumps(body).encode(), 0.0)).answer
+    assert json.loads(shown) == {"link": "x" * 59 + "…", "short": "y" * 60, "list": ["z" * 59 + "…", 1, None]}
+    _, shown = finding_of(examiner, Reply(200, {}, json.dumps([1] * 500).encode(), 0.0)).answer
+    assert (len(shown), shown[-1]) == (500, "…")
+    assert finding_of(examiner, None, mistake="x" * 1001).got == ("x" * 999 + "…",)
+    assert finding_of(examiner, None, mistake="x" * 1000).got == ("x" * 1000,)
+
+
+@pytest.mark.parametrize(
+    ("rule", "limit"),
+    [
+        ("ai302/error/code/required", ""),
+        ("ai302/edit/parameters/seed/minimum", ""),
+        ("ai302/error/code/minLength", "1"),
+        ("ai302/error/type", "'object'"),
+        ("ai302/edit/model/enum", '["qwen-image-edit"]'),
+    ],
+)
+def test_violation_says_what_a_rule_limits_to(examiner: Examiner, rule: str, limit: str) -> None:
+    broken = CATALOG["ai302"].rule(rule)
+    assert finding_of(examiner, None, mistake=Mistake("one", "answer", broken)).value == limit
+
+
+def test_certainty_of_another_rule_than_the_tried_one_is_its_own(examiner: Examiner) -> None:
+    mistakes = [Mistake("one", "answer", HALF), Mistake("two", "answer", DOCUMENTED)]
+    found = log_of(examiner, live=True).violation(mistakes, b"{}", "a 400", edit(HALF, "reject")).findings
+    assert [(each.rule, each.certainty) for each in found] == [
+        (HALF.id, HALF.reject_certainty),
+        (DOCUMENTED.id, DOCUMENTED.certainty),
+    ]
+    (found,) = log_of(examiner, live=True).violation(mistakes[:1], b"{}", "a 400").findings
+    assert found.certainty == HALF.certainty
 
 
 def test_answer_counts_for_each_rule_of_its_document(examiner: Examiner) -> None:
