@@ -91,6 +91,8 @@ async def raw(_scope: object, receive: Callable[[], Awaitable[Any]], send: Calla
 class _Discard:
     """A stream whose writes cost nothing."""
 
+    encoding = errors = None
+
     def isatty(self) -> bool:
         return False
 

@@ -108,6 +108,7 @@ class DoubleHttpProtocol(HttpToolsProtocol):
         if answering is None:
             return False
         self._unset_keepalive_if_required()
+        self._head_bytes = 0  # line breaks before it
         self._begin(answering)
         return True
 

@@ -54,6 +54,8 @@ class RequestLog:
         self._stream = stream
         self._entries: list[NewEntry | CompactEntry] = []
         self._is_ready = readiness(stream)
+        self._encoding: str | None = stream.encoding
+        self._errors = "replace" if stream.errors in {None, "strict"} else str(stream.errors)
         self._lost = 0
         self._console = Console(file=stream, highlight=False) if form == "text" and stream.isatty() else None
 
@@ -72,7 +74,7 @@ class RequestLog:
             for entry in entries:
                 self._console.print(as_line(_expanded(entry)), no_wrap=True, overflow="ellipsis", crop=True)
             return
-        self._write(list(map(self._format, entries)))
+        self._write(list(map(self._encodable, map(self._format, entries))))
 
     def _write(self, lines: Sequence[str]) -> None:
         for part, number in parts(lines):
@@ -84,6 +86,12 @@ class RequestLog:
                 self._lost = 0
             self._stream.write(part)
             self._stream.flush()
+
+    def _encodable(self, line: str) -> str:
+        """Return a line with what the stream would write instead of what its encoding has not: that may be longer."""
+        if line.isascii() or self._encoding is None:
+            return line
+        return line.encode(self._encoding, self._errors).decode(self._encoding)
 
     def _format(self, entry: NewEntry | CompactEntry) -> str:
         if self._is_json:

@@ -13,12 +13,10 @@ from typing import TypeAlias
 
 import pybase64
 
-LONGEST_HEAD = 1000
-"""Characters of a data URL before its data."""
+from qwenmock.mockserver.store.brief import LONGEST_HEAD, PIECE
+
 MAX_PARTS = 20_000
 """Chunks of a PNG, and segments of a JPEG before its size. A PNG of 10 MB in chunks of 1 KB has half as many."""
-PIECE = 2**15
-"""Characters of a data URL that are decoded at once: a multiple of 4."""
 Buffer: TypeAlias = bytes | bytearray
 _NOT_FILL = re.compile(rb"[^\xff]")
 

@@ -13,6 +13,8 @@ LONGEST_TEXT = 4000
 LONGEST_LIST = 100
 DEEPEST = 20
 LONG_RUN = 200
+LONGEST_HEAD = 1000
+"""Characters of a data URL up to its comma."""
 PIECE = 2**15
 """Characters that are decoded and hashed at once; a multiple of 4."""
 
@@ -39,7 +41,7 @@ def _has_long_run(data: bytes | bytearray) -> bool:
 
 def digest_of(url: str) -> str:
     """Return the SHA-256 of what a data URL in base64 holds; of its text if it is another one, or does not decode."""
-    head, comma, _ = url[:LONG_RUN].partition(",")
+    head, comma, _ = url[:LONGEST_HEAD].partition(",")
     if comma and head.lower().endswith(";base64"):
         with contextlib.suppress(ValueError):
             return _digest(pybase64.b64decode(piece, validate=True) for piece in _pieces(url, len(head) + 1))

@@ -543,6 +543,21 @@ def test_a_file_of_another_version_is_refused(tmp_path: Any) -> None:
         open_store(Settings(state=str(tmp_path / "old.db")))
 
 
+@pytest.mark.parametrize("settings", [{"secret": "00"}, {"secret": "00", "version": "1"}])
+def test_a_redis_database_of_another_version_is_refused(redis_server: Any, settings: dict[str, str]) -> None:
+    import redis
+
+    open_store(Settings(state=redis_server.url))
+    open_store(Settings(state=redis_server.url))
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.delete("qwenmock:{shared}:settings")
+        client.hset("qwenmock:{shared}:settings", mapping=settings)
+    with pytest.raises(StoreError, match=": written by another version of qwenmock; expected an empty database"):
+        open_store(Settings(state=redis_server.url))
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushdb()
+
+
 def test_scripts_that_redis_has_forgotten_are_loaded_again(redis_server: Any) -> None:
     import redis
 

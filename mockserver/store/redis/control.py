@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
+from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.store.protocols import Shared
 from qwenmock.mockserver.store.records import FaultValues
 from qwenmock.mockserver.store.redis.connection import PREFIX, Argument, Connection, pairs
@@ -14,10 +15,26 @@ STATE = f"{PREFIX}{{shared}}:state"
 FAULTS = f"{PREFIX}{{shared}}:faults"
 LEFT = f"{PREFIX}{{shared}}:left"
 SETTINGS = f"{PREFIX}{{shared}}:settings"
+VERSION = "2"
+"""Of what is kept; a database with another version is refused."""
 
 
 class RedisControl(Connection):
-    """What all processes on the same database share."""
+    """What all processes on the same database share.
+
+    Raises:
+        StoreError: Redis cannot be reached, or another version of qwenmock has written to the database.
+
+    """
+
+    def __init__(self, url: str, journal_max: int) -> None:
+        super().__init__(url, journal_max)
+        # One look: a process that starts at the same time writes the version before any other setting.
+        kept: Mapping[bytes, bytes] = self._call_blocking("HGETALL", SETTINGS)
+        if not kept:
+            self.setting("version", VERSION)
+        elif kept.get(b"version") != VERSION.encode():
+            raise StoreError(f"{url}: written by another version of qwenmock; expected an empty database")
 
     def setting(self, name: str, default: str) -> str:
         """Return a value that all processes share and restarts keep; store the default if there is none."""

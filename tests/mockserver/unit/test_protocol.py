@@ -469,6 +469,14 @@ def test_what_is_kept_of_a_request_besides_its_body_is_bounded(steps: list[objec
     assert bool(sent) == bool(found[0])
 
 
+def test_line_breaks_between_requests_are_counted_for_the_next_one_only() -> None:
+    async def play() -> tuple[bytes, str]:
+        return await Connection(DoubleHttpProtocol, APP).play([request(), b"\r\n" * 30_000] * 5)
+
+    sent, end = asyncio.run(play())
+    assert (sent.count(b"HTTP/1.1 200 OK"), end) == (5, "")
+
+
 def test_idle_connection_is_closed_after_its_time() -> None:
     async def play() -> str:
         connection = Connection(DoubleHttpProtocol, APP)

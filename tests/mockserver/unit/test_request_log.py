@@ -80,6 +80,27 @@ def test_parts_are_as_large_as_a_pipe_takes_at_once() -> None:
     assert len(found) == 4
 
 
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="this system cannot tell whether a pipe takes more")
+def test_characters_that_the_stream_cannot_encode_do_not_make_it_wait() -> None:
+    """A backslash sequence is longer than what it stands for."""
+    reading, writing = os.pipe()
+    entry = ENTRY | {"refusal": {"detail": "😀猫" * 100}}
+    with os.fdopen(writing, "w", encoding="ascii", errors="backslashreplace") as stream:
+        os.set_blocking(writing, False)  # a write that would wait raises an error instead
+        request_log = RequestLog("text", stream)
+
+        async def write() -> None:
+            for _ in range(1000):
+                request_log(entry)
+            request_log.flush()
+
+        for _ in range(20):
+            asyncio.run(write())
+        shown = os.read(reading, 2**20).decode()
+    os.close(reading)
+    assert "\\U0001f600\\u732b" in shown
+
+
 def test_line_that_is_too_long_for_a_pipe_is_a_part_of_its_own() -> None:
     lines = ["x" * 10, "y" * 5000, "z" * 10]
     assert [text for text, _ in parts(lines)] == [f"{line}\n" for line in lines]
