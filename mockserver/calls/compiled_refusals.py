@@ -63,7 +63,7 @@ class CompiledRefusals:
         call, key, data, body, began = received
         if len(data) > LARGEST:
             return None
-        violation = self._handlers[variant.name].validator.violation(variant.request.unwrapped(body))
+        violation = self._handlers[variant.name].validator.explain(variant.request.unwrapped(body))
         if violation is None:
             return None
         double, rule = self._double, violation.rule
