@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from extent import usually
-from pages.views import EMPTY_VIEWS, VIEWS, fill
 from playwright.sync_api import Page, expect
 
+from pages.views import EMPTY_VIEWS, VIEWS, fill
 from qwenmock.mockserver.http.server import RunningServer
 
 pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="Debian's chromium is not installed")

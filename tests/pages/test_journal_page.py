@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from pages.test_accessibility import examine
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from pages.test_accessibility import examine
 from qwenmock import fixtures
 from qwenmock.mockserver.http.server import RunningServer, running
 from qwenmock.mockserver.settings import Settings

@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import httpx
 import pytest
-from pages.views import VIEWS, fill
 from playwright.sync_api import Page, expect
 
+from pages.views import VIEWS, fill
 from qwenmock.mockserver.calls.fault_schema import CALLBACK_FAULTS, DROPS, fault_schema
 from qwenmock.mockserver.control.pages import STATIC
 from qwenmock.mockserver.http.server import RunningServer
