@@ -26,8 +26,7 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
-        gc.freeze()
-        gc.enable()
+        gc.enable()  # without `gc.freeze`: Hypothesis looks for what refers to its random numbers, and would find nothing
 
 
 @pytest.fixture(scope="session", autouse=True)
