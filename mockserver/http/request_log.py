@@ -132,16 +132,15 @@ def _expanded(entry: NewEntry | CompactEntry) -> NewEntry:
 
 def as_compact(entry: CompactEntry) -> str:
     """Return what `as_text` returns for the expanded entry, in a twentieth of the time."""
-    place, refusal, path = entry.place, entry.refusal, entry.path
-    path = path if path.isprintable() else as_printable(path)
-    status = 200
-    if refusal is not None:
-        status, outcome = refusal.status, as_printable(refusal.detail)[:200]
+    place, outcome = entry.place, ""
+    if entry.refusal is not None:
+        outcome = as_printable(entry.refusal.detail)[:200]
     elif entry.is_charged:
         outcome = f"{entry.images} x {entry.model}, {entry.amount} {place.currency}"
-    else:
-        outcome = ""
-    return f"{place.method} {path} {status} {entry.seconds * 1000:.1f} ms {entry.masked or '-'} {entry.id} {outcome}"
+    return (
+        f"{place.method} {as_printable(entry.path)} {entry.status} {entry.seconds * 1000:.1f} ms "
+        f"{entry.masked or '-'} {entry.id} {outcome}"
+    )
 
 
 def as_json(entry: NewEntry) -> str:
