@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
-from commands import CONTRACT_TESTS
+from commands import CONTRACT_TESTS, run_here
 from extent import EXTENTS, usually
 from wrong_servers.faults import NEBULA, Fault, status
 
@@ -59,9 +59,14 @@ def check(*options: str, keys: dict[str, str] | None = None) -> subprocess.Compl
     )
 
 
+def check_here(*options: str, keys: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process; some tests start it as users do."""
+    return run_here("check", *options, environment=environment_with(KEYS if keys is None else keys))
+
+
 def refused(*options: str, keys: dict[str, str] | None = None) -> str:
     """Return the one line with which the command refuses to examine."""
-    done = check(*options, keys=keys)
+    done = check_here(*options, keys=keys)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stdout + done.stderr
     return done.stderr
 
@@ -124,7 +129,7 @@ def test_live_double_conforms_within_its_budget(server: RunningServer, control: 
 
 def test_at_budget_zero_not_one_billable_request_is_sent(server: RunningServer, control: httpx.Client) -> None:
     """Every request that leaves is one that a right server refuses, and none could be billed by its worst case."""
-    done = check(server.url("nebula"), "--provider", "nebula", "--live-budget", "0", "--live-allow", "rate-limit")
+    done = check_here(server.url("nebula"), "--provider", "nebula", "--live-budget", "0", "--live-allow", "rate-limit")
     assert done.returncode == 0, done.stdout
     journal = control.get("/journal?limit=1000").json()
     assert journal
@@ -139,7 +144,7 @@ def test_at_budget_zero_not_one_billable_request_is_sent(server: RunningServer, 
 def test_ledger_of_a_live_target_is_read(server: RunningServer, extent: tuple[str, ...]) -> None:
     ledger = f"{server.origin}/__mock__/ledger?request_id={{request_id}}"
     common = ("--provider", "nebula", "--live-budget", "10", *extent)
-    done = check(server.url("nebula"), *common, "--live-ledger", ledger)
+    done = check_here(server.url("nebula"), *common, "--live-ledger", ledger)
     assert done.returncode == 0, done.stdout
 
 
@@ -183,7 +188,7 @@ def test_curl_printed_on_the_terminal_reproduces() -> None:
     app, _ = fault.server(load()["nebula"])
     with serving(app) as port:
         live = ("--provider", "nebula", "--contract-profile", "smoke", "--live-budget", "0")
-        done = check(f"http://127.0.0.1:{port}/nebula", *live)
+        done = check_here(f"http://127.0.0.1:{port}/nebula", *live)
         assert run_curl(next(line for line in done.stdout.splitlines() if line.startswith("curl ")), KEYS) == "422"
     # No part of a name is read as markup, and what is alike is told once.
     assert re.search(r"^contract: nebula/simplified/type ─", done.stdout, re.MULTILINE)
@@ -199,7 +204,7 @@ def test_curl_with_a_picture_names_a_file_and_reproduces(tmp_path: Path) -> None
     path = tmp_path / "r.json"
     common = ("--provider", "nebula", "--contract-profile", "smoke", "--live-budget", "1000")
     with serving(app) as port:
-        check(f"http://127.0.0.1:{port}/nebula", *common, "--contract-report", str(path))
+        check_here(f"http://127.0.0.1:{port}/nebula", *common, "--contract-report", str(path))
         failures = json.loads(path.read_text("utf-8"))["failures"]
         assert max(len(failure["curl"]) for failure in failures) < 800
         failure = next(each for each in failures if each["files"])
@@ -351,7 +356,7 @@ def dripping(connection: socket.socket) -> None:
 def test_answer_that_does_not_arrive_whole_is_found(answer: Callable[[socket.socket], None]) -> None:
     with raw_server(answer) as origin:
         options = ("--live-budget", "5", "--contract-profile", "smoke", "--live-timeout", "2")
-        done = check(origin, "--provider", "nebula", *options)
+        done = check_here(origin, "--provider", "nebula", *options)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "arrives whole" in done.stdout
 
@@ -403,8 +408,8 @@ def test_target_that_answers_everything_alike_is_one_line_and_exit_2(status: int
 
 def test_running_double_needs_no_key(server: RunningServer) -> None:
     common = ("--provider", "nebula", "--contract-seconds", "1")
-    assert check(server.url("nebula"), *common, keys={}).returncode == 0
-    hint = check(server.origin, *common, keys={})
+    assert check_here(server.url("nebula"), *common, keys={}).returncode == 0
+    hint = check_here(server.origin, *common, keys={})
     assert (hint.returncode, f"did you mean {server.url('nebula')}?" in hint.stderr) == (2, True), hint.stderr
 
 
@@ -419,7 +424,7 @@ def test_key_that_no_header_can_have_is_named_and_not_printed(server: RunningSer
 def test_blanks_around_a_key_are_left_out(server: RunningServer, extent: tuple[str, ...]) -> None:
     keys = {"QWENMOCK_NEBULA_KEY": "  sk-mock\n"}
     options = ("--provider", "nebula", "--live-budget", "0", "--contract-profile", "smoke")
-    done = check(server.url("nebula"), *options, *extent, keys=keys)
+    done = check_here(server.url("nebula"), *options, *extent, keys=keys)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
