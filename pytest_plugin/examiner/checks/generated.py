@@ -1,7 +1,9 @@
 """Requests drawn at random from the schemas, and bodies that are not JSON."""
 
+import contextlib
 from collections.abc import Callable
 from typing import TypeVar, cast
+from unittest import SkipTest
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
@@ -40,7 +42,7 @@ def for_all(examiner: Examiner, strategy: SearchStrategy[Drawn], attempt: Callab
     """Try what a strategy draws, until something is found or there is no verdict.
 
     Hypothesis does not see a missing verdict: it would try again and call it flaky. On a live target it does not see
-    a violation either: trying again costs money.
+    a violation either: trying again costs money. What it sees is `SkipTest`, with which it stops drawing at once.
 
     Raises:
         ContractViolation: One of the values shows it.
@@ -53,18 +55,16 @@ def for_all(examiner: Examiner, strategy: SearchStrategy[Drawn], attempt: Callab
     @hypothesis_settings(examiner)
     @given(strategy)
     def check(value: Drawn) -> None:
-        if stopped:
-            return
         try:
             attempt(value)
-        except (NotExaminable, OverBudget, TargetError) as reason:
-            stopped.append(reason)
-        except ContractViolation as violation:
-            if not examiner.live:
+        except (NotExaminable, OverBudget, TargetError, ContractViolation) as reason:
+            if isinstance(reason, ContractViolation) and not examiner.live:
                 raise
-            stopped.append(violation)
+            stopped.append(reason)
+            raise SkipTest("no further value is tried") from reason
 
-    check()
+    with contextlib.suppress(SkipTest):
+        check()
     if stopped:
         raise stopped[0]
 
