@@ -26,7 +26,8 @@ def pytest_collection() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
-        gc.enable()  # without `gc.freeze`: Hypothesis looks for what refers to its random numbers, and would find nothing
+        # Without `gc.freeze`: Hypothesis looks for what refers to its random numbers, and would find nothing.
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
