@@ -54,9 +54,30 @@ def stop_seconds(settings: Settings) -> int:
     return math.ceil(settings.latency.maximum) + STOP_SECONDS
 
 
+class CleanServer(uvicorn.Server):
+    """A server that closes what it has opened, also if it is stopped while it starts.
+
+    Older versions of uvicorn, such as 0.34, leave their sockets open then and do not end the lifespan. The event loop of
+    uvloop may wait for these sockets for ever when it is closed.
+    """
+
+    _is_shut_down = False
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until the server is stopped."""
+        await super().serve(sockets)
+        if self.started and not self._is_shut_down:
+            await self.shutdown(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close all connections and sockets, and end the lifespan."""
+        self._is_shut_down = True
+        await super().shutdown(sockets)
+
+
 def uvicorn_server(app: ASGIApp, settings: Settings | None = None) -> uvicorn.Server:
     """Return a uvicorn server for an application; it logs nothing."""
-    server = uvicorn.Server(
+    server = CleanServer(
         uvicorn.Config(
             app,
             http=DoubleHttpProtocol,
