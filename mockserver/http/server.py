@@ -57,7 +57,7 @@ def stop_seconds(settings: Settings) -> int:
 class CleanServer(uvicorn.Server):
     """A server that closes what it has opened, also if it is stopped while it starts.
 
-    Older versions of uvicorn, such as 0.34, leave their sockets open then and do not end the lifespan. The event loop of
+    Older versions of uvicorn, such as 0.34, leave their sockets open then and do not end the lifespan. The loop of
     uvloop may wait for these sockets for ever when it is closed.
     """
 
