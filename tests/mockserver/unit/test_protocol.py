@@ -337,6 +337,29 @@ def test_request_with_a_head_that_is_known_is_not_parsed(
     asyncio.run(play())
 
 
+def test_request_with_a_head_that_is_known_is_answered_by_asgi_if_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def play() -> int:
+        connection = Connection(DoubleHttpProtocol)
+        await connection.play([request()])
+        monkeypatch.setattr(connection.app.double, "waits_are_real", lambda: False)
+        sent, _ = await connection.play([request()])
+        return sent.count(b"HTTP/1.1 200 OK")
+
+    assert asyncio.run(play()) == 2
+
+
+def test_timer_of_an_answer_by_asgi_ends_with_a_request_whose_head_is_known() -> None:
+    async def play() -> None:
+        connection = Connection(DoubleHttpProtocol, APP)
+        await connection.play([request(), request()[:-5], request()[-5:]])
+        timer = connection.protocol.timeout_keep_alive_task
+        assert timer is not None
+        await connection.play([request()])
+        assert timer.cancelled()
+
+    asyncio.run(play())
+
+
 def refuse_task(*_args: object, **_options: object) -> None:
     raise AssertionError("a task")
 
