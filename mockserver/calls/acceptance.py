@@ -7,6 +7,7 @@ reserved or charged here.
 import math
 from dataclasses import dataclass
 from decimal import Decimal
+from mmap import mmap
 from typing import NamedTuple, cast
 
 import orjson
@@ -20,7 +21,7 @@ from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.effects import NO_EFFECTS, Effects, directives
 from qwenmock.mockserver.calls.input_images import inspect
 from qwenmock.mockserver.calls.keywords import format_value
-from qwenmock.mockserver.calls.large_bodies import LARGE, LARGEST_TEXT, Unreadable, in_turn, parsed
+from qwenmock.mockserver.calls.large_bodies import LARGE, LARGEST_TEXT, Buffer, Unreadable, in_turn, parsed
 from qwenmock.mockserver.calls.sizes import default_size
 from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.mockserver.models import Input, Job
@@ -162,10 +163,11 @@ async def parse(call: Call, trace: Trace) -> dict[str, JSON]:
     return body
 
 
-def _read(data: bytes | bytearray, trace: Trace) -> tuple[JSON, JSON]:
+def _read(data: Buffer, trace: Trace) -> tuple[JSON, JSON]:
     """Return a body, parsed, and what the journal shows of it."""
     body = parsed(data)
-    return body, orjson.Fragment(bytes(data)) if is_brief(data) else brief(body, digest=trace.digest)
+    is_short = not isinstance(data, mmap) and is_brief(data)
+    return body, orjson.Fragment(bytes(data)) if is_short else brief(body, digest=trace.digest)
 
 
 def _malformed(provider: Provider, rule: str, detail: str) -> ApiError:

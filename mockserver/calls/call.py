@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from qwenmock.mockserver.calls.large_bodies import Buffer
 from qwenmock.mockserver.models import Job
 from qwenmock.mockserver.store.brief import digest_of
 from qwenmock.schemas.models import Endpoint, Provider
@@ -40,7 +41,7 @@ class Call(NamedTuple):
     base_url: str
     task_id: str
     query: Mapping[str, str]
-    read: Callable[[], Awaitable[bytes | bytearray]]
+    read: Callable[[], Awaitable[Buffer]]
     request_id: str
 
     def header(self, name: str) -> str:

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from mmap import mmap
 from typing import TypeAlias, TypeVar
 
 import orjson
@@ -34,7 +35,8 @@ MAX_QUOTES = 40_000
 MAX_BACKSLASHES = 1000
 """In a row."""
 
-Buffer: TypeAlias = bytes | bytearray
+Buffer: TypeAlias = bytes | bytearray | mmap
+"""A mapping is always large."""
 T = TypeVar("T")
 _THREAD = ThreadPoolExecutor(1, "large-bodies")
 
@@ -57,7 +59,7 @@ def parsed(data: Buffer) -> JSON:
 
     """
     try:
-        return _loaded(data) if len(data) <= LARGE else _parsed_by_pieces(data)
+        return _parsed_by_pieces(data) if isinstance(data, mmap) or len(data) > LARGE else _loaded(data)
     except orjson.JSONDecodeError as error:
         raise Unreadable(str(error)) from None
 
@@ -80,7 +82,7 @@ def _parsed_by_pieces(data: Buffer) -> JSON:
     return _with_strings(_loaded(rest), mark, long)
 
 
-def _loaded(data: Buffer) -> JSON:
+def _loaded(data: bytes | bytearray) -> JSON:
     if data.count(b",") > MAX_COMMAS and STRING.sub(b"", data).count(b",") > MAX_COMMAS:
         raise ApiError("malformed", f"the body must have at most {MAX_COMMAS} commas outside of its strings")
     return orjson.loads(data)
@@ -142,14 +144,14 @@ def _check_plain(data: Buffer, start: int, end: int) -> None:
         _ascii(data[at : min(at + PIECE, end)])
 
 
-def _ascii(written: Buffer) -> str:
+def _ascii(written: bytes | bytearray) -> str:
     """Return the piece of a string between two quotation marks."""
     if not written.isascii() or not (piece := _unescaped(written)).isascii():
         raise ApiError("malformed", "a data URL must be ASCII")
     return piece
 
 
-def _unescaped(written: Buffer) -> str:
+def _unescaped(written: bytes | bytearray) -> str:
     return orjson.loads(b'"%b"' % written)
 
 

@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from qwenmock.mockserver._version import __version__
-from qwenmock.mockserver.calls.call import Answer, BodyTooLarge, BodyUnfinished, Call
+from qwenmock.mockserver.calls.call import Answer, Call
 from qwenmock.mockserver.calls.compiled import MAX_BODY, MAX_HEAD, Compiled, SentAnswer, compile_endpoints
 from qwenmock.mockserver.calls.double import Double
 from qwenmock.mockserver.calls.pipeline import serve
@@ -27,6 +27,7 @@ from qwenmock.mockserver.control.guard import Guard
 from qwenmock.mockserver.control.pages import page_routes
 from qwenmock.mockserver.control.welcome import welcome
 from qwenmock.mockserver.errors import StoreError
+from qwenmock.mockserver.http.bodies import Body
 from qwenmock.mockserver.http.memory import IdleMemory
 from qwenmock.mockserver.http.routing import RoutedPath, Routes
 from qwenmock.mockserver.images.files import BadLink
@@ -49,10 +50,6 @@ NO_QUERY: dict[str, str] = {}
 JSON_TYPE = b"application/json"
 LONGEST_HOST = 300
 """Characters of a host that links begin with; names have at most 253."""
-DRAIN_SECONDS = 20.0
-DRAIN_PAUSE_SECONDS = 2.0
-"""How long a client may send nothing before the rest of its body is no longer waited for."""
-DRAIN_BYTES = 64 * 2**20
 
 
 class DirectHead(NamedTuple):
@@ -289,81 +286,6 @@ class Application(Starlette):
     async def _not_found(self, request: Request, _error: Exception) -> Response:
         slugs = ", ".join(f"/{slug}" for slug in self.double.catalog.providers)
         return _problem(404, f"nothing at {request.scope['path'][:200]}; providers are mounted at {slugs}")
-
-
-class Body:
-    """The body of a request, read only up to a limit.
-
-    Args:
-        receive: The ASGI callable.
-        method: Of the request.
-        headers: Of the request, by lower-case name.
-        max_bytes: The limit.
-
-    Attributes:
-        max_bytes: The limit.
-        announced: Its length by the Content-Length header; 0 without one.
-        received: Bytes that came of it.
-        ended: Whether all of it was received, or there is none.
-
-    """
-
-    def __init__(self, receive: Receive, method: str, headers: dict[bytes, bytes], max_bytes: int) -> None:
-        self._receive = receive
-        self.max_bytes = max_bytes
-        length = headers.get(b"content-length", b"")
-        self.received = 0
-        self.announced = int(length) if length.isdigit() else 0
-        # Another method may have a body whose length no header states: not every server under this one speaks HTTP/1.
-        is_without = not length and method == "GET" and b"transfer-encoding" not in headers
-        self.ended = length == b"0" or is_without
-        self._data: bytes | bytearray | None = None
-
-    async def read(self) -> bytes | bytearray:
-        """Return the body; it may be read again.
-
-        Raises:
-            BodyTooLarge: It is larger than the limit, by its Content-Length or when received.
-            BodyUnfinished: The client left before its end: what came of it may be JSON, and is no request.
-
-        """
-        if self._data is not None:
-            return self._data
-        if self.announced > self.max_bytes:
-            raise BodyTooLarge
-        data: bytes | bytearray = b""
-        while not self.ended:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise BodyUnfinished
-            chunk: bytes = message.get("body", b"")
-            self.received += len(chunk)
-            self.ended = not message.get("more_body", False)
-            if not data:
-                data = chunk
-            elif isinstance(data, bytes):
-                data = bytearray(data) + chunk
-            else:
-                data += chunk  # in place: joining the parts of 37 MB at the end would take 15 ms
-            if self.received > self.max_bytes:
-                raise BodyTooLarge
-        self._data = data
-        return data
-
-    async def drain(self) -> None:
-        """Discard the rest for a while.
-
-        A client that is still sending might not read the answer if the connection were closed at once.
-        """
-        dropped = 0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                while not self.ended and dropped < DRAIN_BYTES:
-                    # Not wait_for: before Python 3.12 it drops a cancellation that comes together with the message.
-                    async with asyncio.timeout(DRAIN_PAUSE_SECONDS):
-                        message = await self._receive()
-                    dropped += len(message.get("body", b""))
-                    self.ended = not message.get("more_body", False)
 
 
 def headers_of(answer: Answer | SentAnswer) -> list[tuple[bytes, bytes]]:

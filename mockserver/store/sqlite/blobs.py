@@ -7,6 +7,7 @@ waiting for 10 to 50 ms.
 import asyncio
 import sqlite3
 import time
+import weakref
 from collections.abc import Iterator
 
 from qwenmock.mockserver.store.records import KEPT_BYTES
@@ -20,6 +21,11 @@ PART = 2**20
 
 class SqliteBlobs(Database):
     """The stored bytes."""
+
+    def __init__(self, path: str | None, journal_max: int) -> None:
+        super().__init__(path, journal_max)
+        self._turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = weakref.WeakKeyDictionary()
+        """By event loop: who may write a part. Without it, the parts of several requests come into one transaction."""
 
     async def keep(self, digest: str, data: bytes | bytearray) -> None:
         """Store some bytes; the least recently used are dropped when there is no room."""
@@ -48,7 +54,8 @@ class SqliteBlobs(Database):
             if is_new and self._checkpoints is not None:
                 self._checkpoints.wrote(len(part))
 
-        await self._write(step)
+        async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            await self._write(step)
 
     async def kept(self, digest: str) -> bytes | None:
         """Return the stored bytes, or None."""

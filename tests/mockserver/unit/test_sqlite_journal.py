@@ -365,6 +365,24 @@ def test_parts_that_were_interrupted_are_written_again(tmp_path: Path, monkeypat
     on(path, steps)
 
 
+def test_parts_of_several_requests_are_not_in_one_transaction(
+    path: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "PART", 100)
+
+    async def steps(store: SqliteStore) -> None:
+        statements: list[str] = []
+        store._db.set_trace_callback(lambda text: statements.append(text))
+        await asyncio.gather(*(store.keep(name, name.encode() * 250) for name in "abc"))
+        store._db.set_trace_callback(None)
+        assert [await store.kept(name) for name in "abc"] == [name.encode() * 250 for name in "abc"]
+        parts = [text.count("INSERT OR IGNORE") for text in "\n".join(statements).split("COMMIT")]
+        assert max(parts) == 1
+        assert sum(parts) == 9
+
+    on(path, steps)
+
+
 def test_what_is_large_is_kept_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One part is one transaction: other requests go on between them."""
     monkeypatch.setattr(blobs, "PART", 100)
