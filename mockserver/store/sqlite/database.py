@@ -24,6 +24,8 @@ CACHE_KIB = 4 * 1024
 BUSY_SECONDS = 0.0005
 """Between two attempts while another process writes."""
 MAX_BUSY_SECONDS = 30.0
+TRANSACTION_BYTES = 2**14
+"""About what the log grows by with a transaction: it holds each page that was changed."""
 MAX_TURNS = 3
 """Turns of the event loop that a transaction on a file waits for more writes: its commit costs as much as many rows."""
 
@@ -73,7 +75,7 @@ class Database:
             self._prepare(path)
             self._path = path
             self._identity = identity(path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{path}: {error}") from error
 
     def _prepare(self, path: str | None) -> None:
@@ -94,6 +96,7 @@ class Database:
         self._db.execute("BEGIN IMMEDIATE")
         for statement in SCHEMA.split(";"):
             self._db.execute(statement)
+        self._create(path)
         self._db.execute("COMMIT")
         # From now on a wait must not block the event loop.
         self._db.execute("PRAGMA busy_timeout = 0")
@@ -169,6 +172,8 @@ class Database:
             self._fail(error)
             return
         self._after_commit()
+        if self._checkpoints is not None:
+            self._checkpoints.wrote(TRANSACTION_BYTES)
         if self._steps:
             self._clear_cache()  # a step may have changed anything
         self._steps.clear()
@@ -207,6 +212,9 @@ class Database:
                 failure = StoreError(str(error))
                 failure.__cause__ = error
                 waiter.set_exception(failure)
+
+    def _create(self, path: str | None) -> None:
+        """Create what the database has beside its tables, in the transaction that creates them. For subclasses."""
 
     def _before_steps(self, outcomes: list[Outcome]) -> None:
         """Write what is done once for all callers, before the steps. For subclasses."""

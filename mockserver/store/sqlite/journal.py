@@ -4,10 +4,14 @@ import sqlite3
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
+import orjson
+
 from qwenmock.mockserver.store.compact import CompactEntry, Line, dump_compact, load_entries
 from qwenmock.mockserver.store.protocols import Fetch, Selection
 from qwenmock.mockserver.store.records import FETCHES, JOURNAL_BYTES, JournalEntry, NewEntry, dump_entry
+from qwenmock.mockserver.store.sqlite import entry_files
 from qwenmock.mockserver.store.sqlite.database import Database, Outcome, Waiter
+from qwenmock.mockserver.store.sqlite.entry_files import Block, EntryFiles
 
 LAST_SEQ = 2**63 - 1
 LINES_AT_ONCE = 200
@@ -17,10 +21,12 @@ TRIM_EVERY = 256
 
 
 class SqliteJournal(Database):
-    """The journal. In a file, the entries of one transaction are one row; the journal of a state in memory is a deque.
+    """The journal. Beside a file, the entries of one transaction are one block; that of a state in memory is a deque.
 
     Writing an entry into a table takes 2 µs, keeping it in memory 0.1 µs.
     """
+
+    _files: EntryFiles | None = None
 
     def __init__(self, path: str | None, journal_max: int) -> None:
         super().__init__(path, journal_max)
@@ -48,23 +54,43 @@ class SqliteJournal(Database):
         self._noted.append(waiter)
         return waiter
 
+    def _create(self, path: str | None) -> None:
+        super()._create(path)
+        if path is None:
+            return
+        self._files = EntryFiles(path)
+        if self._files.are_new:
+            self._db.execute("DELETE FROM journal")
+
+    async def close(self) -> None:
+        """Close the database."""
+        await super().close()
+        if self._files is not None:
+            self._files.close()
+
     def _before_steps(self, outcomes: list[Outcome]) -> None:
         super()._before_steps(outcomes)
         outcomes.extend((waiter, None, None) for waiter in self._noted)
 
     def _after_steps(self) -> None:
         super()._after_steps()
-        if not self.is_shared or not self._lines:
+        if self._files is None or not self._lines:
             return
         lines, self._lines = self._lines, []
-        entries = b"[" + b",".join(lines) + b"]"
-        self._db.execute("INSERT INTO journal (length, entries) VALUES (?, ?)", (len(lines), entries))
-        if self._checkpoints is not None:
-            self._checkpoints.wrote(len(entries))
+        self._write_block(self._files, lines)
         self._untrimmed += len(lines)
         if self._untrimmed >= TRIM_EVERY:
             self._untrimmed = 0
             self._trim()
+
+    def _write_block(self, files: EntryFiles, lines: Sequence[bytes]) -> None:
+        """Write some entries behind the newest ones, or to the beginning of the other file."""
+        newest = self._select(Block, "SELECT seq, file, start, size FROM journal ORDER BY seq DESC LIMIT 1")
+        number, file, start = (newest[0].number, newest[0].file, newest[0].end) if newest else (0, 0, 0)
+        if start >= entry_files.FILE_BYTES and not self._is_used(1 - file):
+            file, start = 1 - file, 0
+        block = files.write(number + 1, file, start, b"[%b]" % b",".join(lines))
+        self._db.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?)", (block.number, len(lines), *block[1:]))
 
     def _after_commit(self) -> None:
         super()._after_commit()
@@ -86,10 +112,13 @@ class SqliteJournal(Database):
         self._recent.clear()
         self._recent_bytes = 0
 
+    def _is_used(self, file: int) -> bool:
+        return bool(self._select(int, "SELECT 1 FROM journal WHERE file = ? LIMIT 1", file))
+
     def _trim(self) -> None:
         """Delete the rows that newer ones leave no room for."""
         newer = (
-            "SELECT seq, sum(length) OVER newest - length AS entries, sum(length(entries)) OVER newest AS bytes "
+            "SELECT seq, sum(length) OVER newest - length AS entries, sum(size) OVER newest AS bytes "
             "FROM journal WINDOW newest AS (ORDER BY seq DESC)"
         )
         surplus = f"SELECT max(seq) FROM ({newer}) WHERE entries >= ? OR bytes > ?"
@@ -118,10 +147,9 @@ class SqliteJournal(Database):
                 yield [_line(each) for each in newest_first[start : start + LINES_AT_ONCE]]
             return
         left, before = self._journal_max, LAST_SEQ
-        query = "SELECT seq, entries FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT ?"
-        while left > 0 and (rows := self._select(_row, query, before, ROWS_AT_ONCE)):
-            before = rows[-1][0]
-            lines = [line for _, entries in rows for line in reversed(load_entries(entries))][:left]
+        while left > 0 and (blocks := self._blocks(before, ROWS_AT_ONCE)):
+            before = blocks[-1][0].number
+            lines = [line for _, lines in blocks for line in reversed(lines)][:left]
             left -= len(lines)
             yield lines
 
@@ -140,12 +168,21 @@ class SqliteJournal(Database):
                 yield (line.key, line.expand()) if isinstance(line, CompactEntry) else line
             return
         left, before = self._journal_max, LAST_SEQ
-        query = "SELECT seq, entries FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT 1"
-        while left > 0 and (rows := self._select(_row, query, before)):
-            before, entries = rows[0]
-            newest_first = list(reversed(load_entries(entries)))[:left]
+        while left > 0 and (blocks := self._blocks(before, 1)):
+            block, lines = blocks[0]
+            before = block.number
+            newest_first = list(reversed(lines))[:left]
             left -= len(newest_first)
             yield from newest_first
+
+    def _blocks(self, before: int, limit: int) -> list[tuple[Block, Sequence[tuple[str, JournalEntry]]]]:
+        """Return the last blocks before one, newest first, with their keys and entries."""
+        assert self._files is not None, "it is in a file"
+        query = "SELECT seq, file, start, size FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT ?"
+        read = [(block, self._files.read(block)) for block in self._select(Block, query, before, limit)]
+        # Where a row is not any more, another process may be writing.
+        (oldest,) = self._select(int, "SELECT coalesce(min(seq), ?) FROM journal", LAST_SEQ)
+        return [(block, _entries(data)) for block, data in read if block.number >= oldest]
 
     async def fetched(self, fetch: Fetch) -> None:
         """Record that an image was fetched; a repeated fetch is recorded once. The oldest are dropped."""
@@ -171,8 +208,12 @@ def _line(line: bytes | CompactEntry) -> Line:
     return load_entries(b"[" + line + b"]")[0] if isinstance(line, bytes) else line
 
 
-def _row(seq: int, entries: bytes) -> tuple[int, bytes]:
-    return seq, entries
+def _entries(data: bytes) -> Sequence[tuple[str, JournalEntry]]:
+    """Return the keys and entries of a block; none if a part of it was lost with the power."""
+    try:
+        return load_entries(data)
+    except orjson.JSONDecodeError:
+        return ()
 
 
 def _fetch(path: str, is_expired: int) -> Fetch:

@@ -1,6 +1,6 @@
 """The tables of the SQLite store."""
 
-VERSION = 4
+VERSION = 5
 """Version of the tables; a file with another version is refused."""
 SCHEMA = f"""
 PRAGMA user_version = {VERSION};
@@ -23,7 +23,10 @@ CREATE TABLE IF NOT EXISTS charges (
 );
 CREATE TABLE IF NOT EXISTS hits (provider TEXT NOT NULL, key TEXT NOT NULL, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS hits_of ON hits (provider, key, at);
-CREATE TABLE IF NOT EXISTS journal (seq INTEGER PRIMARY KEY, length INTEGER NOT NULL, entries BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS journal (
+    seq INTEGER PRIMARY KEY, length INTEGER NOT NULL, file INTEGER NOT NULL, start INTEGER NOT NULL,
+    size INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS fetches (
     seq INTEGER PRIMARY KEY, path TEXT NOT NULL, is_expired INTEGER NOT NULL, UNIQUE (path, is_expired)
 );

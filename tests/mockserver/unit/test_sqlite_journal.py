@@ -14,6 +14,7 @@ from qwenmock.mockserver.store.protocols import Fetch, Selection
 from qwenmock.mockserver.store.search import cursor_of
 from qwenmock.mockserver.store.sqlite import accounts, blobs, journal
 from qwenmock.mockserver.store.sqlite.checkpoints import Checkpoints
+from qwenmock.mockserver.store.sqlite.database import TRANSACTION_BYTES
 from qwenmock.mockserver.store.sqlite.store import SqliteStore
 
 EVERYTHING = Selection()
@@ -118,11 +119,10 @@ def test_entries_of_sales_count_with_their_bodies(monkeypatch: pytest.MonkeyPatc
     on(None, steps)
 
 
-def rows_of(path: str) -> list[tuple[int, bytes]]:
-    db = sqlite3.connect(path)
-    found = db.execute("SELECT length, entries FROM journal ORDER BY seq").fetchall()
-    db.close()
-    return found
+def rows_of(path: str) -> list[tuple[int, int]]:
+    """Return how many entries each row has, and how many bytes these take."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT length, size FROM journal ORDER BY seq").fetchall()
 
 
 def test_entries_of_one_transaction_are_one_row(tmp_path: Path, written: list[int]) -> None:
@@ -133,9 +133,8 @@ def test_entries_of_one_transaction_are_one_row(tmp_path: Path, written: list[in
         await asyncio.gather(*(store.record(entry(id_), "sk-mock") for id_ in "ab"))
         await store.account(DEFAULTS)  # writes no entry, and no row
         await store.charge(charge("c", "1"), entry("c"), is_held=False)
-        found = rows_of(path)
-        assert [length for length, _ in found] == [2, 1]
-        assert written == [len(entries) for _, entries in found]
+        assert [length for length, _ in rows_of(path)] == [2, 1]
+        assert written == [TRANSACTION_BYTES] * 3
 
     on(path, steps)
 
@@ -180,7 +179,7 @@ def test_row_stays_while_one_of_its_entries_does(
 
 def test_journal_in_a_file_has_a_size_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tmp_path / "state.db")
-    line = len(b'[["sk-mock",{"id":"0","provider":"nebula","status":200}]]')
+    line = len(b'1 [["sk-mock",{"id":"0","provider":"nebula","status":200}]]')
     monkeypatch.setattr(journal, "TRIM_EVERY", 1)
     monkeypatch.setattr(journal, "JOURNAL_BYTES", 2 * line)
 
@@ -202,7 +201,7 @@ def test_journal_is_read_no_further_than_asked(tmp_path: Path) -> None:
     class Watched(SqliteStore):
         def _select(self, make, query, *values):  # type: ignore[no-untyped-def]
             found = super()._select(make, query, *values)
-            if "FROM journal" in query:
+            if "FROM journal WHERE" in query:
                 read.append(len(found))
             return found
 
@@ -210,6 +209,7 @@ def test_journal_is_read_no_further_than_asked(tmp_path: Path) -> None:
         store = Watched(str(tmp_path / "state.db"), 5)
         for id_ in "abcdefgh":
             await store.record(entry(id_), "sk-mock")
+        read.clear()
         assert await ids(store, Selection(limit=2)) == ["h", "g"]
         assert read == [1, 1, 1]
         read.clear()
@@ -336,7 +336,7 @@ def test_kept_bytes_are_found_and_the_longest_unused_are_dropped(
         await store.keep("e", b"e" * 101)  # the newest stays, whatever its size
         assert await kept(store) == "e"
         assert await store.kept("e") == b"e" * 101
-        assert written == ([40, 60, 1, 40, 101] if path else [])
+        assert [size for size in written if size != TRANSACTION_BYTES] == ([40, 60, 1, 40, 101] if path else [])
 
     on(path, steps)
 
@@ -372,7 +372,7 @@ def test_parts_of_several_requests_are_not_in_one_transaction(
 
     async def steps(store: SqliteStore) -> None:
         statements: list[str] = []
-        store._db.set_trace_callback(lambda text: statements.append(text))
+        store._db.set_trace_callback(statements.append)
         await asyncio.gather(*(store.keep(name, name.encode() * 250) for name in "abc"))
         store._db.set_trace_callback(None)
         assert [await store.kept(name) for name in "abc"] == [name.encode() * 250 for name in "abc"]
