@@ -9,15 +9,31 @@ unexport PYTHONDONTWRITEBYTECODE
 serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
 
-# Lint, types and the tests that need no socket and no process, in less than half a minute: for every commit.
-.PHONY: check unit
-UNIT_TESTS := tests/schemas tests/mockserver/unit tests/pytest_plugin/unit tests/mockserver/test_validation.py \
-	tests/test_habits.py tests/test_mutants.py contract_tests
+# Lint, types and all tests that need no socket and no process, in less than half a minute: for every commit. What takes
+# longest comes first.
+.PHONY: check unit unit-server unit-examiner in-process
+PARALLEL := --no-print-directory --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 check: .venv/test.stamp
-	@$(MAKE) --no-print-directory --jobs=3 lint types unit
+	@$(MAKE) $(PARALLEL) in-process types unit-server unit-examiner lint
 
+# Without sockets, what decides about money, security or truth: in ten seconds on two cores. Two plain processes with half
+# of the tests each: workers of pytest-xdist would collect all of them, and report each test to a third process.
+SERVER_TESTS := tests/mockserver/unit tests/mockserver/test_effects.py
+EXAMINER_TESTS := tests/schemas tests/pytest_plugin/unit tests/mockserver/test_validation.py
+WITHOUT_SOCKETS = $(BIN)/python -m pytest -q -rfE -p tests.no_sockets $(QUICK)
 unit: .venv/test.stamp
-	$(BIN)/python -m pytest -q -n auto -rfE -p tests.no_sockets $(QUICK) $(UNIT_TESTS)
+	@$(MAKE) $(PARALLEL) unit-server unit-examiner
+
+unit-server: .venv/test.stamp
+	$(WITHOUT_SOCKETS) $(SERVER_TESTS)
+
+unit-examiner: .venv/test.stamp
+	$(WITHOUT_SOCKETS) $(EXAMINER_TESTS)
+
+# What else needs no sockets: the whole contract on the embedded double, and habits of the code.
+IN_PROCESS_TESTS := contract_tests tests/test_habits.py tests/test_mutants.py
+in-process: .venv/test.stamp
+	$(WITHOUT_SOCKETS) $(IN_PROCESS_TESTS)
 
 # Small changes to the modules that decide about money, security or truth: a test must notice each. At most 40 minutes;
 # started again, it goes on where it stopped. MODULES="money budget" chooses modules by parts of their paths, and

@@ -24,7 +24,7 @@ class Guard:
 
     def audit(self, event: str, _arguments: tuple[object, ...]) -> None:
         if self.is_on and event in FORBIDDEN:
-            raise AssertionError(f"this test {FORBIDDEN[event]}: take its file out of UNIT_TESTS in the Makefile")
+            raise AssertionError(f"this test {FORBIDDEN[event]}: take its file out of the targets of `make check`")
 
 
 GUARD = Guard()

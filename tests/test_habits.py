@@ -86,7 +86,14 @@ def test_contributing_begins_with_three_commands() -> None:
     assert made(commands) <= TARGETS
 
 
-def test_files_of_unit_tests_exist() -> None:
-    listed = re.search(r"^UNIT_TESTS := ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
-    assert listed is not None
-    assert all((ROOT / path).exists() for path in listed[1].replace("\\\n", " ").split())
+def test_files_of_tests_without_sockets_exist() -> None:
+    listed = re.findall(r"^(?:SERVER|EXAMINER|IN_PROCESS)_TESTS := ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
+    assert len(listed) == 3
+    assert all((ROOT / path).exists() for paths in listed for path in paths.replace("\\\n", " ").split())
+
+
+def test_tests_of_modules_under_mutation_are_unit_tests() -> None:
+    listed = re.findall(r"^(?:SERVER|EXAMINER)_TESTS := (.*)$", MAKEFILE, re.MULTILINE)
+    units = tuple(path for paths in listed for path in paths.split())
+    modules: dict[str, list[str]] = tomllib.loads((ROOT / "tests/mutants/modules.toml").read_text("utf-8"))
+    assert all(test.startswith(units) for tests in modules.values() for test in tests)

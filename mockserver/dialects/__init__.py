@@ -78,7 +78,7 @@ def _module_of(provider: Provider, slug: str) -> ModuleType:
         return _own_module(provider, own)
     stem = slug.replace("-", "_")
     name = f"{__name__}.{stem}"
-    known = [each.name for each in iter_modules(__path__) if each.name not in _NO_DIALECTS]
+    known = _known(tuple(__path__))
     if stem not in known:
         file = Path(__path__[0]) / f"{stem}.py"
         raise _error(
@@ -87,6 +87,12 @@ def _module_of(provider: Provider, slug: str) -> ModuleType:
             f"or, where provider.toml names none, {own}",
         )
     return importlib.import_module(name)
+
+
+@cache
+def _known(folders: tuple[str, ...]) -> list[str]:
+    """Return the names of the modules in this package's folders that are dialects."""
+    return [each.name for each in iter_modules(folders) if each.name not in _NO_DIALECTS]
 
 
 @cache

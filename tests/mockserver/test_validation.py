@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -16,7 +17,6 @@ from qwenmock.mockserver.calls.validation import BodyValidator
 from qwenmock.pytest_plugin.examiner.schema_judge import broken_rules
 from qwenmock.pytest_plugin.examiner.strategies import bodies, mutants
 from qwenmock.schemas.catalog import load
-from qwenmock.schemas.models import Variant
 
 CATALOG = load()
 VARIANTS = {f"{provider.slug}/{name}": variant for provider in CATALOG for name, variant in provider.variants.items()}
@@ -26,7 +26,19 @@ RANDOM = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=8,
 )
-EXAMPLES = pytest.mark.parametrize("examples", usually([20, 60], [20]))
+EXAMPLES = pytest.mark.parametrize("examples", usually([8, 20, 60], [8]))
+
+
+@cache
+def validator_of(name: str) -> BodyValidator:
+    return BodyValidator(VARIANTS[name].request)
+
+
+@cache
+def requests_of(name: str) -> st.SearchStrategy[object]:
+    """Return a strategy for valid and broken bodies, made once: to make it takes longer than to draw from it."""
+    provider, variant = CATALOG[name.partition("/")[0]], VARIANTS[name]
+    return bodies(variant) | mutants(provider, variant).map(lambda drawn: drawn[1])
 
 
 def drawing(examples: int) -> settings:
@@ -36,11 +48,10 @@ def drawing(examples: int) -> settings:
 @EXAMPLES
 @pytest.mark.parametrize("name", VARIANTS)
 def test_engines_agree_on_valid_and_broken_bodies(name: str, examples: int) -> None:
-    provider, variant = CATALOG[name.partition("/")[0]], VARIANTS[name]
-    validator = BodyValidator(variant.request)
+    variant, validator = VARIANTS[name], validator_of(name)
 
     @drawing(examples)
-    @given(bodies(variant) | mutants(provider, variant).map(lambda drawn: drawn[1]))
+    @given(requests_of(name))
     def check(body: object) -> None:
         body = variant.request.unwrapped(body)
         explained = validator.explain(body)
@@ -59,8 +70,7 @@ def test_engines_agree_on_valid_and_broken_bodies(name: str, examples: int) -> N
 @EXAMPLES
 @pytest.mark.parametrize("name", VARIANTS)
 def test_engines_agree_when_any_member_is_anything(name: str, examples: int) -> None:
-    variant: Variant = VARIANTS[name]
-    validator = BodyValidator(variant.request)
+    variant, validator = VARIANTS[name], validator_of(name)
     members = list(variant.request.schema["properties"])
 
     @drawing(examples)
@@ -77,11 +87,11 @@ def test_engines_agree_when_any_member_is_anything(name: str, examples: int) -> 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_compiled_explanation_finds_what_jsonschema_finds(name: str, examples: int) -> None:
     """In the same order, with the same words: in bodies in which several things may be wrong at once."""
-    provider, variant = CATALOG[name.partition("/")[0]], VARIANTS[name]
+    variant = VARIANTS[name]
     explain = compile_explainer(variant.request.schema)
 
     @drawing(examples)
-    @given(bodies(variant) | mutants(provider, variant).map(lambda drawn: drawn[1]), st.data())
+    @given(requests_of(name), st.data())
     def check(body: object, data: st.DataObject) -> None:
         body = copy.deepcopy(body)
         for _ in range(data.draw(st.integers(0, 3))):
@@ -106,7 +116,7 @@ def places_of(value: Any) -> Iterator[tuple[Any, str | int]]:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_published_examples_are_right_at_a_glance(name: str) -> None:
     slug, _, variant = name.partition("/")
-    validator = BodyValidator(VARIANTS[name].request)
+    validator = validator_of(name)
     for exchange in exchanges(slug, variant):
         unknown = validator.unknown_fields(exchange.request)
         assert validator.is_definitely_valid(exchange.request) != bool(unknown), exchange.request
@@ -135,9 +145,8 @@ IMAGES = {name: variant for name, variant in VARIANTS.items() if "image" in vari
     ],
 )
 def test_odd_addresses_are_judged_alike_at_a_glance_and_in_full(name: str, address: str) -> None:
-    variant = IMAGES[name]
-    validator = BodyValidator(variant.request)
-    path = variant.request.roles["image"][0]
+    validator = validator_of(name)
+    path = IMAGES[name].request.roles["image"][0]
     for exchange in exchanges(name.partition("/")[0], name.partition("/")[2]):
         body = replaced(exchange.request, path, address)
         assert validator.accepts(body) == (validator.explain(body) is None)

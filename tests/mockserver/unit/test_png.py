@@ -15,8 +15,8 @@ from qwenmock.mockserver.images.png import BAND, write_png
 def test_picture_is_read_as_it_was_written(bits: Literal[4, 8], size: tuple[int, int]) -> None:
     colours = 2**bits
     rng = Random(0)
-    image = Image.new("P", size)
-    image.putdata([rng.randrange(colours) for _ in range(size[0] * size[1])])
+    pixels = rng.randbytes(size[0] * size[1])
+    image = Image.frombytes("P", size, pixels if bits == 8 else bytes(pixel % colours for pixel in pixels))
     palette = rng.randbytes(3 * colours)
     texts = {"prompt": "a cat, 猫, \0 and \n", "empty": ""}
     read = Image.open(io.BytesIO(write_png(image, palette, bits, texts)))
