@@ -75,7 +75,8 @@ def preferences(provider: Provider, header: str) -> Effects:
         key = name.lower()
         changed = _with_common(effects, provider, "status" if key == "code" else key, value)
         if changed is not None:
-            effects = replace(changed, applied=(*effects.applied, f"{name}={value}"))
+            shown = f"{LONGEST_WAIT:g}" if key == "wait" and float(value) > LONGEST_WAIT else value
+            effects = replace(changed, applied=(*effects.applied, f"{name}={shown}"))
     return effects
 
 

@@ -5,7 +5,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -206,15 +206,17 @@ class Mock(RunningServer):
         Raises:
             AssertionError: The amount was different, or there were charges in several currencies. The message has the
                 exchanges.
+            ValueError: It is not an amount.
 
         """
         __tracebackhide__ = True
+        expected = _amount(amount)
         sums = self.spent(provider)
         shown = ", ".join(f"{total:f} {currency}" for currency, total in sums.items()) or "nothing"
         billed = next(iter(sums.values()), Decimal(0))
         if len(sums) > 1:
             shown = f"charges in several currencies: {shown}"
-        elif billed == Decimal(str(amount)):
+        elif billed == expected:
             return
         raise AssertionError(f"expected a charge of {amount}, got {shown}:\n{self.table()}")
 
@@ -248,7 +250,7 @@ class Mock(RunningServer):
             fault: Other members of a fault: `model`, `key`, `delay_ms`, `drop`, `fail_images`, `probability`.
 
         Raises:
-            ValueError: No provider documents the status.
+            ValueError: No provider documents the status, or `times` is not at least 1.
 
         Example:
             ```python
@@ -258,6 +260,8 @@ class Mock(RunningServer):
 
         """
         __tracebackhide__ = True
+        if times < 1:
+            raise ValueError(f"times: expected an integer from 1 on, got {times}")
         plan: list[Fault] = self.control("GET", "faults")
         added = {"status": status, "times": times, **({"provider": provider} if provider else {}), **fault}
         self.control("PUT", "faults", [*plan, added])
@@ -367,6 +371,15 @@ def sums_of(charges: Iterable[ChargeEntry]) -> Mapping[str, Decimal]:
     for charge in charges:
         sums[charge["currency"]] = sums.get(charge["currency"], Decimal(0)) + Decimal(charge["amount"])
     return sums
+
+
+def _amount(given: str | Decimal | float) -> Decimal:
+    """Return an amount. Raises ValueError for what is none."""
+    with contextlib.suppress(InvalidOperation):
+        amount = Decimal(str(given))
+        if amount.is_finite():
+            return amount
+    raise ValueError(f'expected an amount such as "0.36", got {given!r}')
 
 
 def _require(condition: object, message: str) -> None:

@@ -43,6 +43,11 @@ def test_everything_works_in_a_block() -> None:
         double.assert_billed("0.18", provider="nebula")
         with pytest.raises(AssertionError, match=r"expected a charge of 0\.2, got 0\.18 CNY:\n  method "):
             double.assert_billed(0.2, provider="nebula")
+        for amount in ("abc", "", float("nan")):
+            with pytest.raises(ValueError, match=rf'expected an amount such as "0\.36", got {amount!r}'):
+                double.assert_billed(amount)
+        with pytest.raises(ValueError, match="times: expected an integer from 1 on, got 0"):
+            double.fail_next(500, times=0)
         double.reset()
         double.expect_calls(0)
     assert threading.active_count() == threads
