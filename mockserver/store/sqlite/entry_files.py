@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,8 +74,8 @@ class EntryFiles:
         for file in self._files:
             file.close()
 
-    def write(self, number: int, file: int, start: int, entries: bytes) -> Block:
-        """Write the entries of the row with a number to a place, and return that.
+    def write(self, number: int, file: int, start: int, lines: Sequence[bytes]) -> Block:
+        """Write the entries of the row with a number, each of them a JSON value, to a place, and return that.
 
         Raises:
             OSError: They cannot be written, or not all of them.
@@ -84,7 +85,7 @@ class EntryFiles:
         opened = self._files[file]
         if os.fstat(opened.fileno()).st_nlink == 0:
             raise StoreError(f"{self._path}{SUFFIXES[file]} was removed; restart the server")
-        data = memoryview(b"%d %b" % (number, entries))
+        data = memoryview(b",".join([b"%d" % number, *lines]))
         opened.seek(start)
         written = 0
         while written < len(data):
@@ -92,7 +93,7 @@ class EntryFiles:
         return Block(number, file, start, len(data))
 
     def read(self, block: Block) -> bytes:
-        """Return the entries of a block; b"" if others are there, or none: they were lost with the power.
+        """Return the entries of a block as a JSON array; b"" if they were lost with the power, or others are there.
 
         Raises:
             StoreError: They cannot be read.
@@ -101,7 +102,7 @@ class EntryFiles:
         file = self._files[block.file]
         try:
             file.seek(block.start)
-            number, _, entries = file.read(block.size).partition(b" ")
+            number, _, lines = file.read(block.size).partition(b",")
         except OSError as error:
             raise StoreError(f"{self._path}{SUFFIXES[block.file]}: {error}") from error
-        return entries if number == b"%d" % block.number else b""
+        return b"[%b]" % lines if number == b"%d" % block.number else b""

@@ -89,7 +89,7 @@ class SqliteJournal(Database):
         number, file, start = (newest[0].number, newest[0].file, newest[0].end) if newest else (0, 0, 0)
         if start >= entry_files.FILE_BYTES and not self._is_used(1 - file):
             file, start = 1 - file, 0
-        block = files.write(number + 1, file, start, b"[%b]" % b",".join(lines))
+        block = files.write(number + 1, file, start, lines)
         self._db.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?)", (block.number, len(lines), *block[1:]))
 
     def _after_commit(self) -> None:

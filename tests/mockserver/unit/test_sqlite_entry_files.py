@@ -48,7 +48,7 @@ def sizes(path: str) -> list[int]:
     return [os.stat(path + suffix).st_size for suffix in entry_files.SUFFIXES]  # noqa: PTH116, a part of a name
 
 
-SIZE = len(b'1 [["sk-mock",{"id":"0","provider":"nebula","status":200}]]')
+SIZE = len(b'1,["sk-mock",{"id":"0","provider":"nebula","status":200}]')
 
 
 def test_files_are_used_in_turn(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_entries_that_another_process_overwrites_meanwhile_are_left_out(
         lambda file: os.truncate(file, 2 * SIZE),
         lambda file: os.truncate(file, 2 * SIZE + SIZE // 2),
         lambda file: file.write_bytes(file.read_bytes()[: 2 * SIZE] + bytes(SIZE)),
-        lambda file: file.write_bytes(file.read_bytes()[: 2 * SIZE].replace(b"2 [", b"3 [") + file.read_bytes()[:SIZE]),
+        lambda file: file.write_bytes(file.read_bytes()[: 2 * SIZE].replace(b"2,[", b"3,[") + file.read_bytes()[:SIZE]),
     ],
     ids=["all", "the end", "zeros", "an older block"],
 )

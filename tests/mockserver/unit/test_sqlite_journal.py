@@ -179,7 +179,7 @@ def test_row_stays_while_one_of_its_entries_does(
 
 def test_journal_in_a_file_has_a_size_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tmp_path / "state.db")
-    line = len(b'1 [["sk-mock",{"id":"0","provider":"nebula","status":200}]]')
+    line = len(b'1,["sk-mock",{"id":"0","provider":"nebula","status":200}]')
     monkeypatch.setattr(journal, "TRIM_EVERY", 1)
     monkeypatch.setattr(journal, "JOURNAL_BYTES", 2 * line)
 
