@@ -7,6 +7,8 @@ from qwenmock.schemas.vocabulary import Schema
 
 USUAL_RATIO = 4
 """Of the longer to the shorter side of random sizes, where no document limits it."""
+LARGEST_SIDE = 10**5
+"""Where no document limits it."""
 
 
 def read(text: str) -> tuple[int, int] | None:
@@ -39,7 +41,7 @@ def broken(spec: Schema, text: str) -> list[str]:
 def square(spec: Schema) -> int:
     """Return the side of a square that keeps the limits, of 1024 pixels if that does."""
     low = max(spec.get("minSide", 1), math.isqrt(spec.get("minArea", 1) - 1) + 1)
-    high = min(spec.get("maxSide", 10**5), math.isqrt(spec.get("maxArea", 10**10)))
+    high = min(spec.get("maxSide", LARGEST_SIDE), math.isqrt(spec.get("maxArea", LARGEST_SIDE**2)))
     return max(low, min(1024, high))
 
 
@@ -49,7 +51,7 @@ def widths(spec: Schema) -> tuple[int, int]:
         return spec["minSide"], spec["maxSide"]
     ratio = spec.get("maxRatio", USUAL_RATIO)
     low = max(spec.get("minSide", 1), math.isqrt(spec["minArea"] // ratio) + 1)
-    return low, min(spec.get("maxSide", 10**5), math.isqrt(spec["maxArea"] * ratio))
+    return low, min(spec.get("maxSide", LARGEST_SIDE), math.isqrt(spec["maxArea"] * ratio))
 
 
 def heights(spec: Schema, width: int) -> tuple[int, int]:
@@ -58,7 +60,7 @@ def heights(spec: Schema, width: int) -> tuple[int, int]:
         return spec["minSide"], spec["maxSide"]
     ratio = spec.get("maxRatio", USUAL_RATIO)
     low = max(spec.get("minSide", 1), -(-spec["minArea"] // width), -(-width // ratio))
-    return low, max(low, min(spec.get("maxSide", 10**5), spec["maxArea"] // width, width * ratio))
+    return low, max(low, min(spec.get("maxSide", LARGEST_SIDE), spec["maxArea"] // width, width * ratio))
 
 
 def at_area(area: int, *, below: bool) -> tuple[int, int]:

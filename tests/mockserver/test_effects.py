@@ -15,7 +15,7 @@ NEBULA = load()["nebula"]
         ("code=429", Effects(error="rate_limited", applied=("code=429",))),
         ('Code="500"; WAIT=2.5', Effects(error="internal", wait=2.5, applied=("Code=500", "WAIT=2.5"))),
         ("wait=0", Effects(applied=("wait=0",))),
-        ("wait=99999", Effects(wait=300.0, applied=("wait=99999",))),
+        ("wait=99999", Effects(wait=300.0, applied=("wait=300",))),
         ("code=418, wait=-1, respond-async, refuse, fail-images=1", NO_EFFECTS),
     ],
 )

@@ -17,6 +17,19 @@ def test_schema_is_valid_and_names_every_member() -> None:
     assert set(fault_schema(PROVIDERS)["properties"]) == set(Fault.__dataclass_fields__)
 
 
+def test_schema_names_the_values_that_members_have_by_themselves() -> None:
+    members = fault_schema(PROVIDERS)["properties"]
+    stated = {name: member["default"] for name, member in members.items() if "default" in member}
+    assert stated == {name: Fault.__dataclass_fields__[name].default for name in stated}
+    assert stated.keys() > {"probability", "delay_ms", "fail_images", "after_seconds", "refuse"}
+
+
+def test_largest_number_is_the_largest_that_every_parser_keeps() -> None:
+    assert parse_fault_plan([{"status": 500, "times": 2**53 - 1}], PROVIDERS) == [Fault(status=500, times=2**53 - 1)]
+    with pytest.raises(ValueError, match=r"^times: .*, got 9007199254740992$"):
+        parse_fault_plan([{"status": 500, "times": 2**53}], PROVIDERS)
+
+
 @pytest.mark.parametrize(
     ("plan", "fault"),
     [

@@ -154,6 +154,47 @@ def test_endpoints_have_kind_and_header() -> None:
     assert dashscope["create"].required_header is None
 
 
+def test_protocol_words_the_errors_of_the_provider() -> None:
+    """What no document says of it is assumed, even where the provider's own protocol is documented."""
+    dashscope = CATALOG["dashscope"]
+    assert dashscope.endpoints["create"].protocol is None
+    protocol = dashscope.endpoints["compatible"].protocol
+    assert protocol is not None
+    assert (protocol.name, protocol.dialect) == ("compatible", "openai")
+    assert protocol.errors.keys() == dashscope.errors.keys()
+    unauthorized, refused, usual = (
+        protocol.errors["unauthorized"],
+        protocol.errors["refused"],
+        dashscope.errors["refused"],
+    )
+    assert (unauthorized.message, unauthorized.certainty) == ("Incorrect API key provided.", "published")
+    assert unauthorized.fields == {"type": "invalid_request_error", "code": "invalid_api_key"}
+    assert (refused.status, refused.message, refused.certainty) == (usual.status, usual.message, "assumed")
+    assert refused.fields == {"type": "data_inspection_failed", "code": "data_inspection_failed"}
+    assert {kind.message_certainty for kind in protocol.errors.values()} == {"assumed"}
+    assert {kind.document.name for kind in protocol.errors.values()} == {"compatible-error"}
+
+
+def test_wording_of_a_protocol_is_assumed_where_that_of_the_provider_is_not(tmp_path: Path) -> None:
+    shutil.copytree(catalog.HERE / "dashscope", tmp_path / "dashscope")
+    file = tmp_path / "dashscope/provider.toml"
+    text = file.read_text("utf-8")
+    file.write_text(
+        text.replace("[errors.internal]\n", '[errors.internal]\nmessage_certainty = "published"\n'), "utf-8"
+    )
+    dashscope = catalog.load(tmp_path)["dashscope"]
+    protocol = dashscope.endpoints["compatible"].protocol
+    assert protocol is not None
+    assert dashscope.errors["internal"].message_certainty == "published"
+    assert protocol.errors["internal"].message_certainty == "assumed"
+
+
+def test_input_images_cost_nothing_unless_a_price_says_so() -> None:
+    dashscope = CATALOG["dashscope"]
+    assert dashscope.price_of("qwen-image-3.0").input_image == Decimal("0.02")
+    assert dashscope.price_of("qwen-image-2.1-pro").input_image == 0
+
+
 def test_rules_of_the_catalogue_are_those_of_all_providers() -> None:
     assert [rule.id for rule in CATALOG.rules] == [rule.id for provider in CATALOG for rule in provider.rules]
 
@@ -433,6 +474,30 @@ PROBLEMS = {
     "unknown kind of error": (
         ("nebula", "contents.schema.json", '"error": "image_quantity"', '"error": "bad_luck"'),
         '/properties/parameters/properties/n: unknown kind of error "bad_luck"; expected "bad_image", "forbidden", ',
+    ),
+    "unknown kind of error of a protocol": (
+        ("dashscope", "provider.toml", "[protocols.compatible.errors.internal]", "[protocols.compatible.errors.luck]"),
+        '/protocols/compatible/errors/luck: unknown kind of error "luck"; expected "bad_image", ',
+    ),
+    "unknown protocol": (
+        ("dashscope", "provider.toml", 'protocol = "compatible"', 'protocol = "soap"'),
+        '/endpoints/compatible/protocol: unknown protocol "soap"; expected "compatible"',
+    ),
+    "one item without its array, of a list below the body": (
+        ("dashscope", "image.schema.json", '"maxItems": 1,', '"maxItems": 1,\n          "x-single": true,'),
+        "/properties/input/properties/messages/x-single: expected beside a list of strings that is a member of the ",
+    ),
+    "one item without its array, of a list of objects": (
+        ("nebula", "contents.schema.json", '"type": "array",', '"type": "array",\n      "x-single": true,'),
+        "/properties/contents/x-single: expected beside a list of strings that is a member of the body",
+    ),
+    "dependent member without subschema": (
+        ("evolink", "edit-plus.schema.json", '{"size": {"on": "n"', '{"colour": {"on": "n"'),
+        '/x-depends/colour: "colour" has no subschema; expected the path of one',
+    ),
+    "dependency on a member without subschema": (
+        ("dashscope", "image.schema.json", '"on": "parameters/prompt_extend",', '"on": "parameters/extend",'),
+        '/x-depends/parameters~1enable_thinking: "parameters/extend" has no subschema; expected the path of one',
     ),
 }
 """What is changed, and how what is said of it begins."""

@@ -13,7 +13,7 @@ from proofs import Claim
 
 from qwenmock.schemas import catalog
 from qwenmock.schemas.models import Provider
-from qwenmock.schemas.sources import cited
+from qwenmock.schemas.sources import SourcePage, cited, known_pages
 
 CATALOG = catalog.load()
 DOCUMENTS = proofs.folder()
@@ -165,6 +165,9 @@ def test_public_pages_have_address_and_date_and_are_cited(writer: ModuleType) ->
         assert entry["addresses"], name
         assert all(address.startswith("https://") for address in entry["addresses"]), name
         assert type(entry["read"]) is date, name
+    assert known_pages() == tuple(
+        SourcePage(name, tuple(entry["addresses"]), entry["read"]) for name, entry in pages.items()
+    )
 
 
 def test_documents_are_those_of_the_providers() -> None:

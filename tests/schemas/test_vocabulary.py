@@ -74,6 +74,14 @@ def test_keywords_with_several_limits(schema: Any, expected: list[tuple[str, Any
     assert found(schema) == [((), keyword, value) for keyword, value in expected]
 
 
+def test_dependencies_are_limits_of_the_member_that_depends() -> None:
+    depends: Any = {"b/*": {"over": 1, "on": "c", "absent": True}, "c": {"on": "b/*", "is": 1}}
+    owner: Any = {"x-depends": depends, "properties": {"b": {"items": {}}, "c": {}}}
+    schema = {"properties": {"a": owner}}
+    assert found(schema) == [(("a", "b", "*"), "depends", depends["b/*"]), (("a", "c"), "depends", depends["c"])]
+    assert all(each.owner is owner for each in constraints(schema))
+
+
 # What is read from documents.
 
 DOCUMENT: Any = {"a": [{"b": 1}, {"x": 0}, {"b": 2}, 3], "c": 5, "d": None}

@@ -168,7 +168,6 @@ def compared(
     mended = [old for old in lost if not old.checks.isdisjoint(passed)]
     unexamined = [old for old in lost if old not in mended]
     gone = [Change(id=rule, was=SIGNS[was], now=GONE) for rule, was in before.items() if rule not in statuses]
-    gone += _changes(unexamined, NOT_EXAMINED)
     return Comparison(
         file=baseline.file,
         started=baseline.started,

@@ -187,12 +187,22 @@ def test_seed_that_is_not_given_is_drawn() -> None:
     on(steps)
 
 
-def test_size_that_is_not_given_is_usual_with_and_without_images() -> None:
-    async def steps(_double: Double, endpoint: CompiledEndpoint) -> None:
-        for body in (EDIT, {"model": BODY["model"], "prompt": BODY["prompt"]}):
-            assert await sent(endpoint, body) is not None
+@pytest.mark.parametrize(("images", "size"), [((), (2048, 2048)), (("https://images.example/a.png",), (1024, 1024))])
+def test_size_that_is_not_given_is_that_of_images_with_and_without_inputs(
+    images: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    content = [*({"image": url} for url in images), {"text": "a cat"}]
+    body = {"model": "qwen-image-2.0-pro", "input": {"messages": [{"role": "user", "content": content}]}}
 
-    on(steps)
+    async def steps(double: Double, endpoint: CompiledEndpoint) -> None:
+        answer = await sent(endpoint, body)
+        assert isinstance(answer, SentAnswer)
+        token = answer.body.decode().partition("/__files__/")[2].partition("/")[0]
+        recipe = await double.links.recipe(token)
+        assert recipe is not None
+        assert (recipe.width, recipe.height) == size
+
+    on(steps, slug="dashscope")
 
 
 # Tasks.

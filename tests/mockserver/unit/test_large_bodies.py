@@ -182,11 +182,21 @@ def test_small_bodies_are_parsed_at_once() -> None:
 
 
 def test_what_is_large_is_done_in_one_thread() -> None:
-    async def names() -> list[tuple[str, int]]:
-        steps = (in_turn(lambda n: (threading.current_thread().name, n), number) for number in range(20))
-        return await asyncio.gather(*steps)
+    """Also while it has much to do: a second thread would begin with what waits."""
+    may_end = threading.Event()
 
-    found = asyncio.run(names())
-    assert [number for _, number in found] == list(range(20))
-    (name,) = {name for name, _ in found}
+    def step(number: int) -> tuple[str, int]:
+        may_end.wait()
+        return threading.current_thread().name, number
+
+    async def play() -> tuple[list[str], list[tuple[str, int]]]:
+        steps = asyncio.gather(*(in_turn(step, number) for number in range(100)))
+        await asyncio.sleep(0)  # now all of them wait
+        started = [each.name for each in threading.enumerate() if each.name.startswith("large-bodies")]
+        may_end.set()
+        return started, await steps
+
+    started, found = asyncio.run(play())
+    (name,) = started
+    assert found == [(name, number) for number in range(100)]
     assert name != threading.main_thread().name
