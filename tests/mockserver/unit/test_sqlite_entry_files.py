@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import io
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,7 +62,7 @@ def test_files_are_used_in_turn(path: str, monkeypatch: pytest.MonkeyPatch) -> N
     async def steps(store: SqliteStore) -> None:
         for number in range(1, 10):
             await record(store, str(number))
-            found.append([size // SIZE for size in sizes(path)])
+            found.append([size / SIZE for size in sizes(path)])
             assert await ids(store) == [str(each) for each in range(number, max(0, number - 3), -1)]
 
     on(path, steps, journal_max=3)
@@ -239,12 +241,32 @@ def test_entries_are_written_to_their_end(path: str) -> None:
     on(path, steps)
 
 
-@pytest.mark.parametrize("mode", [0o600, 0o640])
+@pytest.mark.parametrize("mode", [0o600, 0o701])
 def test_files_have_the_rights_of_the_database(path: str, mode: int) -> None:
     Path(path).touch()
     Path(path).chmod(mode)
-    asyncio.run(SqliteStore(path, 1).close())
+    before = os.umask(0)
+    try:
+        asyncio.run(SqliteStore(path, 1).close())
+    finally:
+        os.umask(before)
     assert [os.stat(path + suffix).st_mode & 0o777 for suffix in entry_files.SUFFIXES] == [mode, mode]  # noqa: PTH116
+
+
+@pytest.mark.parametrize("is_dropped", [False, True])
+def test_files_are_closed_with_the_store(path: str, *, is_dropped: bool) -> None:
+    store = SqliteStore(path, 1)
+    database = store._db
+    assert store._files is not None
+    files = list(store._files._files)
+    if is_dropped:
+        del store
+        gc.collect()
+    else:
+        asyncio.run(store.close())
+    assert [file.closed for file in files] == [True, True]
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        database.execute("SELECT 1")
 
 
 def test_files_that_cannot_be_opened(path: str) -> None:
