@@ -18,7 +18,7 @@ check: .venv/test.stamp
 
 # Without sockets, what decides about money, security or truth: in ten seconds on two cores. Two plain processes with half
 # of the tests each: workers of pytest-xdist would collect all of them, and report each test to a third process.
-SERVER_TESTS := tests/mockserver/unit tests/mockserver/test_effects.py
+SERVER_TESTS := tests/mockserver/unit tests/mockserver/test_effects.py tests/mockserver/test_fault_schema.py
 EXAMINER_TESTS := tests/schemas tests/pytest_plugin/unit tests/mockserver/test_validation.py
 WITHOUT_SOCKETS = $(BIN)/python -m pytest -q -rfE -p tests.no_sockets $(QUICK)
 unit: .venv/test.stamp

@@ -50,9 +50,8 @@ class SqliteBlobs(Database):
         def step(db: sqlite3.Connection) -> None:
             if whole is not None:
                 db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", whole)
-            is_new = db.execute("INSERT OR IGNORE INTO kept_data VALUES (?, ?)", (name, part)).rowcount == 1
-            if is_new and self._checkpoints is not None:
-                self._checkpoints.wrote(len(part))
+            if db.execute("INSERT OR IGNORE INTO kept_data VALUES (?, ?)", (name, part)).rowcount == 1:
+                self._part_bytes += len(part)
 
         async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
             await self._write(step)

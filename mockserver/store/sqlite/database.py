@@ -12,6 +12,7 @@ import sqlite3
 import tempfile
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from qwenmock.mockserver.errors import StoreError
@@ -60,6 +61,7 @@ class Database:
         self._waiters: list[Waiter] = []
         self._steps: list[tuple[Waiter, Step]] = []
         self._waiting_since = 0.0
+        self._part_bytes = 0
         self._data_version = 0
         self._has_checked_version = False
         self._checkpoints = None if path is None else Checkpoints(path)
@@ -73,7 +75,8 @@ class Database:
             # A caller that runs no lifespan, such as httpx's ASGITransport, drops a double without closing it.
             weakref.finalize(self, self._db.close)
             self._prepare(path)
-            self._path = path
+            # SQLite remembers it so too, if the process changes its folder.
+            self._path = None if path is None else str(Path(path).absolute())
             self._identity = identity(path)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{path}: {error}") from error
@@ -173,7 +176,8 @@ class Database:
             return
         self._after_commit()
         if self._checkpoints is not None:
-            self._checkpoints.wrote(TRANSACTION_BYTES)
+            self._checkpoints.wrote(TRANSACTION_BYTES + self._part_bytes)
+        self._part_bytes = 0
         if self._steps:
             self._clear_cache()  # a step may have changed anything
         self._steps.clear()

@@ -1,5 +1,6 @@
 """The journal and the image fetches in SQLite."""
 
+import secrets
 import sqlite3
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -13,6 +14,8 @@ from qwenmock.mockserver.store.sqlite import entry_files
 from qwenmock.mockserver.store.sqlite.database import Database, Outcome, Waiter
 from qwenmock.mockserver.store.sqlite.entry_files import Block, EntryFiles
 
+MARK = "journal"
+"""The setting with what tells the blocks of one database from those of another."""
 LAST_SEQ = 2**63 - 1
 LINES_AT_ONCE = 200
 ROWS_AT_ONCE = 16
@@ -58,9 +61,12 @@ class SqliteJournal(Database):
         super()._create(path)
         if path is None:
             return
-        self._files = EntryFiles(path)
-        if self._files.are_new:
-            self._db.execute("DELETE FROM journal")
+        self._db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (MARK, secrets.token_hex(8)))
+        mark: str = self._db.execute("SELECT value FROM settings WHERE name = ?", (MARK,)).fetchone()[0]
+        self._files = EntryFiles(path, mark)
+        for file, size in enumerate(self._files.sizes):
+            # Someone has removed the file or emptied it, or the database alone was copied.
+            self._db.execute("DELETE FROM journal WHERE file = ? AND start + size > ?", (file, size))
 
     async def close(self) -> None:
         """Close the database."""
@@ -108,21 +114,27 @@ class SqliteJournal(Database):
             self._recent_bytes -= recent.popleft()[1]
 
     def _forget(self) -> None:
-        """Empty the journal of a state in memory."""
+        """Empty the journal."""
         self._recent.clear()
         self._recent_bytes = 0
+        # The last row of each file stays, without entries: were this transaction to fail after others were written to
+        # the places that it frees, the rows would come back without their entries.
+        self._db.execute("DELETE FROM journal WHERE seq NOT IN (SELECT max(seq) FROM journal GROUP BY file)")
+        self._db.execute("UPDATE journal SET length = 0")
 
     def _is_used(self, file: int) -> bool:
         return bool(self._select(int, "SELECT 1 FROM journal WHERE file = ? LIMIT 1", file))
 
     def _trim(self) -> None:
-        """Delete the rows that newer ones leave no room for."""
-        newer = (
-            "SELECT seq, sum(length) OVER newest - length AS entries, sum(size) OVER newest AS bytes "
-            "FROM journal WINDOW newest AS (ORDER BY seq DESC)"
-        )
-        surplus = f"SELECT max(seq) FROM ({newer}) WHERE entries >= ? OR bytes > ?"
-        self._db.execute(f"DELETE FROM journal WHERE seq <= ({surplus})", (self._journal_max, JOURNAL_BYTES))
+        """Delete the oldest rows: those that newer ones leave no room for."""
+        ((entries, size),) = self._select(_pair, "SELECT sum(length), sum(size) FROM journal")
+        last = 0
+        for number, length, of_row in self._db.execute("SELECT seq, length, size FROM journal ORDER BY seq"):
+            entries -= length
+            if entries < self._journal_max and size <= JOURNAL_BYTES:
+                break
+            last, size = number, size - of_row
+        self._db.execute("DELETE FROM journal WHERE seq <= ?", (last,))
 
     def _discard(self) -> None:
         super()._discard()
@@ -178,9 +190,9 @@ class SqliteJournal(Database):
     def _blocks(self, before: int, limit: int) -> list[tuple[Block, Sequence[tuple[str, JournalEntry]]]]:
         """Return the last blocks before one, newest first, with their keys and entries."""
         assert self._files is not None, "it is in a file"
-        query = "SELECT seq, file, start, size FROM journal WHERE seq < ? ORDER BY seq DESC LIMIT ?"
+        query = "SELECT seq, file, start, size FROM journal WHERE seq < ? AND length > 0 ORDER BY seq DESC LIMIT ?"
         read = [(block, self._files.read(block)) for block in self._select(Block, query, before, limit)]
-        # Where a row is not any more, another process may be writing.
+        # Where a row was, another process may be writing.
         (oldest,) = self._select(int, "SELECT coalesce(min(seq), ?) FROM journal", LAST_SEQ)
         return [(block, _entries(data)) for block, data in read if block.number >= oldest]
 
@@ -206,6 +218,10 @@ def _size(line: bytes | CompactEntry) -> int:
 
 def _line(line: bytes | CompactEntry) -> Line:
     return load_entries(b"[" + line + b"]")[0] if isinstance(line, bytes) else line
+
+
+def _pair(first: int, second: int) -> tuple[int, int]:
+    return first, second
 
 
 def _entries(data: bytes) -> Sequence[tuple[str, JournalEntry]]:

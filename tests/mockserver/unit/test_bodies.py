@@ -61,16 +61,24 @@ def test_room_for_a_large_body_is_not_filled_at_once(announced: int | None) -> N
     assert isinstance(asyncio.run(found.read()), mmap)
 
 
-@pytest.mark.parametrize("size", [2, LARGEST_BLOCK])
+@pytest.mark.parametrize("size", [1, LARGEST_BLOCK // 2 + 1, LARGEST_BLOCK])
 def test_large_room_for_a_small_body_is_given_back(size: int) -> None:
-    found = body([b"a", b"b" * (size - 1)], LIMIT)
-    assert isinstance(asyncio.run(found.read()), bytes)
+    found = body([b"a" * size, b"b" * (LARGEST_BLOCK - size)], LIMIT)
+    assert not isinstance(asyncio.run(found.read()), mmap)
+
+
+def test_what_is_only_announced_takes_no_memory() -> None:
+    found = body([b"a", b"b", b"c" * 98], LARGEST_BLOCK, is_whole=False)
+    with pytest.raises(BodyUnfinished):
+        read(found)
+    assert len(found._data) == 200
+    assert len(asyncio.run(body([b"a" * 60, b"b" * 40], 100).read())) == 100, "at most what is announced"
 
 
 def test_blocks_of_16_mb_are_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert isinstance(bodies._room(2**24), bytearray)
-    assert isinstance(bodies._room(2**24 + 1), mmap)
+    assert isinstance(bodies._room(2**24, 2**25), bytearray)
+    assert isinstance(bodies._room(2**24 + 1, 2**25), mmap)
 
 
 def test_mapping_that_cannot_be_made_smaller_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,6 +116,7 @@ def test_end_of_the_connection() -> None:
         ("GET", {}, True, 0),
         ("GET", {b"transfer-encoding": b"chunked"}, False, 0),
         ("GET", {b"content-length": b"5"}, False, 5),
+        ("GET", {b"content-length": b"1" * 5000}, False, 111_111_111_111_111_111),
         ("POST", {}, False, 0),
         ("POST", {b"content-length": b"0"}, True, 0),
         ("POST", {b"content-length": b"x"}, False, 0),

@@ -16,6 +16,7 @@ from store_values import entry, on
 from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.store.protocols import Selection
 from qwenmock.mockserver.store.records import dump_entry
+from qwenmock.mockserver.store.search import cursor_of
 from qwenmock.mockserver.store.sqlite import entry_files, journal
 from qwenmock.mockserver.store.sqlite.entry_files import Block, EntryFiles
 from qwenmock.mockserver.store.sqlite.store import SqliteStore
@@ -34,7 +35,7 @@ async def ids(store: SqliteStore) -> list[str]:
 
 async def record(store: SqliteStore, *names: str) -> None:
     for name in names:
-        await store.record(entry(name), "sk-mock")
+        await store.record(entry(name, at=1.5), "sk-mock")
 
 
 @contextlib.contextmanager
@@ -50,7 +51,7 @@ def sizes(path: str) -> list[int]:
     return [os.stat(path + suffix).st_size for suffix in entry_files.SUFFIXES]  # noqa: PTH116, a part of a name
 
 
-SIZE = len(b'1,["sk-mock",{"id":"0","provider":"nebula","status":200}]')
+SIZE = len(b'0123456789abcdef 1,["sk-mock",{"id":"0","provider":"nebula","status":200,"at":1.5}]')
 
 
 def test_files_are_used_in_turn(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +126,7 @@ def test_entries_that_another_process_overwrites_meanwhile_are_left_out(
 
         def write() -> None:
             for name in "bcd":
-                other._lines.append(dump_entry(entry(name), "sk-mock"))
+                other._lines.append(dump_entry(entry(name, at=1.5), "sk-mock"))
                 other._db.execute("BEGIN IMMEDIATE")
                 other._after_steps()
                 other._db.execute("COMMIT")
@@ -145,39 +146,145 @@ def test_entries_that_another_process_overwrites_meanwhile_are_left_out(
         lambda file: os.truncate(file, 2 * SIZE),
         lambda file: os.truncate(file, 2 * SIZE + SIZE // 2),
         lambda file: file.write_bytes(file.read_bytes()[: 2 * SIZE] + bytes(SIZE)),
-        lambda file: file.write_bytes(file.read_bytes()[: 2 * SIZE].replace(b"2,[", b"3,[") + file.read_bytes()[:SIZE]),
+        lambda file: file.write_bytes(file.read_bytes()[: 2 * SIZE].replace(b" 2,", b" 3,") + file.read_bytes()[:SIZE]),
     ],
     ids=["all", "the end", "zeros", "an older block"],
 )
 def test_entries_that_were_lost_with_the_power_are_left_out(path: str, lose: Callable[[Path], object]) -> None:
     async def steps(store: SqliteStore) -> None:
-        await record(store, *"123")
-        lose(Path(path + entry_files.SUFFIXES[0]))
         found = await ids(store)
         assert found in (["2", "1"], ["1"])
         assert [len(lines) async for lines in store.read_journal()] == [len(found)]
         await record(store, "4")
         assert await ids(store) == ["4", *found]
 
+    on(path, lambda store: record(store, *"123"))
+    lose(Path(path + entry_files.SUFFIXES[0]))
     on(path, steps)
 
 
-def test_file_that_was_removed_is_named(path: str) -> None:
+def replace_file(file: Path) -> None:
+    file.rename(file.with_suffix(".old"))
+    file.write_bytes(bytes(10_000))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda file: file.unlink(),
+        lambda file: file.rename(file.with_suffix(".old")),
+        lambda file: file.write_bytes(b""),
+        lambda file: os.truncate(file, SIZE - 1),
+        replace_file,
+    ],
+    ids=["removed", "renamed", "emptied", "shortened", "replaced"],
+)
+def test_file_that_vanishes_is_named(path: str, end: Callable[[Path], object]) -> None:
     async def steps(store: SqliteStore) -> None:
         await record(store, "a")
-        Path(path + "-entries-0").unlink()
-        with pytest.raises(StoreError, match=r"state\.db-entries-0 was removed; restart the server"):
+        end(Path(path + "-entries-0"))
+        with pytest.raises(
+            StoreError, match=r"state\.db-entries-0 was removed, emptied or replaced; restart the server"
+        ):
             await record(store, "b")
 
     on(path, steps)
-    on(path, lambda store: expect(store, ""))
+
+    async def begin_anew(store: SqliteStore) -> None:
+        assert await ids(store) == []
+        await record(store, "c")
+        assert await ids(store) == ["c"]
+
+    on(path, begin_anew)
 
 
-def test_journal_outlives_the_process(path: str) -> None:
-    on(path, lambda store: record(store, "a", "b"))
-    on(path, lambda store: expect(store, "ba"))
+def test_journal_outlives_the_process(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry_files, "FILE_BYTES", 2 * SIZE)
+    on(path, lambda store: record(store, *"123"))
+    on(path, lambda store: expect(store, "321"))
     Path(path + "-entries-1").unlink()
-    on(path, lambda store: expect(store, ""))
+
+    async def steps(store: SqliteStore) -> None:
+        assert await ids(store) == list("21")
+        assert await store.journal_length() == 2, "only what was in the other file is lost"
+
+    on(path, steps)
+
+
+def test_database_that_was_copied_alone_has_no_entries_of_others(path: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    on(path, lambda store: record(store, "1"))
+    copy.write_bytes(Path(path).read_bytes())
+    on(str(copy), lambda store: expect(store, ""))
+    on(str(tmp_path / "other.db"), lambda store: record(store, "2"))
+    (tmp_path / "other.db").write_bytes(Path(path).read_bytes())
+    on(str(tmp_path / "other.db"), lambda store: expect(store, ""))
+
+
+def test_link_to_a_database_leads_to_its_entries(path: str, tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(path)
+
+    async def steps(store: SqliteStore) -> None:
+        other = SqliteStore(str(tmp_path / "link.db"), 1000)
+        await record(store, "a")
+        await record(other, "b")
+        assert await ids(store) == await ids(other) == ["b", "a"]
+        await other.close()
+
+    on(path, steps)
+
+
+def test_reset_empties_the_journal(path: str) -> None:
+    async def steps(store: SqliteStore) -> None:
+        for name in "abc":
+            await record(store, name, name)
+            await store.reset("journal")
+            assert await ids(store) == []
+            assert await store.journal_length() == 0
+            assert [lines async for lines in store.read_journal()] == []
+        await record(store, "d")
+        assert await ids(store) == ["d"]
+        assert await store.journal_length() == 1
+
+    on(path, steps)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+def test_reset_that_fails_loses_nothing(path: str, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Entries that are written in the same transaction are not written to the place of others."""
+    monkeypatch.setattr(entry_files, "FILE_BYTES", 2 * SIZE)
+    names = [str(number) for number in range(rows)]
+
+    async def steps(store: SqliteStore) -> None:
+        await record(store, *names)
+        for _ in range(4):
+            with monkeypatch.context() as patched:
+                patched.setattr(store, "_trim", fail)
+                patched.setattr(journal, "TRIM_EVERY", 1)
+                done = await asyncio.gather(store.reset("journal"), record(store, "x"), return_exceptions=True)
+            assert [str(each) for each in done] == ["disk full", "disk full"]
+        assert await ids(store) == names[::-1]
+
+    def fail() -> None:
+        raise sqlite3.OperationalError("disk full")
+
+    on(path, steps)
+
+
+def test_journal_that_is_read_across_a_reset_is_the_former_one(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "ROWS_AT_ONCE", 1)
+
+    async def steps(store: SqliteStore) -> None:
+        await record(store, *"abc")
+        found: list[list[str]] = []
+        async for lines in store.read_journal():
+            found.append([cursor_of(line).id for line in lines])
+            if len(found) == 1:
+                await store.reset("journal")
+                await record(store, *"de")
+        assert found == [["c"]]
+
+    on(path, steps)
 
 
 def test_failed_transaction_leaves_no_entry(path: str) -> None:
