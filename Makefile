@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 serve: .venv/serve.stamp
 	@$(BIN)/qwenmock serve
 
-# Lint, types and all tests that need no socket and no process, in less than half a minute: for every commit. What takes
+# Lint, types and all tests that need no socket and no process, in about half a minute: for every commit. What takes
 # longest comes first.
 .PHONY: check unit unit-server unit-examiner in-process
 PARALLEL := --no-print-directory --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)

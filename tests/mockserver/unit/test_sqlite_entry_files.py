@@ -245,6 +245,7 @@ def test_reset_empties_the_journal(path: str) -> None:
         await record(store, "d")
         assert await ids(store) == ["d"]
         assert await store.journal_length() == 1
+        assert store._select(int, "SELECT count(*) FROM journal") == [2], "the last of the others stays"
 
     on(path, steps)
 
@@ -358,6 +359,38 @@ def test_files_have_the_rights_of_the_database(path: str, mode: int) -> None:
     finally:
         os.umask(before)
     assert [os.stat(path + suffix).st_mode & 0o777 for suffix in entry_files.SUFFIXES] == [mode, mode]  # noqa: PTH116
+
+
+@pytest.mark.parametrize(("user", "given"), [(0, [(1000, 100)] * 2), (1000, [])])
+def test_files_made_by_root_belong_to_the_owner_of_the_database(
+    path: str, monkeypatch: pytest.MonkeyPatch, user: int, given: list[tuple[int, int]]
+) -> None:
+    found: list[tuple[int, int]] = []
+    stat = os.stat
+
+    def owned(name: str) -> os.stat_result:
+        values = list(stat(name))
+        values[4:6] = (1000, 100)
+        return os.stat_result(values)
+
+    monkeypatch.setattr(entry_files.os, "geteuid", lambda: user)
+    monkeypatch.setattr(entry_files.os, "fchown", lambda _, owner, group: found.append((owner, group)))
+    with monkeypatch.context() as patched:
+        patched.setattr(entry_files.os, "stat", owned)
+        Path(path).touch()
+        EntryFiles(path, "mark").close()
+    assert found == given
+
+
+def test_creating_files_leaves_none_open(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(path).touch()
+    opened, closed = list[int](), list[int]()
+    create, close = os.open, os.close
+    monkeypatch.setattr(entry_files.os, "open", lambda *options: opened.append(create(*options)) or opened[-1])
+    monkeypatch.setattr(entry_files.os, "close", lambda file: closed.append(file) or close(file))
+    EntryFiles(path, "mark").close()
+    assert len(opened) == 2
+    assert closed == opened
 
 
 @pytest.mark.parametrize("is_dropped", [False, True])
