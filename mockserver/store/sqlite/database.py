@@ -62,9 +62,12 @@ class Database:
         self._steps: list[tuple[Waiter, Step]] = []
         self._waiting_since = 0.0
         self._part_bytes = 0
+        """Of images, in the transaction that waits."""
         self._data_version = 0
         self._has_checked_version = False
-        self._checkpoints = None if path is None else Checkpoints(path)
+        # SQLite remembers it so too, if the process changes its folder.
+        self._path = None if path is None else str(Path(path).absolute())
+        self._checkpoints = None if self._path is None else Checkpoints(self._path)
         try:
             self._db = sqlite3.connect(
                 _in_memory() if path is None else path,
@@ -75,9 +78,7 @@ class Database:
             # A caller that runs no lifespan, such as httpx's ASGITransport, drops a double without closing it.
             weakref.finalize(self, self._db.close)
             self._prepare(path)
-            # SQLite remembers it so too, if the process changes its folder.
-            self._path = None if path is None else str(Path(path).absolute())
-            self._identity = identity(path)
+            self._identity = identity(self._path)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{path}: {error}") from error
 
@@ -210,6 +211,7 @@ class Database:
         waiters, self._waiters = self._waiters, []
         self._clear_cache()
         self._steps.clear()
+        self._part_bytes = 0
         self._discard()
         for waiter in waiters:
             if not waiter.done() and not waiter.get_loop().is_closed():

@@ -36,7 +36,7 @@ class Block(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Of its last byte, the place of the next one."""
+        """The place behind its last byte, where the next block begins."""
         return self.start + self.size
 
 
@@ -81,8 +81,7 @@ class EntryFiles:
             StoreError: They cannot be written, or the file is not the one that was opened.
 
         """
-        if not self._has_until(file, start):
-            raise StoreError(f"{self._names[file]} was removed, emptied or replaced; restart the server")
+        self._check(file, start)
         data = memoryview(b",".join([self._start(number), *lines]))
         opened = self._files[file]
         try:
@@ -94,21 +93,23 @@ class EntryFiles:
             raise StoreError(f"{self._names[file]}: {error}") from error
         return Block(number, file, start, len(data))
 
-    def _has_until(self, file: int, size: int) -> bool:
-        """Return whether a file is still the one that was opened, and has so many bytes."""
+    def _check(self, file: int, size: int) -> None:
+        """Raise StoreError unless a file is still the one that was opened, and has so many bytes."""
         try:
             found = os.stat(self._names[file])  # noqa: PTH116, as of the database: once for each transaction
         except OSError:
-            return False
-        return _identity(found) == self._identities[file] and found.st_size >= size
+            found = None
+        if found is None or _identity(found) != self._identities[file] or found.st_size < size:
+            raise StoreError(f"{self._names[file]} was removed, emptied or replaced; restart the server")
 
     def read(self, block: Block) -> bytes:
         """Return the entries of a block as a JSON array; b"" if they were lost with the power, or others are there.
 
         Raises:
-            StoreError: They cannot be read.
+            StoreError: They cannot be read, or the file is not the one that was opened.
 
         """
+        self._check(block.file, block.end)
         file = self._files[block.file]
         try:
             file.seek(block.start)

@@ -26,7 +26,7 @@ TRIM_EVERY = 256
 class SqliteJournal(Database):
     """The journal. Beside a file, the entries of one transaction are one block; that of a state in memory is a deque.
 
-    Writing an entry into a table takes 2 µs, keeping it in memory 0.1 µs.
+    Writing an entry of 2 KB into a table takes 7 µs, into a block 0.3 µs, keeping it in memory 0.1 µs.
     """
 
     _files: EntryFiles | None = None
@@ -67,6 +67,7 @@ class SqliteJournal(Database):
         for file, size in enumerate(self._files.sizes):
             # Someone has removed the file or emptied it, or the database alone was copied.
             self._db.execute("DELETE FROM journal WHERE file = ? AND start + size > ?", (file, size))
+        self._trim()  # processes that wrote little have left more
 
     async def close(self) -> None:
         """Close the database."""
@@ -126,12 +127,13 @@ class SqliteJournal(Database):
         return bool(self._select(int, "SELECT 1 FROM journal WHERE file = ? LIMIT 1", file))
 
     def _trim(self) -> None:
-        """Delete the oldest rows: those that newer ones leave no room for."""
-        ((entries, size),) = self._select(_pair, "SELECT sum(length), sum(size) FROM journal")
+        """Delete the oldest rows: those that newer ones leave no room for, and those that a reset has emptied."""
+        entries, size = self._db.execute("SELECT sum(length), sum(size) FROM journal").fetchone()
         last = 0
-        for number, length, of_row in self._db.execute("SELECT seq, length, size FROM journal ORDER BY seq"):
+        before_newest = "SELECT seq, length, size FROM journal WHERE seq < (SELECT max(seq) FROM journal) ORDER BY seq"
+        for number, length, of_row in self._db.execute(before_newest):
             entries -= length
-            if entries < self._journal_max and size <= JOURNAL_BYTES:
+            if length and entries < self._journal_max and size <= JOURNAL_BYTES:
                 break
             last, size = number, size - of_row
         self._db.execute("DELETE FROM journal WHERE seq <= ?", (last,))
@@ -218,10 +220,6 @@ def _size(line: bytes | CompactEntry) -> int:
 
 def _line(line: bytes | CompactEntry) -> Line:
     return load_entries(b"[" + line + b"]")[0] if isinstance(line, bytes) else line
-
-
-def _pair(first: int, second: int) -> tuple[int, int]:
-    return first, second
 
 
 def _entries(data: bytes) -> Sequence[tuple[str, JournalEntry]]:

@@ -17,7 +17,7 @@ from qwenmock.mockserver.errors import StoreError
 from qwenmock.mockserver.store.protocols import Selection
 from qwenmock.mockserver.store.records import dump_entry
 from qwenmock.mockserver.store.search import cursor_of
-from qwenmock.mockserver.store.sqlite import entry_files, journal
+from qwenmock.mockserver.store.sqlite import checkpoints, entry_files, journal
 from qwenmock.mockserver.store.sqlite.entry_files import Block, EntryFiles
 from qwenmock.mockserver.store.sqlite.store import SqliteStore
 
@@ -187,6 +187,8 @@ def test_file_that_vanishes_is_named(path: str, end: Callable[[Path], object]) -
             StoreError, match=r"state\.db-entries-0 was removed, emptied or replaced; restart the server"
         ):
             await record(store, "b")
+        with pytest.raises(StoreError, match=r"state\.db-entries-0 was removed, emptied or replaced; restart"):
+            await ids(store)
 
     on(path, steps)
 
@@ -248,6 +250,63 @@ def test_reset_empties_the_journal(path: str) -> None:
         assert store._select(int, "SELECT count(*) FROM journal") == [2], "the last of the others stays"
 
     on(path, steps)
+
+
+def test_files_stay_short_when_the_journal_is_reset_again_and_again(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry_files, "FILE_BYTES", 4 * SIZE)
+    monkeypatch.setattr(journal, "TRIM_EVERY", 2)
+
+    async def steps(store: SqliteStore) -> None:
+        for _ in range(8):
+            await record(store, *"123")
+            await store.reset("journal")
+        await record(store, *"45")
+        assert await ids(store) == ["5", "4"]
+        assert max(sizes(path)) <= 8 * SIZE
+
+    on(path, steps)
+
+
+def test_journal_is_trimmed_when_a_process_starts(path: str) -> None:
+    for number in range(3):
+        on(path, lambda store, number=number: record(store, f"{number}a", f"{number}b"), journal_max=3)
+
+    async def steps(store: SqliteStore) -> None:
+        assert await ids(store) == ["2b", "2a", "1b"]
+        assert store._select(int, "SELECT count(*) FROM journal") == [3]
+
+    on(path, steps, journal_max=3)
+
+
+def test_newest_block_stays_whatever_its_size(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "TRIM_EVERY", 1)
+    monkeypatch.setattr(journal, "JOURNAL_BYTES", SIZE)
+
+    async def steps(store: SqliteStore) -> None:
+        await record(store, "1")
+        await asyncio.gather(record(store, "2"), record(store, "3"))
+        assert await ids(store) == ["3", "2"]
+        await record(store, "4")
+        assert await ids(store) == ["4"]
+
+    on(path, steps)
+
+
+def test_process_that_changes_its_folder_keeps_its_files(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_BYTES", 1)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    async def steps(store: SqliteStore) -> None:
+        monkeypatch.chdir(tmp_path / "other")
+        await record(store, "a", "b")
+        assert await ids(store) == ["b", "a"]
+
+    on("state.db", steps)
+    assert list((tmp_path / "other").iterdir()) == []
+    on(path, lambda store: expect(store, "ba"))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
