@@ -278,6 +278,12 @@ def test_journal_is_trimmed_when_a_process_starts(path: str) -> None:
     on(path, steps, journal_max=3)
 
 
+def test_as_much_is_dropped_as_is_too_much(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    on(path, lambda store: record(store, *"12345"))
+    monkeypatch.setattr(journal, "JOURNAL_BYTES", 2 * SIZE)
+    on(path, lambda store: expect(store, "54"))
+
+
 def test_newest_block_stays_whatever_its_size(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "TRIM_EVERY", 1)
     monkeypatch.setattr(journal, "JOURNAL_BYTES", SIZE)

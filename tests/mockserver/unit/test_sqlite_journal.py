@@ -139,6 +139,23 @@ def test_entries_of_one_transaction_are_one_row(tmp_path: Path, written: list[in
     on(path, steps)
 
 
+def test_parts_of_a_failed_transaction_are_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: list[int]
+) -> None:
+    async def steps(store: SqliteStore) -> None:
+        def fail(_self: object) -> None:
+            raise sqlite3.OperationalError("disk full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(accounts.SqliteJournal, "_after_steps", fail)
+            with pytest.raises(StoreError, match="disk full"):
+                await store.keep("a", b"a" * 40)
+        await store.account(DEFAULTS)
+        assert written == [TRANSACTION_BYTES]
+
+    on(str(tmp_path / "state.db"), steps)
+
+
 def test_rows_of_a_file_are_deleted_now_and_then(tmp_path: Path) -> None:
 
     path = str(tmp_path / "state.db")
