@@ -156,7 +156,7 @@ class Database:
     def _commit(self) -> None:
         """Write everything that waits in one transaction, and then tell the callers."""
         if identity(self._path) != self._identity:
-            self._fail(StoreError(f"{self._path} was removed, emptied or replaced; restart the server"))
+            self._fail(vanished(self._path))
             return
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -259,8 +259,8 @@ class Database:
         self._has_checked_version = False
 
 
-def identity(path: str | None) -> tuple[int, int] | None:
-    """Return what stays the same while a file is neither removed, emptied nor replaced; None without a file.
+def identity(path: str | None, size: int = 1) -> tuple[int, int] | None:
+    """Return what stays the same until a file is removed or replaced; None without a file of at least `size` bytes.
 
     SQLite would go on writing to a file that has no name any more, and lose everything at the end.
     """
@@ -270,7 +270,12 @@ def identity(path: str | None) -> tuple[int, int] | None:
         found = os.stat(path)  # noqa: PTH116, once for each transaction: a third of the time of Path.stat
     except OSError:
         return None
-    return (found.st_dev, found.st_ino) if found.st_size else None
+    return (found.st_dev, found.st_ino) if found.st_size >= size else None
+
+
+def vanished(path: str | None) -> StoreError:
+    """Return the error for a file that is not the one that was opened, or has lost bytes."""
+    return StoreError(f"{path} was removed, emptied or replaced; restart the server")
 
 
 def where(selection: Selection, *columns: str) -> tuple[str, tuple[Value, ...]]:

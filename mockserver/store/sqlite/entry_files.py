@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from qwenmock.mockserver.errors import StoreError
+from qwenmock.mockserver.store.sqlite.database import identity, vanished
 
 FILE_BYTES = 2**21
 """From this length of a file on, the other one is written to from its beginning, as soon as no row needs it."""
@@ -62,7 +63,7 @@ class EntryFiles:
             file = io.FileIO(name, "r+")
             weakref.finalize(self, file.close)
             self._files.append(file)
-        self._identities = [_identity(os.fstat(file.fileno())) for file in self._files]
+        self._identities = [identity(name, 0) for name in self._names]
 
     def close(self) -> None:
         """Close the files."""
@@ -95,12 +96,8 @@ class EntryFiles:
 
     def _check(self, file: int, size: int) -> None:
         """Raise StoreError unless a file is still the one that was opened, and has so many bytes."""
-        try:
-            found = os.stat(self._names[file])  # noqa: PTH116, as of the database: once for each transaction
-        except OSError:
-            found = None
-        if found is None or _identity(found) != self._identities[file] or found.st_size < size:
-            raise StoreError(f"{self._names[file]} was removed, emptied or replaced; restart the server")
+        if identity(self._names[file], size) != self._identities[file]:
+            raise vanished(self._names[file])
 
     def read(self, block: Block) -> bytes:
         """Return the entries of a block as a JSON array; b"" if they were lost with the power, or others are there.
@@ -136,7 +133,3 @@ def _create(name: str, database: str) -> None:
             os.fchmod(file, found.st_mode & 0o777)
     finally:
         os.close(file)
-
-
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
